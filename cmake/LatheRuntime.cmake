@@ -1,0 +1,42 @@
+# The runtime archive, for the host and, where a cross compiler is there, for aarch64.
+# Sections per function and hidden symbols, so that a program links only what its model calls.
+file(GLOB LATHE_RUNTIME_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.c)
+set(LATHE_RUNTIME_FLAGS -fPIC -O2 -ffunction-sections -fdata-sections -fvisibility=hidden)
+
+add_library(lathe_rt STATIC ${LATHE_RUNTIME_SOURCES})
+set_target_properties(lathe_rt PROPERTIES OUTPUT_NAME lathert)
+target_include_directories(lathe_rt PUBLIC include PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_options(lathe_rt PRIVATE ${LATHE_RUNTIME_FLAGS})
+target_link_libraries(lathe_rt PUBLIC ${CMAKE_DL_LIBS} m)
+install(TARGETS lathe_rt ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/lathe/${CMAKE_SYSTEM_PROCESSOR})
+
+find_program(LATHE_AARCH64_CC NAMES aarch64-linux-gnu-gcc)
+find_program(LATHE_AARCH64_AR NAMES aarch64-linux-gnu-ar)
+if(LATHE_CROSS_AARCH64 AND LATHE_AARCH64_CC AND LATHE_AARCH64_AR)
+  set(cross_dir ${CMAKE_BINARY_DIR}/aarch64)
+  set(cross_objects)
+  file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/include/*.h)
+  foreach(source IN LISTS LATHE_RUNTIME_SOURCES)
+    get_filename_component(stem ${source} NAME_WE)
+    add_custom_command(OUTPUT ${cross_dir}/${stem}.o
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${cross_dir}
+      COMMAND ${LATHE_AARCH64_CC} -std=c11 -D_GNU_SOURCE ${LATHE_RUNTIME_FLAGS}
+              -I${CMAKE_SOURCE_DIR} -I${CMAKE_SOURCE_DIR}/include -c ${source} -o ${cross_dir}/${stem}.o
+      DEPENDS ${source} ${runtime_headers} VERBATIM)
+    list(APPEND cross_objects ${cross_dir}/${stem}.o)
+  endforeach()
+  add_custom_command(OUTPUT ${cross_dir}/liblathert.a
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${cross_dir}/liblathert.a
+    COMMAND ${LATHE_AARCH64_AR} rcs ${cross_dir}/liblathert.a ${cross_objects}
+    DEPENDS ${cross_objects} VERBATIM)
+  set(runner_sources ${CMAKE_SOURCE_DIR}/driver/runner.c)
+  file(GLOB common_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/driver/tensor_*.c ${CMAKE_SOURCE_DIR}/driver/library.c)
+  file(GLOB driver_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/driver/*.h)
+  add_custom_command(OUTPUT ${cross_dir}/lathe-runner
+    COMMAND ${LATHE_AARCH64_CC} -std=c11 -D_GNU_SOURCE -O2 -I${CMAKE_SOURCE_DIR} -I${CMAKE_SOURCE_DIR}/include
+            ${runner_sources} ${common_sources} ${cross_dir}/liblathert.a -ldl -lpthread -lm -o ${cross_dir}/lathe-runner
+    DEPENDS ${runner_sources} ${common_sources} ${driver_headers} ${cross_dir}/liblathert.a VERBATIM)
+  add_custom_target(lathe_rt_aarch64 ALL DEPENDS ${cross_dir}/liblathert.a ${cross_dir}/lathe-runner)
+  install(FILES ${cross_dir}/liblathert.a DESTINATION ${CMAKE_INSTALL_LIBDIR}/lathe/aarch64)
+  install(PROGRAMS ${cross_dir}/lathe-runner DESTINATION ${CMAKE_INSTALL_LIBDIR}/lathe/aarch64)
+endif()

@@ -1,0 +1,309 @@
+/* The compiler as a library: lathe_compile, lathe_check and lathe_opt.
+ *
+ * A model's path in; library, header and weights out. This is the one file that sees all stages.
+ * Each entry function owns a `work` on the heap: whatever a stage opens is recorded there, so that
+ * a failing allocation, which jumps back here, releases it like any other failure does. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/c_names.h"
+#include "codegen/output.h"
+#include "codegen/program.h"
+#include "frontend/fe.h"
+#include "passes/pass.h"
+
+typedef struct work {
+    const lathe_options *o;
+    lathe_diag *diag;
+    const char *passes;            /* lathe_opt: names, and where the text goes */
+    FILE *out;
+    ir_arena arena;
+    fe_files *files;
+    cg_outputs outputs;
+    FILE *source;                  /* an .ir file being read */
+    char *code;                    /* what cg_emit made */
+    size_t code_size;
+    ir_graph *g;
+    cg_program *p;
+    const cg_isa *isa;
+    const char *name, *folder, *output;
+} work;
+
+static void progress(const work *w, const char *phase, int percent)
+{
+    if (w->o->progress) w->o->progress(w->o->progress_ctx, phase, percent);
+}
+
+/* ---- the boundary ---- */
+
+static void release(work *w)
+{
+    cg_output_discard(&w->outputs);
+    if (w->source) fclose(w->source);
+    fe_files_free(w->files);
+    free(w->code);
+    ir_arena_destroy(&w->arena);
+}
+
+/* Runs an action with an arena whose failing allocations return here. */
+static lathe_status run(const work *start, lathe_status (*action)(work *))
+{
+    jmp_buf boundary;
+    work *w = malloc(sizeof *w);
+    if (!w) return diag_add(start->diag, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
+    *w = *start;
+    ir_arena_init(&w->arena, &boundary);
+    w->arena.limit = w->o->memory_limit;
+    w->outputs = (cg_outputs){.arena = &w->arena, .diag = w->diag};
+    volatile lathe_status status = LATHE_OUT_OF_MEMORY;
+    if (setjmp(boundary) == 0) status = action(w);
+    else diag_add(w->diag, status, NULL, "out of memory, or more than the limit of %zu bytes is needed", w->arena.limit);
+    release(w);
+    free(w);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+static lathe_status read_text(work *w, const char *path, char **text, size_t *size)
+{
+    const diag_place place = {.file = path};
+    size_t cap = 0, got;
+    *text = NULL;
+    *size = 0;
+    w->source = fopen(path, "rbe");
+    if (!w->source)
+        return diag_add(w->diag, errno == ENOENT ? LATHE_NOT_FOUND : LATHE_IO, &place, "cannot be opened: %m");
+    do {
+        *text = ir_grow(&w->arena, *text, &cap, *size + 65536, 1);
+        got = fread(*text + *size, 1, cap - *size, w->source);
+        *size += got;
+    } while (got);
+    bool bad = ferror(w->source);
+    fclose(w->source);
+    w->source = NULL;
+    return bad ? diag_add(w->diag, LATHE_IO, &place, "cannot be read") : LATHE_OK;
+}
+
+static lathe_status read_ir(work *w, const char *path)
+{
+    char *text;
+    size_t size;
+    TRY(read_text(w, path, &text, &size));
+    w->g = ir_parse(&w->arena, w->diag, path, text, size);
+    return w->g ? ir_verify(w->g) : LATHE_BAD_INPUT;
+}
+
+static lathe_status read_model(work *w, bool check_only)
+{
+    const lathe_options *o = w->o;
+    if (!o->model) return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "no model is given");
+    progress(w, "reading", 0);
+    if (has_suffix(o->model, ".ir")) return read_ir(w, o->model);
+    w->files = fe_files_new();
+    if (!w->files) return diag_add(w->diag, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
+    fe_options options = {.dims = o->dims, .ndims = o->ndims, .allow_symlinks = o->allow_symlinks,
+                          .check_only = check_only};
+    return fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g);
+}
+
+/* ---- the pipeline ---- */
+
+static lathe_status run_passes(work *w)
+{
+    const lathe_options *o = w->o;
+    pass_options options = {.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
+                            .dump_after = o->dump_after, .dump = o->dump};
+#ifndef NDEBUG
+    options.verify = true;
+#endif
+    progress(w, "rewriting", 10);
+    TRY(pass_run_all(w->g, &options, w->diag));
+    return ir_verify(w->g);
+}
+
+static lathe_status choose_target(work *w)
+{
+    const char *target = w->o->target;
+    w->isa = target ? cg_isa_find(target) : cg_isa_host();
+    if (w->isa) return LATHE_OK;
+    return diag_add(w->diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'", target ? target : "this machine");
+}
+
+static lathe_status choose_names(work *w)
+{
+    static const char *const formats[][2] = {
+        [LATHE_EMIT_SO] = {"lib", ".so"},     [LATHE_EMIT_OBJ] = {"", ".o"}, [LATHE_EMIT_ARCHIVE] = {"lib", ".a"},
+        [LATHE_EMIT_IR] = {"", ".ir"},        [LATHE_EMIT_LLVM] = {"", ".ll"}, [LATHE_EMIT_ASM] = {"", ".s"},
+    };
+    const lathe_options *o = w->o;
+    ir_arena *arena = &w->arena;
+    if ((size_t)o->emit >= sizeof formats / sizeof *formats)
+        return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "unknown kind of output %d", (int)o->emit);
+    if (o->name && !cg_c_is_prefix(o->name))
+        return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "'%s' cannot be the prefix of names in C", o->name);
+    w->name = o->name ? o->name : cg_c_prefix(arena, o->model);
+    const char *slash = o->output ? strrchr(o->output, '/') : NULL;
+    w->folder = o->directory;
+    if (!w->folder) w->folder = slash ? ir_format(arena, "%.*s", (int)(slash - o->output), o->output) : ".";
+    if (!*w->folder) w->folder = slash && !o->directory ? "/" : ".";
+    w->output = o->output ? o->output
+                          : ir_format(arena, "%s/%s%s%s", w->folder, formats[o->emit][0], w->name, formats[o->emit][1]);
+    return LATHE_OK;
+}
+
+static lathe_status lower(work *w)
+{
+    progress(w, "lowering", 20);
+    TRY(cg_lower(w->g, w->name, w->isa ? w->isa->name : "none", &w->p));
+    return LATHE_OK;
+}
+
+static lathe_status emit(work *w, cg_form form)
+{
+    w->p->embed_weights = w->o->embed_weights && w->p->weights_size > 0;
+    cg_hash(w->p);
+    progress(w, "generating code", 30);
+    return cg_emit(w->p, w->isa, form, w->o->level, w->diag, &w->code, &w->code_size);
+}
+
+/* ---- artefacts ---- */
+
+static lathe_status write_staged(work *w, const char *file, lathe_status (*writer)(work *, FILE *))
+{
+    const char *path = cg_output_stage(&w->outputs, ir_format(&w->arena, "%s/%s", w->folder, file));
+    FILE *f = path ? cg_output_open(&w->outputs, path) : NULL;
+    if (!f) return LATHE_IO;
+    TRY(writer(w, f));
+    return cg_output_close(&w->outputs);
+}
+
+static lathe_status header(work *w, FILE *f) { return cg_write_header(w->p, f, w->diag); }
+static lathe_status weights(work *w, FILE *f) { return cg_write_weights(w->p, f, w->diag); }
+
+static lathe_status write_beside(work *w)
+{
+    progress(w, "writing weights", 80);
+    TRY(write_staged(w, ir_format(&w->arena, "%s.h", w->name), header));
+    if (w->p->embed_weights || w->p->weights_size == 0) return LATHE_OK;
+    return write_staged(w, ir_format(&w->arena, "%s.weights", w->name), weights);
+}
+
+static lathe_status write_weights_object(work *w, const char *path)
+{
+    FILE *f = path ? cg_output_open(&w->outputs, path) : NULL;
+    if (!f) return LATHE_IO;
+    TRY(cg_write_weights_object(w->p, w->isa, f, w->diag));
+    return cg_output_close(&w->outputs);
+}
+
+static lathe_status find_runtime(work *w, char *path, size_t size, const char **runtime)
+{
+    *runtime = w->o->runtime;
+    if (*runtime || w->o->emit != LATHE_EMIT_SO) return LATHE_OK;
+    *runtime = path;
+    if (cg_find_runtime(w->isa, path, size)) return LATHE_OK;
+    return diag_add(w->diag, LATHE_NOT_FOUND, NULL, "the runtime archive for %s (liblathert.a) was not found",
+                    w->isa->library_dir);
+}
+
+/* The code's object and the weights' one, joined by the linker or the archiver. */
+static lathe_status write_linked(work *w, const char *path)
+{
+    char found[PATH_MAX];
+    const char *runtime, *inputs[2];
+    size_t n = 0;
+    TRY(find_runtime(w, found, sizeof found, &runtime));
+    inputs[n++] = cg_output_between(&w->outputs, w->output, ir_format(&w->arena, "%s.code.o", w->name));
+    if (!inputs[0]) return LATHE_IO;
+    TRY(cg_output_write(&w->outputs, inputs[0], w->code, w->code_size));
+    if (w->p->embed_weights) {
+        inputs[n] = cg_output_between(&w->outputs, w->output, ir_format(&w->arena, "%s.weights.o", w->name));
+        TRY(write_weights_object(w, inputs[n++]));
+    }
+    progress(w, "linking", 90);
+    return cg_link(w->isa, inputs, n, runtime, path, w->o->emit, w->diag);
+}
+
+static lathe_status write_object(work *w)
+{
+    const char *path = cg_output_stage(&w->outputs, w->output);
+    if (!path) return LATHE_IO;
+    bool alone = w->o->emit == LATHE_EMIT_OBJ && !w->p->embed_weights;
+    TRY(alone ? cg_output_write(&w->outputs, path, w->code, w->code_size) : write_linked(w, path));
+    return write_beside(w);
+}
+
+/* The graph or the code as text. */
+static lathe_status write_text(work *w)
+{
+    const char *path = cg_output_stage(&w->outputs, w->output);
+    if (!path) return LATHE_IO;
+    if (w->o->emit != LATHE_EMIT_IR) return cg_output_write(&w->outputs, path, w->code, w->code_size);
+    FILE *f = cg_output_open(&w->outputs, path);
+    if (!f) return LATHE_IO;
+    TRY(ir_print(w->g, f));
+    return cg_output_close(&w->outputs);
+}
+
+static lathe_status compile(work *w)
+{
+    lathe_emit kind = w->o->emit;
+    TRY(choose_target(w));
+    TRY(read_model(w, false));
+    TRY(choose_names(w));
+    TRY(run_passes(w));
+    if (kind != LATHE_EMIT_IR) {
+        TRY(lower(w));
+        TRY(emit(w, kind == LATHE_EMIT_LLVM ? CG_LLVM : kind == LATHE_EMIT_ASM ? CG_ASM : CG_OBJECT));
+    }
+    bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM;
+    TRY(text ? write_text(w) : write_object(w));
+    TRY(cg_output_commit(&w->outputs));
+    progress(w, "done", 100);
+    return LATHE_OK;
+}
+
+lathe_status lathe_compile(const lathe_options *o, lathe_diag *diag)
+{
+    return run(&(work){.o = o, .diag = diag}, compile);
+}
+
+/* ---- check ---- */
+
+static lathe_status check(work *w)
+{
+    TRY(read_model(w, true));
+    TRY(choose_names(w));
+    TRY(run_passes(w));
+    return lower(w);
+}
+
+lathe_status lathe_check(const lathe_options *o, lathe_diag *diag)
+{
+    return run(&(work){.o = o, .diag = diag}, check);
+}
+
+/* ---- opt ---- */
+
+static lathe_status opt(work *w)
+{
+    const pass_options options = {.level = w->o->level, .verify = true};
+    TRY(read_ir(w, w->o->model));
+    TRY(pass_run_named(w->g, w->passes, &options, w->diag));
+    return ir_print(w->g, w->out);
+}
+
+lathe_status lathe_opt(const char *path, const char *passes, FILE *out, lathe_diag *diag)
+{
+    const lathe_options o = {.model = path, .level = 2};
+    return run(&(work){.o = &o, .diag = diag, .passes = passes, .out = out}, opt);
+}

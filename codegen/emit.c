@@ -1,0 +1,225 @@
+/* From a lowered program to an object file, LLVM's text or assembly, in memory.
+ *
+ * This frame owns every LLVM object and the arena of the emission: a failing allocation comes back
+ * here and is reported like any other error. No LLVM pass runs; the level only chooses how careful
+ * code generation is. An object may refer to the runtime and nothing else, which is checked on the
+ * finished object, since LLVM may turn an instruction into a library call. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Object.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+
+#include "codegen/emit.h"
+
+static void initialize_llvm(void)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+}
+
+/* All that must be released. */
+typedef struct session {
+    cg_unit u;
+    lathe_diag *diag;
+    LLVMTargetMachineRef machine;
+    LLVMMemoryBufferRef buffer;
+    LLVMBinaryRef object;
+    char *text;                    /* an LLVM message */
+    bool failed;                   /* LLVM reported an error */
+} session;
+
+static lathe_status toolchain(session *s, const char *what)
+{
+    lathe_status status = diag_add(s->diag, LATHE_TOOLCHAIN, NULL, "LLVM: %s", s->text ? s->text : what);
+    LLVMDisposeMessage(s->text);
+    s->text = NULL;
+    return status;
+}
+
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *ctx)
+{
+    session *s = ctx;
+    if (LLVMGetDiagInfoSeverity(info) != LLVMDSError) return;
+    s->failed = true;
+    if (!s->text) s->text = LLVMGetDiagInfoDescription(info);
+}
+
+static lathe_status open_machine(session *s)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const cg_isa *isa = s->u.isa;
+    LLVMTargetRef target;
+    pthread_once(&once, initialize_llvm);
+    if (LLVMGetTargetFromTriple(isa->triple, &target, &s->text)) return toolchain(s, "unknown target");
+    LLVMCodeGenOptLevel level = s->u.level > 0 ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone;
+    s->machine = LLVMCreateTargetMachine(target, isa->triple, isa->cpu, isa->features, level, LLVMRelocPIC,
+                                         LLVMCodeModelSmall);
+    return s->machine ? LATHE_OK : toolchain(s, "no code generator for the target");
+}
+
+static void open_module(session *s)
+{
+    cg_unit *u = &s->u;
+    u->ctx = LLVMContextCreate();
+    LLVMContextSetDiagnosticHandler(u->ctx, on_diagnostic, s);
+    u->m = LLVMModuleCreateWithNameInContext(u->p->name, u->ctx);
+    u->b = LLVMCreateBuilderInContext(u->ctx);
+    LLVMSetSourceFileName(u->m, "", 0);
+    LLVMSetTarget(u->m, u->isa->triple);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(s->machine);
+    LLVMSetModuleDataLayout(u->m, layout);
+    LLVMDisposeTargetData(layout);
+    u->i1 = LLVMInt1TypeInContext(u->ctx);
+    u->i8 = LLVMInt8TypeInContext(u->ctx);
+    u->i16 = LLVMInt16TypeInContext(u->ctx);
+    u->i32 = LLVMInt32TypeInContext(u->ctx);
+    u->i64 = LLVMInt64TypeInContext(u->ctx);
+    u->f16 = LLVMHalfTypeInContext(u->ctx);
+    u->f32 = LLVMFloatTypeInContext(u->ctx);
+    u->f64 = LLVMDoubleTypeInContext(u->ctx);
+    u->ptr = LLVMPointerTypeInContext(u->ctx, 0);
+    u->none = LLVMVoidTypeInContext(u->ctx);
+}
+
+static void set_attributes(cg_unit *u, cg_val f)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", strlen("nounwind"));
+    LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(u->ctx, kind, 0));
+    LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateStringAttribute(u->ctx, "no-builtins", strlen("no-builtins"), "", 0));
+}
+
+static lathe_status build(session *s)
+{
+    cg_unit *u = &s->u;
+    cg_val *kernels = IR_NEW_N(&u->arena, cg_val, u->p->nkernels + 1);
+    for (size_t i = 0; i < u->p->nkernels; i++) {
+        kernels[i] = cg_emit_nest(u, &u->p->kernels[i]);
+        set_attributes(u, kernels[i]);
+        if (u->status != LATHE_OK)
+            return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", u->p->kernels[i].key, u->defect);
+    }
+    if (u->fault) set_attributes(u, u->fault);
+    cg_emit_desc(u, kernels);
+    if (u->status != LATHE_OK) return diag_add(s->diag, u->status, NULL, "%s", u->defect);
+    if (!LLVMVerifyModule(u->m, LLVMReturnStatusAction, &s->text)) {
+        LLVMDisposeMessage(s->text);
+        s->text = NULL;
+        return LATHE_OK;
+    }
+    lathe_status status = diag_add(s->diag, LATHE_INTERNAL, NULL, "emitted code is malformed: %s", s->text);
+    LLVMDisposeMessage(s->text);
+    s->text = NULL;
+    return status;
+}
+
+/* ---- results ---- */
+
+static bool is_undefined(session *s, LLVMSymbolIteratorRef symbol)
+{
+    LLVMSectionIteratorRef section = LLVMObjectFileCopySectionIterator(s->object);
+    LLVMMoveToContainingSection(section, symbol);
+    bool undefined = LLVMObjectFileIsSectionIteratorAtEnd(s->object, section);
+    LLVMDisposeSectionIterator(section);
+    return undefined;
+}
+
+static bool is_allowed(const cg_unit *u, const char *name)
+{
+    static const char runtime[] = "lathe_rt_";
+    size_t n = strlen(u->p->name);
+    if (*name == '\0' || strncmp(name, runtime, sizeof runtime - 1) == 0) return true;
+    return u->p->embed_weights && strncmp(name, u->p->name, n) == 0 && strcmp(name + n, "_weights") == 0;
+}
+
+static lathe_status check_symbols(session *s)
+{
+    lathe_status status = LATHE_OK;
+    s->object = LLVMCreateBinary(s->buffer, NULL, &s->text);
+    if (!s->object) return toolchain(s, "unreadable object");
+    LLVMSymbolIteratorRef it = LLVMObjectFileCopySymbolIterator(s->object);
+    for (; !LLVMObjectFileIsSymbolIteratorAtEnd(s->object, it); LLVMMoveToNextSymbol(it)) {
+        const char *name = LLVMGetSymbolName(it);
+        if (is_undefined(s, it) && !is_allowed(&s->u, name))
+            status = diag_add(s->diag, LATHE_TOOLCHAIN, NULL, "the object refers to '%s', which is not the runtime's",
+                              name);
+    }
+    LLVMDisposeSymbolIterator(it);
+    return status;
+}
+
+static lathe_status hand_out(session *s, const char *bytes, size_t n, char **data, size_t *size)
+{
+    *data = malloc(n + 1);
+    if (!*data) return diag_add(s->diag, LATHE_OUT_OF_MEMORY, NULL, "no memory for %zu bytes of code", n);
+    memcpy(*data, bytes, n);
+    (*data)[n] = '\0';
+    *size = n;
+    return LATHE_OK;
+}
+
+static lathe_status write(session *s, cg_form form, char **data, size_t *size)
+{
+    if (form == CG_LLVM) {
+        char *text = LLVMPrintModuleToString(s->u.m);
+        lathe_status status = hand_out(s, text, strlen(text), data, size);
+        LLVMDisposeMessage(text);
+        return status;
+    }
+    LLVMCodeGenFileType type = form == CG_ASM ? LLVMAssemblyFile : LLVMObjectFile;
+    bool bad = LLVMTargetMachineEmitToMemoryBuffer(s->machine, s->u.m, type, &s->text, &s->buffer);
+    if (bad || s->failed) return toolchain(s, "code generation failed");
+    if (form == CG_OBJECT) TRY(check_symbols(s));
+    return hand_out(s, LLVMGetBufferStart(s->buffer), LLVMGetBufferSize(s->buffer), data, size);
+}
+
+static void close_session(session *s)
+{
+    if (s->object) LLVMDisposeBinary(s->object);
+    if (s->buffer) LLVMDisposeMemoryBuffer(s->buffer);
+    LLVMDisposeMessage(s->text);
+    if (s->u.b) LLVMDisposeBuilder(s->u.b);
+    if (s->u.m) LLVMDisposeModule(s->u.m);
+    if (s->u.ctx) LLVMContextDispose(s->u.ctx);
+    if (s->machine) LLVMDisposeTargetMachine(s->machine);
+    ir_arena_destroy(&s->u.arena);
+}
+
+static lathe_status run(session *s, cg_form form, char **data, size_t *size)
+{
+    TRY(open_machine(s));
+    open_module(s);
+    TRY(build(s));
+    return write(s, form, data, size);
+}
+
+lathe_status cg_emit(const cg_program *p, const cg_isa *isa, cg_form form, int level, lathe_diag *diag, char **data,
+                     size_t *size)
+{
+    jmp_buf boundary;
+    session *s = calloc(1, sizeof *s);      /* on the heap: survives the jump */
+    if (!s) return diag_add(diag, LATHE_OUT_OF_MEMORY, NULL, "no memory for code generation");
+    s->diag = diag;
+    s->u.p = p;
+    s->u.g = p->g;
+    s->u.isa = isa;
+    s->u.level = level;
+    ir_arena_init(&s->u.arena, &boundary);
+    volatile lathe_status status = LATHE_OUT_OF_MEMORY;
+    if (setjmp(boundary) == 0) status = run(s, form, data, size);
+    else diag_add(diag, status, NULL, "no memory for code generation");
+    close_session(s);
+    free(s);
+    return status;
+}

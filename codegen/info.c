@@ -1,0 +1,41 @@
+/* What the library knows about itself: its version, the operators that it reads, its passes. */
+#include <llvm-c/Core.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "frontend/fe.h"
+#include "passes/pass.h"
+
+static char version_text[64];
+
+static void make_version(void)
+{
+    unsigned major, minor, patch;
+    LLVMGetVersion(&major, &minor, &patch);
+    snprintf(version_text, sizeof version_text, LATHE_VERSION " (LLVM %u.%u.%u)", major, minor, patch);
+}
+
+const char *lathe_version(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_version);
+    return version_text;
+}
+
+size_t lathe_op_count(void) { return fe_op_count(); }
+
+lathe_op_info lathe_op_get(size_t index)
+{
+    const fe_op *op = fe_op_at(index);
+    if (!op) return (lathe_op_info){"", "", 0, 0, "", "", ""};
+    return (lathe_op_info){.domain = op->domain, .name = op->name, .since = op->since, .until = op->until,
+                           .types = op->types, .lowering = "core operators", .limits = op->limits};
+}
+
+size_t lathe_pass_count(void) { return pass_count(); }
+
+lathe_pass_info lathe_pass_get(size_t index)
+{
+    const pass_info *p = pass_at(index);
+    return p ? (lathe_pass_info){p->name, p->summary} : (lathe_pass_info){"", ""};
+}

@@ -1,0 +1,129 @@
+/* Shared by the files that lower a graph: lower*.c, nest_key.c, slots.c, buffers.c; private to
+ * codegen/. One cg_lowering lives for one call of cg_lower; all memory is the graph's arena. */
+#ifndef LATHE_CODEGEN_LOWER_H
+#define LATHE_CODEGEN_LOWER_H
+
+#include "codegen/program.h"
+
+/* Append to a table of the program; the entry's number. */
+#define CG_PUSH(p, table, ...)                                                                     \
+    ((p)->table = ir_grow((p)->arena, (p)->table, &(p)->cap_##table, (p)->n##table + 1,            \
+                          sizeof *(p)->table),                                                     \
+     (p)->table[(p)->n##table] = (__VA_ARGS__), (uint32_t)(p)->n##table++)
+
+/* Numbers by 64-bit keys (map.c). Forgetting all of them costs nothing. */
+typedef struct cg_map_entry {
+    uint64_t key;
+    uint32_t value, generation;
+} cg_map_entry;
+typedef struct cg_map {
+    cg_map_entry *entries;
+    size_t cap, used;
+    uint32_t generation;
+} cg_map;
+uint32_t cg_map_get(const cg_map *, uint64_t key, uint32_t otherwise);
+void cg_map_put(ir_arena *, cg_map *, uint64_t key, uint32_t value);
+void cg_map_clear(cg_map *);
+
+/* A growing text. */
+typedef struct cg_text {
+    ir_arena *arena;
+    char *s;
+    size_t n, cap;
+} cg_text;
+void cg_text_add(cg_text *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A loop whose body is being lowered. What its body uses from outside must survive the last turn. */
+typedef struct cg_frame {
+    struct cg_frame *outer;
+    uint32_t depth;                /* 1 for an outermost loop */
+    uint32_t *pinned;
+    size_t npinned, cap;
+} cg_frame;
+
+typedef struct cg_lowering {
+    ir_graph *g;
+    cg_program *p;
+    ir_node_id node;               /* being lowered, for messages */
+    uint32_t node_entry;           /* its entry in nodes[] */
+    lathe_status status;           /* of the first failure inside a function that returns a number */
+    int nesting;                   /* regions around the node */
+    cg_frame *frame;               /* innermost loop around the node, or NULL */
+    cg_map slots, syms, strings, entries, kernels, weights, funcs, locals;
+    uint32_t *sym_segment;         /* by ir_sym: where it gets its value; LATHE_NO_SLOT: not yet */
+    uint32_t *block_segment;       /* by block: computed at its start */
+    uint8_t *grows;                /* by slot: no bound is known before the run */
+    size_t cap_grows;
+    uint32_t *buffer;              /* by value: 1 + number, 0: none yet */
+    uint32_t *home;                /* by value: 1 + the buffer that its producer must fill, or 0 */
+    ir_value *root;                /* by value: whose memory it shares; IR_NONE: not yet asked */
+    uint32_t *depth;               /* by buffer: loops around its definition */
+    size_t cap_depth;
+    cg_text text;
+} cg_lowering;
+
+/* Records a failure at the node being lowered; the status. */
+lathe_status cg_refuse(cg_lowering *, lathe_status, ir_value, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ---- slots.c ---- */
+/* Number of the slot that holds a dim. */
+uint32_t cg_slot(cg_lowering *, ir_dim);
+/* The same, with the dim's text for messages and for the generic interface. */
+uint32_t cg_named_slot(cg_lowering *, ir_dim);
+uint32_t cg_symbol(cg_lowering *, ir_sym);
+/* Index in u32s of the slots of n dims. */
+uint32_t cg_slot_list(cg_lowering *, const ir_dim *, int n, bool named);
+bool cg_slot_grows(const cg_lowering *, uint32_t slot);
+/* A new segment, in which the n symbols get their values. */
+uint32_t cg_segment(cg_lowering *, const ir_sym *, size_t n);
+uint32_t cg_string(cg_lowering *, const char *);
+uint32_t cg_interned(cg_lowering *, ir_str);
+lathe_status cg_lower_guards(cg_lowering *);
+/* ceil(elements * bits / 8). */
+ir_dim cg_bytes(ir_graph *, const ir_type *);
+
+/* ---- buffers.c ---- */
+/* The value whose memory v shares: v itself, or the operand at the end of a chain of reshapes. */
+ir_value cg_root(cg_lowering *, ir_value);
+/* Number of the buffer of v's root; made on first use. */
+uint32_t cg_buffer(cg_lowering *, ir_value);
+/* A new buffer; kind ARENA becomes GROWING where the size has no bound. */
+uint32_t cg_buffer_new(cg_lowering *, uint32_t kind, uint32_t index, uint32_t bytes);
+/* Makes v's producer write into a given buffer, if it can; false: a copy is needed. */
+bool cg_set_home(cg_lowering *, ir_value, ir_block_id, ir_dim bytes, uint32_t buffer);
+/* The buffer is in use at this step. */
+void cg_touch(cg_lowering *, uint32_t buffer, uint32_t step);
+/* Gives a value that no node of its own produces the memory that holds it. */
+void cg_bind_buffer(cg_lowering *, ir_value, uint32_t buffer);
+void cg_loop_enter(cg_lowering *, cg_frame *);
+void cg_loop_leave(cg_lowering *, uint32_t last_step);
+
+/* ---- steps (lower.c) ---- */
+/* Number of a node's name and operator in nodes[]. */
+uint32_t cg_node_entry(cg_lowering *, const ir_node *);
+/* Appends a step with its buffers and slots; its number. */
+uint32_t cg_step(cg_lowering *, lathe_step, const uint32_t *bufs, size_t nbufs, const uint32_t *slots,
+                 size_t nslots);
+void cg_copy(cg_lowering *, uint32_t from, uint32_t to, uint32_t bytes);
+void cg_segment_step(cg_lowering *, uint32_t segment);
+lathe_status cg_lower_block(cg_lowering *, ir_block_id);
+
+/* ---- nodes ---- */
+typedef lathe_status (*cg_lower_node)(cg_lowering *, const ir_node *);
+lathe_status cg_lower_nest(cg_lowering *, const ir_node *);     /* lower_nest.c */
+lathe_status cg_lower_view(cg_lowering *, const ir_node *);
+lathe_status cg_lower_scatter(cg_lowering *, const ir_node *);
+lathe_status cg_lower_concat(cg_lowering *, const ir_node *);
+lathe_status cg_lower_values(cg_lowering *, const ir_node *);
+lathe_status cg_lower_guard(cg_lowering *, const ir_node *);
+lathe_status cg_lower_bind(cg_lowering *, const ir_node *);     /* lower_control.c */
+lathe_status cg_lower_call(cg_lowering *, const ir_node *);
+lathe_status cg_lower_if(cg_lowering *, const ir_node *);       /* lower_region.c */
+lathe_status cg_lower_loop(cg_lowering *, const ir_node *);
+
+/* nest_key.c: the nest's params, in order of first appearance, and its text with the run-time dims
+ * replaced by their numbers. The text is valid until the next call. */
+const char *cg_nest_key(cg_lowering *, cg_nest *);
+
+#endif

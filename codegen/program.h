@@ -1,0 +1,126 @@
+/* The lowered program: what lower.c makes of a graph, and the emitters turn into an object.
+ *
+ * Values are assigned to buffers, nodes to steps; the numerical work of a step is a kernel. Equal
+ * kernels (same key) are emitted once and shared by all steps that use them; what differs between
+ * steps (buffers, run-time sizes) is passed in lathe_args. */
+#ifndef LATHE_CODEGEN_PROGRAM_H
+#define LATHE_CODEGEN_PROGRAM_H
+
+#include "ir/ir.h"
+#include "runtime/abi.h"
+
+typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER } cg_nest_kind;
+typedef enum { CG_SUM, CG_PROD, CG_MAX, CG_MIN, CG_AND, CG_OR, CG_SET } cg_combine;
+
+/* A dense row-major operand or result. Run-time dims are kernel parameters (params of the nest). */
+typedef struct cg_operand {
+    ir_elem elem;
+    int rank;
+    ir_dim dims[IR_MAX_RANK];
+} cg_operand;
+
+/* One loop nest. Rows: the flattened parallel axes but the innermost one (rank - nred <= 1: a
+ * single row when 0 axes, see docs); begin..end of the kernel counts rows. Kinds:
+ * MAP       out[store] = body                    for every point of the space
+ * REDUCE    out[store] = combine over the nred innermost axes of body
+ * ARG       the index along the one reduced axis of the best body (CG_MAX, CG_MIN; last)
+ * CUMULATE  sequential along `axis`, carrying combine(acc, body); exclusive, reverse
+ * SCATTER   out[store] = combine(out[store], body), points in row-major order, one worker only
+ * body and store are expressions of the graph's pool whose LOADs name operands by number. */
+typedef struct cg_nest {
+    cg_nest_kind kind;
+    cg_combine combine;
+    int rank, nred, axis;
+    bool exclusive, reverse, last;
+    ir_dim space[IR_MAX_SPACE];
+    size_t noperands;
+    cg_operand *operands;
+    cg_operand out;
+    ir_expr body;
+    ir_expr store[IR_MAX_RANK];    /* one index an axis of out */
+    size_t nparams;                /* run-time dims that the kernel receives in lathe_args.dim */
+    ir_dim *params;
+} cg_nest;
+
+/* Rows that the nest's kernel may be given, [0, rows): the product of the parallel axes but the
+ * innermost one that is not known to be 1. CUMULATE: of all axes but `axis`. 1 where rows cannot be
+ * told apart safely: SCATTER, and results whose elements share bytes. */
+ir_dim cg_nest_rows(ir_graph *, const cg_nest *);
+
+typedef struct cg_kernel {
+    cg_nest nest;
+    const char *key;               /* canonical text; equal keys: same code */
+    const char *name;              /* symbol, local to the object */
+} cg_kernel;
+
+typedef struct cg_weight {
+    ir_blob blob;
+    uint64_t offset;               /* in the weight data; 64-byte aligned */
+} cg_weight;
+
+/* Tables as they go into the object, still as growable arrays. Slots are numbered in the order in
+ * which dims are added. strings starts with "". */
+typedef struct cg_program {
+    ir_graph *g;
+    ir_arena *arena;
+    const char *name, *target;
+    cg_kernel *kernels;
+    size_t nkernels, cap_kernels;
+    const char **funcs;            /* runtime functions called, by symbol */
+    size_t nfuncs, cap_funcs;
+    cg_weight *weights;
+    size_t nweights, cap_weights;
+    uint64_t weights_size, weights_hash, build_id;
+    bool embed_weights;            /* the object refers to NAME_weights, see weights.c */
+#define CG_TABLE(type, name) type *name; size_t n##name, cap_##name;
+    CG_TABLE(char, strings)
+    CG_TABLE(lathe_dim_op, dims)
+    CG_TABLE(lathe_sym, syms)
+    CG_TABLE(lathe_guard, guards)
+    CG_TABLE(lathe_io, inputs)
+    CG_TABLE(lathe_io, outputs)
+    CG_TABLE(lathe_buf, bufs)
+    CG_TABLE(lathe_step, steps)
+    CG_TABLE(lathe_value, values)
+    CG_TABLE(lathe_call_info, calls)
+    CG_TABLE(lathe_loop, loops)
+    CG_TABLE(lathe_node, nodes)
+    CG_TABLE(uint32_t, u32s)
+    CG_TABLE(int64_t, i64s)
+    CG_TABLE(double, f64s)
+    uint32_t n_free, n_segments, max_bufs, max_dims, scratch_slot;
+} cg_program;
+
+/* lower.c: graph -> program. The graph must be verified and hold only operators that lower. */
+lathe_status cg_lower(ir_graph *, const char *name, const char *target, cg_program **);
+
+/* target.c: ISA descriptions. */
+typedef struct cg_isa {
+    const char *name;              /* "x86-64-v3" */
+    const char *triple, *cpu, *features;
+    int vector_bits;
+    bool has_fma, has_f16, has_round;   /* f16 <-> f32; floor, ceil and the like in one instruction */
+    uint32_t cpu_bits;             /* lathe_tables.features */
+    const char *linker_emulation, *library_dir;
+} cg_isa;
+const cg_isa *cg_isa_find(const char *name);       /* NULL: unknown */
+const cg_isa *cg_isa_host(void);
+
+/* emit.c: program -> object file (or LLVM/assembly text) in memory, malloc'ed. */
+typedef enum { CG_OBJECT, CG_LLVM, CG_ASM } cg_form;
+lathe_status cg_emit(const cg_program *, const cg_isa *, cg_form, int level, lathe_diag *, char **data, size_t *size);
+
+/* weights.c: writes the weight file, or a relocatable object with symbol NAME_weights. Streams. */
+lathe_status cg_write_weights(const cg_program *, FILE *, lathe_diag *);
+lathe_status cg_write_weights_object(const cg_program *, const cg_isa *, FILE *, lathe_diag *);
+/* Sets weights_hash and build_id. */
+void cg_hash(cg_program *);
+/* header.c: the typed header. */
+lathe_status cg_write_header(const cg_program *, FILE *, lathe_diag *);
+/* link.c: the runtime archive for a target, found from the place of the running program. */
+bool cg_find_runtime(const cg_isa *, char *path, size_t size);
+/* Spawns the linker (and ar). */
+lathe_status cg_link(const cg_isa *, const char *const *inputs, size_t n, const char *runtime,
+                     const char *output, lathe_emit, lathe_diag *);
+
+#endif

@@ -1,0 +1,149 @@
+/* compile, check, opt and ops: thin over the library. */
+#include "driver/driver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* NAME=N in storage's copy: the '=' becomes the end of the name. */
+static bool split_dims(const cli_options *o, compile_storage *s)
+{
+    size_t bytes = 1;
+    for (size_t i = 0; i < o->dims.n; i++) bytes += strlen(o->dims.items[i]) + 1;
+    s->dims = calloc(o->dims.n + 1, sizeof *s->dims);
+    s->dim_names = malloc(bytes);
+    if (!s->dims || !s->dim_names) return fail(LATHE_OUT_OF_MEMORY, "out of memory"), false;
+    char *at = s->dim_names;
+    for (size_t i = 0; i < o->dims.n; i++) {
+        char *end, *name = at;
+        at = stpcpy(at, o->dims.items[i]) + 1;
+        char *equals = strchr(name, '=');
+        if (!equals || equals == name) {
+            fprintf(stderr, "lathe: --dim takes NAME=N, not '%s'\n", o->dims.items[i]);
+            return false;
+        }
+        *equals = '\0';
+        s->dims[i] = (lathe_dim_option){name, strtoll(equals + 1, &end, 10)};
+        if (!equals[1] || *end || s->dims[i].value < 0) {
+            fprintf(stderr, "lathe: --dim %s: '%s' is not a size\n", name, equals + 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fill_options(const cli_options *o, const char *model, lathe_options *l, compile_storage *s)
+{
+    *s = (compile_storage){0};
+    *l = (lathe_options){.model = model, .name = o->name, .target = o->target, .level = (int)o->level,
+                         .allow_symlinks = o->allow_symlinks, .disabled = o->disabled.items,
+                         .ndisabled = o->disabled.n};
+    if (!split_dims(o, s)) return false;
+    l->dims = s->dims;
+    l->ndims = o->dims.n;
+    if (find_runtime(o->target, s->runtime, sizeof s->runtime)) l->runtime = s->runtime;
+    return true;
+}
+
+void storage_free(compile_storage *s)
+{
+    free(s->dims);
+    free(s->dim_names);
+}
+
+static bool parse_emit(const char *text, lathe_emit *emit)
+{
+    static const char *const names[] = {"so", "obj", "a", "ir", "llvm", "asm"};
+    for (size_t i = 0; text && i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) != 0) continue;
+        *emit = (lathe_emit)i;
+        return true;
+    }
+    if (text) fprintf(stderr, "lathe: --emit takes so, obj, a, ir, llvm or asm, not '%s'\n", text);
+    return !text;
+}
+
+/* One line, rewritten in place, once a phase. */
+static void show_progress(void *ctx, const char *phase, int percent)
+{
+    (void)ctx;
+    fprintf(stderr, "\r\033[K%s %d %%", phase, percent);
+    if (percent >= 100) fprintf(stderr, "\r\033[K");
+}
+
+static int with_diag(lathe_status (*action)(const lathe_options *, lathe_diag *), const lathe_options *l)
+{
+    lathe_diag *diag = lathe_diag_new();
+    if (!diag) return fail(LATHE_OUT_OF_MEMORY, "out of memory");
+    lathe_status s = action(l, diag);
+    print_diag(diag);
+    lathe_diag_free(diag);
+    return exit_code(s);
+}
+
+int command_compile(const cli_options *o)
+{
+    lathe_options l;
+    compile_storage storage;
+    int code = EXIT_USAGE;
+    if (fill_options(o, o->paths.items[0], &l, &storage) && parse_emit(o->emit, &l.emit)) {
+        l.output = o->output;
+        l.dump_after = o->dump_after;
+        l.dump = stdout;
+        if (o->weights && strcmp(o->weights, "embed") == 0) l.embed_weights = true;
+        if (!o->quiet && isatty(STDERR_FILENO)) l.progress = show_progress;
+        if (o->weights && !l.embed_weights && strcmp(o->weights, "file") != 0) {
+            fprintf(stderr, "lathe: --weights takes file or embed, not '%s'\n", o->weights);
+        } else {
+            code = with_diag(lathe_compile, &l);
+        }
+    }
+    storage_free(&storage);
+    return code;
+}
+
+int command_check(const cli_options *o)
+{
+    lathe_options l;
+    compile_storage storage;
+    int code = EXIT_USAGE;
+    if (fill_options(o, o->paths.items[0], &l, &storage)) {
+        code = with_diag(lathe_check, &l);
+        if (code == EXIT_OK && !o->quiet) printf("%s: all of it is supported\n", l.model);
+    }
+    storage_free(&storage);
+    return code;
+}
+
+int command_opt(const cli_options *o)
+{
+    FILE *out = o->output ? fopen(o->output, "w") : stdout;
+    if (!out) return fail(LATHE_IO, "cannot write %s", o->output);
+    lathe_diag *diag = lathe_diag_new();
+    lathe_status s = diag ? lathe_opt(o->paths.items[0], o->passes ? o->passes : "", out, diag) : LATHE_OUT_OF_MEMORY;
+    if (diag) print_diag(diag);
+    lathe_diag_free(diag);
+    if (out != stdout && fclose(out) != 0 && s == LATHE_OK) return fail(LATHE_IO, "cannot write %s", o->output);
+    return exit_code(s);
+}
+
+int command_ops(const cli_options *o)
+{
+    if (o->json) printf("[\n");
+    for (size_t i = 0; i < lathe_op_count(); i++) {
+        lathe_op_info op = lathe_op_get(i);
+        const char *domain = *op.domain ? op.domain : "ai.onnx";
+        char until[16] = "";
+        if (op.until) snprintf(until, sizeof until, "%d", op.until);
+        if (o->json) {
+            printf("  {\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"until\": %s, \"types\": \"%s\", \"limits\": \"%s\"}%s\n",
+                   domain, op.name, op.since, op.until ? until : "null", op.types, op.limits,
+                   i + 1 < lathe_op_count() ? "," : "");
+        } else {
+            printf("%-16s %-32s %3d-%-3s %-20s %s\n", domain, op.name, op.since, until, op.types, op.limits);
+        }
+    }
+    if (o->json) printf("]\n");
+    return EXIT_OK;
+}

@@ -1,0 +1,75 @@
+/* Shared by the commands of the driver. */
+#ifndef LATHE_DRIVER_DRIVER_H
+#define LATHE_DRIVER_DRIVER_H
+
+#include "driver/options.h"
+#include "driver/tensor_file.h"
+#include "lathe.h"
+
+/* Exit codes, as --help documents them. */
+enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_INPUT = 2, EXIT_UNSUPPORTED = 3, EXIT_RESOURCES = 4,
+       EXIT_TOOLCHAIN = 5, EXIT_DEFECT = 70 };
+int exit_code(lathe_status);
+/* All messages to stderr, coloured on a terminal. */
+void print_diag(const lathe_diag *);
+/* "lathe: ..." to stderr; returns the status' exit code. */
+int fail(lathe_status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+typedef int (*command_run)(const cli_options *);
+int command_compile(const cli_options *);
+int command_check(const cli_options *);
+int command_test(const cli_options *);
+int command_run_model(const cli_options *);
+int command_bench(const cli_options *);
+int command_opt(const cli_options *);
+int command_ops(const cli_options *);
+
+/* ---- paths.c ---- */
+/* Files that belong to lathe, found from the place of the running program: in a build folder
+ * beside it, installed under ../lib/lathe/ARCH. target: NULL or an instruction set's name.
+ * false: not there. */
+bool find_runtime(const char *target, char *path, size_t size);
+bool find_runner(const char *target, char *path, size_t size);
+/* A new empty folder; false with a message printed. */
+bool make_work_dir(char *path, size_t size);
+void remove_tree(const char *path);
+bool has_suffix(const char *text, const char *suffix);
+
+/* ---- compiling for the commands that run a model ---- */
+/* Options of the library as the command line gave them. dims and disabled are owned by `storage`,
+ * which the caller frees. false: a message was printed. */
+typedef struct compile_storage {
+    lathe_dim_option *dims;
+    char *dim_names;
+    char runtime[4096];
+} compile_storage;
+bool fill_options(const cli_options *, const char *model, lathe_options *, compile_storage *);
+void storage_free(compile_storage *);
+
+/* ---- process.c ---- */
+typedef struct process_result {
+    int code;                   /* exit status, or -1 */
+    int signal;                 /* that ended it, or 0 */
+    bool timed_out;
+    char output[1024];          /* the start of what it wrote to stdout */
+} process_result;
+/* Runs argv (argv[0] looked up in PATH) and waits; false: could not be started. */
+bool process_run(const char *const *argv, long timeout_s, process_result *);
+
+/* ---- session.c: a compiled model with its inputs, in this process ---- */
+typedef struct loaded {
+    struct library *lib;
+    lathe_model *model;
+    lathe_session *session;
+    lathe_threads *threads;
+    int nin, nout;
+    tensor_file *files;         /* as read */
+    lathe_tensor *in, *out;
+    char work[4096];            /* folder to remove, or "" */
+} loaded;
+/* Opens path (a library, or a model that is compiled first) and reads the inputs. 0 or an exit
+ * code, with a message printed. `inputs`: NAME=FILE; case_dir: input_K.pb. */
+int load_model(const cli_options *, const char *path, loaded *);
+void unload_model(loaded *);
+
+#endif

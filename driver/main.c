@@ -1,0 +1,114 @@
+/* The lathe command: picks the subcommand, parses its options, maps statuses to exit codes. */
+#include "driver/driver.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct command {
+    const char *name, *args, *help;
+    unsigned bit;
+    size_t min_paths;
+    command_run run;
+} command;
+
+static const command commands[] = {
+    {"compile", "MODEL.onnx", "write a library, its header and its weights", COMPILE, 1, command_compile},
+    {"check", "MODEL.onnx", "list everything in a model that is not supported", CHECK, 1, command_check},
+    {"test", "PATH...", "run every ONNX test case at or below the paths", TEST, 1, command_test},
+    {"run", "MODEL.{onnx,so}", "run a model on tensors from files", RUN, 1, command_run_model},
+    {"bench", "MODEL.{onnx,so}|CASE", "time a model", BENCH, 1, command_bench},
+    {"opt", "FILE.ir", "run passes on a graph in text form", OPT, 1, command_opt},
+    {"ops", "", "list the ONNX operators that are read", OPS, 0, command_ops},
+};
+enum { NCOMMANDS = sizeof commands / sizeof *commands };
+
+int exit_code(lathe_status s)
+{
+    if (s == LATHE_OK) return EXIT_OK;
+    if (s < 20) return EXIT_INPUT;
+    if (s < 30) return EXIT_UNSUPPORTED;
+    if (s < 40) return EXIT_RESOURCES;
+    return s < 50 ? EXIT_TOOLCHAIN : EXIT_DEFECT;
+}
+
+int fail(lathe_status s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("lathe: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return exit_code(s);
+}
+
+void print_diag(const lathe_diag *diag)
+{
+    bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+    for (size_t i = 0; i < lathe_diag_count(diag); i++) {
+        lathe_message m = lathe_diag_get(diag, i);
+        char text[4096];
+        lathe_diag_format(&m, text, sizeof text);
+        const char *label = m.severity == LATHE_WARNING ? "warning" : "error";
+        if (colour) {
+            fprintf(stderr, "\033[1;%dm%s:\033[0m %s\n", m.severity == LATHE_WARNING ? 35 : 31, label, text);
+        } else {
+            fprintf(stderr, "%s: %s\n", label, text);
+        }
+    }
+}
+
+static void print_usage(void)
+{
+    printf("lathe compiles ONNX transformers to native code.\n\nusage: lathe COMMAND [OPTION]... ARGUMENT...\n\n");
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        printf("  %-8s %-22s %s\n", commands[i].name, commands[i].args, commands[i].help);
+    printf("\n'lathe COMMAND --help' shows a command's options; 'lathe --version' the version.\n"
+           "exit codes: 0 ok, 1 usage, 2 bad input, 3 unsupported, 4 resources, 5 toolchain, 70 internal\n");
+}
+
+static void print_command_help(const command *c)
+{
+    printf("usage: lathe %s [OPTION]... %s\n%s\n\n", c->name, c->args, c->help);
+    options_print(c->bit);
+}
+
+static int run_command(const command *c, int argc, char **argv)
+{
+    cli_options o;
+    int code = EXIT_USAGE;
+    if (options_parse(&o, c->bit, argc, argv)) {
+        if (o.help) {
+            print_command_help(c);
+            code = EXIT_OK;
+        } else if (o.version) {
+            printf("lathe %s\n", lathe_version());
+            code = EXIT_OK;
+        } else if (o.paths.n < c->min_paths) {
+            fprintf(stderr, "lathe: '%s' needs %s; see 'lathe %s --help'\n", c->name, c->args, c->name);
+        } else {
+            code = c->run(&o);
+        }
+    }
+    options_free(&o);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage();
+        return argc < 2 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("lathe %s\n", lathe_version());
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);
+    fprintf(stderr, "lathe: unknown command '%s'; see 'lathe --help'\n", argv[1]);
+    return EXIT_USAGE;
+}

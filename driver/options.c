@@ -1,0 +1,176 @@
+/* The option parser: one walk over argv, driven by options.def. A misspelt option is answered with
+ * the nearest one. */
+#include "driver/options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum { FLAG, STR, INT, NUM, LIST } option_kind;
+
+typedef struct option_row {
+    const char *name;
+    char letter;
+    const char *arg;
+    option_kind kind;
+    size_t offset;
+    unsigned commands;
+    const char *help;
+} option_row;
+
+static const option_row rows[] = {
+#define OPTION(name, letter, arg, kind, field, commands, help) \
+    {name, letter, arg, kind, offsetof(cli_options, field), commands, help},
+#include "driver/options.def"
+#undef OPTION
+};
+enum { NROWS = sizeof rows / sizeof *rows };
+
+void options_print(unsigned command)
+{
+    for (size_t i = 0; i < NROWS; i++) {
+        const option_row *r = &rows[i];
+        if (!(r->commands & command)) continue;
+        char text[64];
+        snprintf(text, sizeof text, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
+        if (r->letter) {
+            printf("  -%c, %-24s %s\n", r->letter, text, r->help);
+        } else {
+            printf("      %-24s %s\n", text, r->help);
+        }
+    }
+}
+
+/* Edit distance, enough for option names. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[32], na = strnlen(a, 31), nb = strnlen(b, 31);
+    for (size_t j = 0; j <= nb; j++) row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[nb];
+}
+
+static bool unknown_option(unsigned command, const char *text, size_t length)
+{
+    const option_row *near = NULL;
+    size_t best = 4;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)length, text);
+    for (size_t i = 0; i < NROWS; i++) {
+        size_t d = distance(name, rows[i].name);
+        if ((rows[i].commands & command) && d < best) {
+            best = d;
+            near = &rows[i];
+        }
+    }
+    fprintf(stderr, "lathe: unknown option '--%s'", name);
+    if (near) fprintf(stderr, "; did you mean '--%s'?", near->name);
+    fputc('\n', stderr);
+    return false;
+}
+
+static bool list_add(option_list *list, const char *item)
+{
+    const char **items = realloc(list->items, (list->n + 1) * sizeof *items);
+    if (!items) {
+        fprintf(stderr, "lathe: out of memory\n");
+        return false;
+    }
+    list->items = items;
+    list->items[list->n++] = item;
+    return true;
+}
+
+static bool set_number(const option_row *r, void *field, const char *value)
+{
+    char *end;
+    if (r->kind == INT) {
+        *(long *)field = strtol(value, &end, 10);
+    } else {
+        *(double *)field = strtod(value, &end);
+    }
+    if (*value && !*end) return true;
+    fprintf(stderr, "lathe: option '--%s' takes a number, not '%s'\n", r->name, value);
+    return false;
+}
+
+static bool set_option(cli_options *o, const option_row *r, const char *value)
+{
+    void *field = (char *)o + r->offset;
+    switch (r->kind) {
+    case FLAG: *(bool *)field = true; return true;
+    case STR: *(const char **)field = value; return true;
+    case LIST: return list_add(field, value);
+    default: return set_number(r, field, value);
+    }
+}
+
+static const option_row *find_row(unsigned command, const char *name, size_t length, char letter)
+{
+    for (size_t i = 0; i < NROWS; i++) {
+        const option_row *r = &rows[i];
+        bool match = letter ? r->letter == letter : strlen(r->name) == length && !strncmp(r->name, name, length);
+        if ((r->commands & command) && match) return r;
+    }
+    return NULL;
+}
+
+/* One option at argv[*i]; *i moves to the last word used. */
+static bool parse_option(cli_options *o, unsigned command, int argc, char **argv, int *i)
+{
+    const char *text = argv[*i], *value = NULL;
+    bool is_long = text[1] == '-';
+    const char *name = text + (is_long ? 2 : 1), *equals = is_long ? strchr(name, '=') : NULL;
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    const option_row *r = find_row(command, name, length, is_long ? 0 : name[0]);
+    if (!r) return unknown_option(command, name, length);
+    if (equals) value = equals + 1;
+    if (!is_long && name[1]) value = name + 1;      /* -O2, -j4 */
+    if (r->kind == FLAG && value) {
+        fprintf(stderr, "lathe: option '--%s' takes no value\n", r->name);
+        return false;
+    }
+    if (r->kind != FLAG && !value) {
+        if (*i + 1 >= argc) {
+            fprintf(stderr, "lathe: option '--%s' needs a value: %s\n", r->name, r->arg);
+            return false;
+        }
+        value = argv[++*i];
+    }
+    return set_option(o, r, value);
+}
+
+bool options_parse(cli_options *o, unsigned command, int argc, char **argv)
+{
+    bool ok = true, only_paths = false;
+    *o = (cli_options){.level = 2, .timeout = 120, .threads = 1, .seconds = 2};
+    for (int i = 1; i < argc; i++) {
+        if (!only_paths && strcmp(argv[i], "--") == 0) {
+            only_paths = true;
+        } else if (!only_paths && argv[i][0] == '-' && argv[i][1]) {
+            ok = parse_option(o, command, argc, argv, &i) && ok;
+        } else {
+            ok = list_add(&o->paths, argv[i]) && ok;
+        }
+    }
+    return ok;
+}
+
+void options_free(cli_options *o)
+{
+    free(o->paths.items);
+    free(o->dims.items);
+    free(o->disabled.items);
+    free(o->inputs.items);
+}

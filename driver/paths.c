@@ -1,0 +1,82 @@
+/* Where lathe's own files are, and temporary folders. */
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool has_suffix(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+static bool program_dir(char *path, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", path, size - 1);
+    if (n <= 0) return false;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash) return false;
+    *slash = '\0';
+    return true;
+}
+
+static const char *target_arch(const char *target)
+{
+    if (target) return strncmp(target, "aarch64", 7) == 0 ? "aarch64" : "x86_64";
+#ifdef __aarch64__
+    return "aarch64";
+#else
+    return "x86_64";
+#endif
+}
+
+static bool is_host(const char *arch) { return strcmp(arch, target_arch(NULL)) == 0; }
+
+/* The first of the places that has `name`; formats take the program's folder, arch and name. */
+static bool find_file(const char *target, const char *name, char *path, size_t size)
+{
+    char dir[4096];
+    const char *arch = target_arch(target);
+    if (!program_dir(dir, sizeof dir)) return false;
+    int n = is_host(arch) ? snprintf(path, size, "%s/%s", dir, name)
+                          : snprintf(path, size, "%s/%s/%s", dir, arch, name);
+    if (n > 0 && (size_t)n < size && access(path, R_OK) == 0) return true;
+    n = snprintf(path, size, "%s/../lib/lathe/%s/%s", dir, arch, name);
+    return n > 0 && (size_t)n < size && access(path, R_OK) == 0;
+}
+
+bool find_runtime(const char *target, char *path, size_t size)
+{
+    return find_file(target, "liblathert.a", path, size);
+}
+
+bool find_runner(const char *target, char *path, size_t size)
+{
+    return find_file(target, "lathe-runner", path, size);
+}
+
+bool make_work_dir(char *path, size_t size)
+{
+    const char *tmp = getenv("TMPDIR");
+    int n = snprintf(path, size, "%s/lathe-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (n > 0 && (size_t)n < size && mkdtemp(path)) return true;
+    fail(LATHE_IO, "cannot make a folder for temporary files: %s", strerror(errno));
+    return false;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    remove(path);
+    return 0;
+}
+
+void remove_tree(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }

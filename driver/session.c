@@ -1,0 +1,127 @@
+/* A model opened in this process with inputs from files, for run and bench. An ONNX file is compiled
+ * into a temporary folder first. */
+#include "driver/driver.h"
+#include "driver/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compile_to(const cli_options *o, const char *path, const char *work, char *so, size_t size)
+{
+    lathe_options l;
+    compile_storage storage;
+    lathe_diag *diag = lathe_diag_new();
+    lathe_status s = LATHE_OUT_OF_MEMORY;
+    snprintf(so, size, "%s/libmodel.so", work);
+    bool filled = fill_options(o, path, &l, &storage);
+    if (diag && filled) {
+        l.output = so;
+        if (!l.name) l.name = "model";
+        s = lathe_compile(&l, diag);
+        print_diag(diag);
+    }
+    storage_free(&storage);
+    lathe_diag_free(diag);
+    return filled ? exit_code(s) : EXIT_USAGE;
+}
+
+static int open_library(const cli_options *o, const char *path, loaded *m)
+{
+    char message[512] = "";
+    m->lib = calloc(1, sizeof *m->lib);
+    if (!m->lib) return fail(LATHE_OUT_OF_MEMORY, "out of memory");
+    lathe_status s = library_open(path, m->lib, message, sizeof message);
+    if (s != LATHE_OK) return fail(s, "%s: %s", path, message);
+    const lathe_desc *desc = m->lib->desc;
+    if (o->threads > 1) s = lathe_threads_new(desc, (int)o->threads, &m->threads);
+    if (s != LATHE_OK) return fail(s, "cannot start %ld threads", o->threads);
+    lathe_open_options open = {.threads = m->threads, .message = message, .message_size = sizeof message};
+    s = lathe_model_open(desc, &open, &m->model);
+    if (s == LATHE_OK) s = lathe_session_new(m->model, NULL, &m->session);
+    return s == LATHE_OK ? EXIT_OK : fail(s, "%s: %s", path, message);
+}
+
+static int find_input(const lathe_desc *desc, int nin, const char *name, size_t length)
+{
+    lathe_tensor_info info;
+    for (int i = 0; i < nin; i++)
+        if (lathe_info(desc, LATHE_INPUTS, i, &info) == LATHE_OK && strlen(info.name) == length &&
+            strncmp(info.name, name, length) == 0)
+            return i;
+    return -1;
+}
+
+static int read_named(const cli_options *o, loaded *m)
+{
+    tensor_message message;
+    for (size_t k = 0; k < o->inputs.n; k++) {
+        const char *text = o->inputs.items[k], *equals = strchr(text, '=');
+        size_t length = equals ? (size_t)(equals - text) : 0;
+        int i = equals ? find_input(m->lib->desc, m->nin, text, length) : -1;
+        if (i < 0) return fail(LATHE_NOT_FOUND, "--input %s: the model has no such input", text);
+        tensor_free(&m->files[i]);
+        lathe_status s = tensor_read(equals + 1, &m->files[i], &message);
+        if (s != LATHE_OK) return fail(s, "%s: %s", equals + 1, message.text);
+    }
+    return EXIT_OK;
+}
+
+static int read_case(const cli_options *o, loaded *m)
+{
+    tensor_message message;
+    for (int i = 0; o->case_dir && i < m->nin; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/input_%d.pb", o->case_dir, i);
+        lathe_status s = tensor_read_pb(path, &m->files[i], &message);
+        if (s != LATHE_OK) return fail(s, "%s: %s", path, message.text);
+    }
+    return EXIT_OK;
+}
+
+static int read_inputs(const cli_options *o, loaded *m)
+{
+    m->nin = lathe_count(m->lib->desc, LATHE_INPUTS);
+    m->nout = lathe_count(m->lib->desc, LATHE_OUTPUTS);
+    m->files = calloc((size_t)m->nin + 1, sizeof *m->files);
+    m->in = calloc((size_t)m->nin + 1, sizeof *m->in);
+    m->out = calloc((size_t)m->nout + 1, sizeof *m->out);
+    if (!m->files || !m->in || !m->out) return fail(LATHE_OUT_OF_MEMORY, "out of memory");
+    int code = read_case(o, m);
+    if (code == EXIT_OK) code = read_named(o, m);
+    for (int i = 0; code == EXIT_OK && i < m->nin; i++) {
+        lathe_tensor_info info;
+        lathe_info(m->lib->desc, LATHE_INPUTS, i, &info);
+        if (!m->files[i].tensor.data) return fail(LATHE_NOT_FOUND, "input '%s' was not given; see --input and --case", info.name);
+        m->in[i] = m->files[i].tensor;
+    }
+    return code;
+}
+
+int load_model(const cli_options *o, const char *path, loaded *m)
+{
+    char so[4200];
+    *m = (loaded){0};
+    int code = EXIT_OK;
+    if (!has_suffix(path, ".so")) {
+        if (!make_work_dir(m->work, sizeof m->work)) return EXIT_RESOURCES;
+        code = compile_to(o, path, m->work, so, sizeof so);
+        path = so;
+    }
+    if (code == EXIT_OK) code = open_library(o, path, m);
+    return code == EXIT_OK ? read_inputs(o, m) : code;
+}
+
+void unload_model(loaded *m)
+{
+    if (m->session) lathe_session_free(m->session);
+    if (m->model) lathe_model_close(m->model);
+    if (m->threads) lathe_threads_free(m->lib->desc, m->threads);
+    for (int i = 0; m->files && i < m->nin; i++) tensor_free(&m->files[i]);
+    if (m->lib && m->lib->handle) library_close(m->lib);
+    free(m->lib);
+    free(m->files);
+    free(m->in);
+    free(m->out);
+    if (m->work[0]) remove_tree(m->work);
+}

@@ -1,0 +1,323 @@
+/* test: every case is compiled, run in the runner's own process and compared.
+ *
+ * Each case is worked on in a forked child, so that a crash or a hang of anything is one failed
+ * line. The compiler is given the path of model.onnx only. The child writes one line, the verdict,
+ * to a pipe; the parent prints failures in the cases' order and counts. */
+#include "driver/cases.h"
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_SETS = 64, MAX_WORDS = 16 };
+typedef enum { RUNNING, PASSED, FAILED, SKIPPED } verdict;
+
+/* One case in flight; its line is what the child said. */
+typedef struct job {
+    pid_t pid;
+    size_t index;
+    int pipe;
+    time_t deadline;
+    bool killed;
+} job;
+
+typedef struct outcome {
+    verdict verdict;
+    char reason[600];
+} outcome;
+
+/* ---- in the child ---- */
+
+typedef struct test_case {
+    const cli_options *o;
+    const char *dir;
+    char work[4096], library[4200];
+    int nsets;
+    outcome *out;
+} test_case;
+
+static bool fail_case(test_case *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool fail_case(test_case *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(c->out->reason, sizeof c->out->reason, format, args);
+    va_end(args);
+    c->out->verdict = FAILED;
+    return false;
+}
+
+static int count_sets(const char *dir)
+{
+    int n = 0;
+    for (; n < MAX_SETS; n++) {
+        char path[4200];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/test_data_set_%d", dir, n);
+        if (stat(path, &st) != 0) break;
+    }
+    return n;
+}
+
+static bool compile_case(test_case *c)
+{
+    char model[4200];
+    lathe_options l;
+    compile_storage storage;
+    snprintf(model, sizeof model, "%s/model.onnx", c->dir);
+    snprintf(c->library, sizeof c->library, "%s/libmodel.so", c->work);
+    lathe_diag *diag = lathe_diag_new();
+    if (!diag || !fill_options(c->o, model, &l, &storage)) return fail_case(c, "out of memory");
+    l.name = "model";
+    l.output = c->library;
+    lathe_status s = lathe_compile(&l, diag);
+    size_t errors = lathe_diag_errors(diag);
+    for (size_t i = 0; s != LATHE_OK && i < lathe_diag_count(diag); i++) {
+        lathe_message m = lathe_diag_get(diag, i);
+        char text[512];
+        if (m.severity != LATHE_ERROR) continue;
+        m.file = "";
+        lathe_diag_format(&m, text, sizeof text);
+        if (errors > 1) fail_case(c, "compile: %s (and %zu more)", text, errors - 1);
+        else fail_case(c, "compile: %s", text);
+        break;
+    }
+    if (s != LATHE_OK && c->out->verdict != FAILED) fail_case(c, "compile: status %d", (int)s);
+    storage_free(&storage);
+    lathe_diag_free(diag);
+    return s == LATHE_OK;
+}
+
+/* The runner's words: those of --runner, the program, its options, and one --case a data set. */
+static bool run_case(test_case *c)
+{
+    const char *argv[MAX_WORDS + 8 + 3 * MAX_SETS];
+    static char words[1024], runner[4096], threads[16], dirs[MAX_SETS][2][4200];
+    size_t n = 0;
+    if (!find_runner(c->o->target, runner, sizeof runner)) return fail_case(c, "lathe-runner is not installed");
+    snprintf(words, sizeof words, "%s", c->o->runner ? c->o->runner : "");
+    for (char *w = strtok(words, " "); w && n < MAX_WORDS; w = strtok(NULL, " ")) argv[n++] = w;
+    argv[n++] = runner;
+    if (c->o->guard) argv[n++] = "--guard";
+    snprintf(threads, sizeof threads, "%ld", c->o->threads);
+    argv[n++] = "--threads";
+    argv[n++] = threads;
+    argv[n++] = c->library;
+    for (int k = 0; k < c->nsets; k++) {
+        snprintf(dirs[k][0], sizeof dirs[k][0], "%s/test_data_set_%d", c->dir, k);
+        snprintf(dirs[k][1], sizeof dirs[k][1], "%s/out_%d", c->work, k);
+        if (mkdir(dirs[k][1], 0777) != 0) return fail_case(c, "cannot make a folder: %s", strerror(errno));
+        argv[n++] = "--case";
+        argv[n++] = dirs[k][0];
+        argv[n++] = dirs[k][1];
+    }
+    argv[n] = NULL;
+    process_result r;
+    if (!process_run(argv, c->o->timeout, &r)) return fail_case(c, "run: cannot start %s", argv[0]);
+    if (r.timed_out) return fail_case(c, "run: more than %ld s", c->o->timeout);
+    if (r.signal) return fail_case(c, "run: ended by signal %d (%s)", r.signal, strsignal(r.signal));
+    if (r.code == 0) return true;
+    char *error = strstr(r.output, "error");
+    if (error) error[strcspn(error, "\n")] = '\0';
+    return fail_case(c, "run: %s", error ? error : "the runner failed");
+}
+
+static bool compare_output(test_case *c, int set, int k, double atol, double rtol)
+{
+    char want_path[4300], got_path[4300];
+    tensor_file want = {0}, got = {0};
+    tensor_message message = {""};
+    snprintf(want_path, sizeof want_path, "%s/test_data_set_%d/output_%d.pb", c->dir, set, k);
+    snprintf(got_path, sizeof got_path, "%s/out_%d/output_%d.pb", c->work, set, k);
+    bool ok = tensor_read_pb(want_path, &want, &message) == LATHE_OK &&
+              tensor_read_pb(got_path, &got, &message) == LATHE_OK &&
+              tensor_compare(&got.tensor, &want.tensor, atol, rtol, &message);
+    if (!ok) fail_case(c, "data set %d: output %d '%.100s': %s", set, k, want.name, message.text);
+    tensor_free(&want);
+    tensor_free(&got);
+    return ok;
+}
+
+static bool exists(const char *dir, int set, const char *name, int k)
+{
+    char path[4300];
+    snprintf(path, sizeof path, "%s/%s_%d/output_%d.pb", dir, name, set, k);
+    return access(path, F_OK) == 0;
+}
+
+static bool compare_case(test_case *c)
+{
+    double atol, rtol;
+    case_tolerance(c->dir, &atol, &rtol);
+    for (int set = 0; set < c->nsets; set++) {
+        int k = 0;
+        for (; exists(c->dir, set, "test_data_set", k); k++) {
+            if (!exists(c->work, set, "out", k)) return fail_case(c, "data set %d: output %d is missing", set, k);
+            if (!compare_output(c, set, k, atol, rtol)) return false;
+        }
+        if (k == 0) return fail_case(c, "data set %d: there are no expected outputs", set);
+        if (exists(c->work, set, "out", k)) return fail_case(c, "data set %d: output %d was not expected", set, k);
+    }
+    return true;
+}
+
+static void test_one(const cli_options *o, const char *dir, const char *work, outcome *out)
+{
+    test_case c = {.o = o, .dir = dir, .out = out};
+    char model[4200];
+    snprintf(c.work, sizeof c.work, "%s", work);
+    snprintf(model, sizeof model, "%s/model.onnx", dir);
+    c.nsets = count_sets(dir);
+    if (access(model, R_OK) != 0 || c.nsets == 0) {
+        out->verdict = SKIPPED;
+        snprintf(out->reason, sizeof out->reason, c.nsets == 0 ? "no data" : "no model");
+    } else if (compile_case(&c) && run_case(&c) && compare_case(&c)) {
+        out->verdict = PASSED;
+    }
+}
+
+/* ---- in the parent ---- */
+
+typedef struct suite {
+    const cli_options *o;
+    case_list cases;
+    outcome *outcomes;
+    job *jobs;
+    size_t njobs, started;
+    char work[4096];
+} suite;
+
+static void case_work(const suite *s, size_t index, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%zu", s->work, index);
+}
+
+static bool start_job(suite *s, job *j)
+{
+    int ends[2];
+    char work[4200];
+    size_t index = s->started++;
+    case_work(s, index, work, sizeof work);
+    if (mkdir(work, 0777) != 0 || pipe(ends) != 0) return false;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        outcome out = {0};
+        setpgid(0, 0);
+        close(ends[0]);
+        test_one(s->o, s->cases.dirs[index], work, &out);
+        bool sent = write(ends[1], &out, sizeof out) == (ssize_t)sizeof out;
+        _exit(sent ? 0 : 1);
+    }
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        return false;
+    }
+    *j = (job){pid, index, ends[0], time(NULL) + 2 * s->o->timeout, false};
+    return true;
+}
+
+static void finish_job(suite *s, job *j, int status)
+{
+    outcome *out = &s->outcomes[j->index];
+    char work[4200];
+    if (read(j->pipe, out, sizeof *out) != (ssize_t)sizeof *out || out->verdict == RUNNING) {
+        *out = (outcome){.verdict = FAILED};
+        if (j->killed) snprintf(out->reason, sizeof out->reason, "compile: more than %ld s", 2 * s->o->timeout);
+        else snprintf(out->reason, sizeof out->reason, "compile: ended by signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    }
+    close(j->pipe);
+    case_work(s, j->index, work, sizeof work);
+    remove_tree(work);
+    j->pid = 0;
+}
+
+static void kill_late(suite *s)
+{
+    for (size_t i = 0; i < s->njobs; i++) {
+        if (!s->jobs[i].pid || time(NULL) < s->jobs[i].deadline) continue;
+        s->jobs[i].killed = true;
+        kill(-s->jobs[i].pid, SIGKILL);
+    }
+}
+
+/* Waits for one child, looking at the clock now and then. */
+static void wait_one(suite *s)
+{
+    int status;
+    pid_t pid;
+    struct timespec nap = {0, 1000000};
+    while ((pid = waitpid(-1, &status, WNOHANG)) == 0) {
+        nanosleep(&nap, NULL);
+        kill_late(s);
+    }
+    for (size_t i = 0; i < s->njobs; i++)
+        if (s->jobs[i].pid == pid) finish_job(s, &s->jobs[i], status);
+}
+
+static size_t running(const suite *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->njobs; i++) n += s->jobs[i].pid != 0;
+    return n;
+}
+
+static void run_suite(suite *s)
+{
+    while (s->started < s->cases.n || running(s)) {
+        size_t free_job = 0;
+        while (free_job < s->njobs && s->jobs[free_job].pid) free_job++;
+        if (free_job == s->njobs || s->started == s->cases.n) {
+            wait_one(s);
+        } else if (!start_job(s, &s->jobs[free_job])) {
+            size_t index = s->started - 1;
+            s->outcomes[index].verdict = FAILED;
+            snprintf(s->outcomes[index].reason, sizeof s->outcomes[index].reason, "cannot start: %s", strerror(errno));
+        }
+    }
+}
+
+static int report(const suite *s)
+{
+    size_t counts[4] = {0};
+    for (size_t i = 0; i < s->cases.n; i++) {
+        const outcome *out = &s->outcomes[i];
+        counts[out->verdict]++;
+        if (out->verdict == FAILED) printf("FAIL %s: %s\n", s->cases.dirs[i], out->reason);
+        if (out->verdict == SKIPPED) printf("skip %s: %s\n", s->cases.dirs[i], out->reason);
+    }
+    printf("%zu passed, %zu failed, %zu skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
+    return counts[FAILED] || !counts[PASSED] ? EXIT_INPUT : EXIT_OK;
+}
+
+int command_test(const cli_options *o)
+{
+    suite s = {.o = o};
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    s.njobs = (size_t)(o->jobs > 0 ? o->jobs : cpus > 0 ? cpus : 1);
+    int code = EXIT_OK;
+    for (size_t i = 0; i < o->paths.n; i++)
+        if (!cases_find(o->paths.items[i], &s.cases)) code = fail(LATHE_NOT_FOUND, "%s: cannot be read", o->paths.items[i]);
+    s.outcomes = calloc(s.cases.n + 1, sizeof *s.outcomes);
+    s.jobs = calloc(s.njobs, sizeof *s.jobs);
+    if (!s.outcomes || !s.jobs) code = fail(LATHE_OUT_OF_MEMORY, "out of memory");
+    if (code == EXIT_OK && !make_work_dir(s.work, sizeof s.work)) code = EXIT_RESOURCES;
+    if (code == EXIT_OK) {
+        run_suite(&s);
+        code = report(&s);
+        remove_tree(s.work);
+    }
+    free(s.outcomes);
+    free(s.jobs);
+    cases_free(&s.cases);
+    return code;
+}

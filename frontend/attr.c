@@ -1,0 +1,105 @@
+/* Attributes of the node being imported. In: names and defaults. Out: values of exactly the type
+ * that is asked for; an attribute of another type is reported and the default given instead, and
+ * the node fails when its importer returns (fe_node.fault). Strings come NUL-terminated. */
+#include <string.h>
+
+#include "frontend/import.h"
+
+#define TYPE(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
+
+static const Onnx__AttributeProto *find(const fe_node *n, const char *name)
+{
+    for (size_t i = 0; i < n->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *a = n->proto->attribute[i];
+        if (!strcmp(fe_text(a->name), name)) return a;
+    }
+    return NULL;
+}
+
+static const char *type_name(int type)
+{
+    static const char *const names[] = {"undefined",      "float",   "int",    "string",
+                                        "tensor",         "graph",   "floats", "ints",
+                                        "strings",        "tensors", "graphs", "sparse tensor",
+                                        "sparse tensors", "type",    "types"};
+    return type >= 0 && (size_t)type < sizeof names / sizeof *names ? names[type] : "unknown";
+}
+
+static void wrong(const fe_node *n, const char *name, const char *why)
+{
+    *n->fault = fe_fail(n, LATHE_BAD_INPUT, "attribute %s is %s", name, why);
+}
+
+/* The attribute if it has this type and, where the type needs one, its payload. */
+static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int type, bool payload)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    if (!a) return NULL;
+    if ((int)a->type == type && payload) return a;
+    wrong(n, name,
+          ir_format(n->g->arena, "of type %s, expected %s", type_name((int)a->type),
+                    payload ? type_name(type) : "a value"));
+    return NULL;
+}
+
+bool fe_has_attr(const fe_node *n, const char *name)
+{
+    return find(n, name) != NULL;
+}
+
+int64_t fe_attr_int(const fe_node *n, const char *name, int64_t otherwise)
+{
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(INT), true);
+    return a ? a->i : otherwise;
+}
+
+double fe_attr_float(const fe_node *n, const char *name, double otherwise)
+{
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(FLOAT), true);
+    return a ? (double)a->f : otherwise;
+}
+
+const char *fe_attr_str(const fe_node *n, const char *name, const char *otherwise)
+{
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(STRING), true);
+    if (!a) return otherwise;
+    if (a->s.len && memchr(a->s.data, 0, a->s.len)) {
+        wrong(n, name, "a string with a zero byte");
+        return otherwise;
+    }
+    char *text = ir_alloc(n->g->arena, a->s.len + 1, 1);
+    if (a->s.len) memcpy(text, a->s.data, a->s.len);
+    return text;
+}
+
+const int64_t *fe_attr_ints(const fe_node *n, const char *name, size_t *count)
+{
+    static const int64_t none[1];
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(INTS), true);
+    *count = a ? a->n_ints : 0;
+    if (!a) return NULL;
+    return a->n_ints ? a->ints : none;
+}
+
+const float *fe_attr_floats(const fe_node *n, const char *name, size_t *count)
+{
+    static const float none[1];
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(FLOATS), true);
+    *count = a ? a->n_floats : 0;
+    if (!a) return NULL;
+    return a->n_floats ? a->floats : none;
+}
+
+const Onnx__TensorProto *fe_attr_tensor(const fe_node *n, const char *name)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    a = typed(n, name, TYPE(TENSOR), a && a->t);
+    return a ? a->t : NULL;
+}
+
+const Onnx__GraphProto *fe_attr_graph(const fe_node *n, const char *name)
+{
+    const Onnx__AttributeProto *a = find(n, name);
+    a = typed(n, name, TYPE(GRAPH), a && a->g);
+    return a ? a->g : NULL;
+}

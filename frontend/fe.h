@@ -1,0 +1,119 @@
+/* Frontend: ONNX bytes -> graph IR. The only place that knows ONNX and protobuf.
+ *
+ * Importing is abstract interpretation: nodes are imported in order, every importer builds core
+ * operators whose types, and whose small integer contents as expressions over dims, are known at
+ * once (ir_content). So a Reshape reads its target dims where an exporter wrote ten nodes, and
+ * sequences and optionals, whose structure is static, exist only here, as lists of values. */
+#ifndef LATHE_FRONTEND_FE_H
+#define LATHE_FRONTEND_FE_H
+
+#include "frontend/onnx.pb-c.h"
+#include "ir/ir.h"
+
+typedef enum { FE_ABSENT, FE_TENSOR, FE_SEQUENCE, FE_OPTIONAL_NONE, FE_POISON } fe_kind;
+
+/* What an ONNX name stands for. POISON: its node was refused (and reported); whoever reads it is
+ * skipped without a further message. An optional that holds a value is the value itself. */
+typedef struct fe_value {
+    fe_kind kind;
+    ir_value tensor;
+    const struct fe_value *items;       /* SEQUENCE */
+    size_t nitems;
+    ir_elem elem;                       /* SEQUENCE: of its tensors, for an empty one */
+} fe_value;
+
+typedef struct fe_scope fe_scope;       /* names visible in a graph, and its parents' */
+typedef struct fe_import fe_import;     /* the whole import: model, options, diag */
+
+/* One ONNX node being imported. Inputs are resolved and none is POISON; absent optional inputs
+ * are FE_ABSENT. The importer sets every output that the node names. */
+typedef struct fe_node {
+    fe_import *im;
+    ir_graph *g;
+    ir_builder b;                       /* appends to the current block, stamps the node's name */
+    const Onnx__NodeProto *proto;
+    const char *op;
+    int version;                        /* opset version in force for its domain */
+    const fe_value *in;
+    size_t nin;
+    fe_value *out;
+    size_t nout;                        /* named outputs are those with fe_wants */
+    fe_scope *scope;                    /* for subgraphs */
+    lathe_status *fault;                /* set where an attribute of the wrong type was asked for */
+} fe_node;
+
+typedef lathe_status (*fe_importer)(fe_node *);
+
+/* onnx_ops.def: ONNX(domain, name, since, until, importer, types, limits)
+ * since..until: opset versions that the importer reads (until 0: up to the newest). */
+typedef struct fe_op {
+    const char *domain, *name;
+    int since, until;
+    fe_importer import;
+    const char *types, *limits;
+} fe_op;
+const fe_op *fe_op_find(const char *domain, const char *name, int version);
+size_t fe_op_count(void);
+const fe_op *fe_op_at(size_t index);
+
+/* ---- for importers (node.c) ---- */
+/* Tensor input k; IR_NONE if absent or past the end. */
+ir_value fe_in(const fe_node *, size_t k);
+const ir_type *fe_type(const fe_node *, size_t k);          /* of tensor input k, which must be present */
+bool fe_has(const fe_node *, size_t k);
+bool fe_wants(const fe_node *, size_t k);                   /* output k has a name */
+void fe_out(fe_node *, size_t k, ir_value);                 /* IR_NONE marks the node as failed */
+void fe_out_value(fe_node *, size_t k, fe_value);
+
+bool fe_has_attr(const fe_node *, const char *name);
+int64_t fe_attr_int(const fe_node *, const char *name, int64_t otherwise);
+double fe_attr_float(const fe_node *, const char *name, double otherwise);
+const char *fe_attr_str(const fe_node *, const char *name, const char *otherwise);
+const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n);     /* NULL if absent */
+const float *fe_attr_floats(const fe_node *, const char *name, size_t *n);
+const Onnx__TensorProto *fe_attr_tensor(const fe_node *, const char *name);
+const Onnx__GraphProto *fe_attr_graph(const fe_node *, const char *name);
+
+/* Messages: "node 'x' (MatMul): input 1 ('w') ..."; both return the status. */
+lathe_status fe_fail(const fe_node *, lathe_status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+lathe_status fe_fail_input(const fe_node *, size_t k, lathe_status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Needs input k's content now; "input k must be known while compiling" otherwise. In the arena. */
+lathe_status fe_need_ints(const fe_node *, size_t k, const int64_t **values, size_t *n);
+lathe_status fe_need_dims(const fe_node *, size_t k, const ir_dim **dims, size_t *n);
+/* Content of an i64/i32 input of n known elements as dims, or, where it is data, fresh DATA symbols
+ * bound by a `bind` node, each within [lo, hi]. */
+lathe_status fe_dims_or_data(fe_node *, size_t k, int64_t lo, int64_t hi, const ir_dim **dims, size_t *n);
+/* axis in [-rank, rank) -> [0, rank); fails with a message otherwise. */
+lathe_status fe_axis(const fe_node *, int64_t axis, int rank, int *out);
+/* ints of attribute `name` (opset < since) or of input k; *values NULL if neither is there. */
+lathe_status fe_ints_of(const fe_node *, const char *name, size_t k, const int64_t **values, size_t *n);
+
+/* A TensorProto as a constant (tensor.c): raw data as a view of the model file or of an external
+ * file, typed fields converted to an owned block. */
+lathe_status fe_tensor(fe_import *, ir_builder *, const Onnx__TensorProto *, const char *name, ir_value *);
+
+/* Imports a subgraph's nodes into block b's current position with `args` bound to its inputs;
+ * outs (proto->n_output of them) receive its outputs. Used for If decided by sizes, functions,
+ * and, with a fresh block, for regions. */
+lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block, const fe_value *args,
+                         size_t nargs, fe_value *outs);
+
+/* ---- entry (import.c) ---- */
+typedef struct fe_options {
+    const lathe_dim_option *dims;
+    size_t ndims;
+    bool allow_symlinks;
+    bool check_only;            /* visit every node, report all that is unsupported */
+} fe_options;
+
+/* Mapped files that constants view; must outlive the graph. */
+typedef struct fe_files fe_files;
+fe_files *fe_files_new(void);               /* NULL: out of memory */
+void fe_files_free(fe_files *);
+/* LATHE_IO if one of the files was changed meanwhile; to be asked before artefacts are kept. */
+lathe_status fe_files_check(const fe_files *, lathe_diag *);
+/* Reads the model at `path` into a new graph in the arena. NULL with messages in diag on failure. */
+lathe_status fe_read(ir_arena *, lathe_diag *, fe_files *, const char *path, const fe_options *, ir_graph **);
+
+#endif

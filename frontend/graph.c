@@ -1,0 +1,232 @@
+/* Importing the nodes of a graph, a subgraph or a function's body. In: nodes and a scope. Out: core
+ * operators appended to a block, and values in the scope.
+ * A node that is refused does not end the import: its outputs become POISON and whoever reads them
+ * is skipped in silence, so that one run reports every node that is unsupported by itself. */
+#include "frontend/import.h"
+
+#include <string.h>
+
+typedef struct node_context {
+    fe_scope *scope;
+    fe_node n;
+    diag_place place;
+} node_context;
+
+static lathe_status refuse(node_context *c, lathe_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static lathe_status refuse(node_context *c, lathe_status status, const char *format, ...)
+{
+    fe_import *im = c->scope->im;
+    va_list args;
+    va_start(args, format);
+    const char *text = ir_vformat(im->arena, format, args);
+    va_end(args);
+    return diag_add(im->diag, status, &c->place, "%s", text);
+}
+
+/* ---- inputs and outputs ---- */
+
+/* Resolves inputs; *poisoned if one of them stands for a node that was refused. */
+static lathe_status bind_inputs(node_context *c, bool *poisoned)
+{
+    const Onnx__NodeProto *p = c->n.proto;
+    fe_value *in = IR_NEW_N(c->scope->im->arena, fe_value, p->n_input + 1);
+    for (size_t i = 0; i < p->n_input; i++) {
+        if (!fe_scope_get(c->scope, p->input[i], &in[i])) {
+            return refuse(c, LATHE_BAD_INPUT, "input %zu ('%s') is not defined", i, p->input[i]);
+        }
+        *poisoned |= in[i].kind == FE_POISON;
+    }
+    c->n.in = in;
+    c->n.nin = p->n_input;
+    return LATHE_OK;
+}
+
+static void name_value(node_context *c, const fe_value *v, const char *name)
+{
+    if (v->kind != FE_TENSOR || c->scope->frame->function) return;
+    ir_value_info *info = &c->n.g->values[v->tensor];
+    if (!info->name) info->name = ir_intern(c->n.g, name);
+}
+
+static void bind_outputs(node_context *c, lathe_status status)
+{
+    const Onnx__NodeProto *p = c->n.proto;
+    for (size_t i = 0; i < p->n_output; i++) {
+        if (!*p->output[i]) continue;
+        fe_value v = {.kind = FE_POISON};
+        if (status == LATHE_OK) v = c->n.out[i];
+        name_value(c, &v, p->output[i]);
+        fe_scope_add(c->scope, p->output[i], v);
+    }
+}
+
+/* An importer says OK by its status; what it left behind must agree. */
+static lathe_status check_outputs(node_context *c)
+{
+    for (size_t i = 0; i < c->n.nout; i++) {
+        const fe_value *v = &c->n.out[i];
+        if (!*c->n.proto->output[i]) continue;
+        if (v->kind == FE_ABSENT) {
+            return refuse(c, LATHE_UNSUPPORTED, "output %zu ('%s') is not supported", i,
+                          c->n.proto->output[i]);
+        }
+        if (v->kind == FE_POISON || (v->kind == FE_TENSOR && !v->tensor)) return LATHE_BAD_INPUT;
+    }
+    return LATHE_OK;
+}
+
+/* ---- one node ---- */
+
+const char *fe_domain(const char *domain)
+{
+    return !domain || !strcmp(domain, "ai.onnx") ? "" : domain;
+}
+
+/* The highest opset version imported for a domain; 0: none. */
+static int64_t opset_version(const fe_frame *frame, const char *domain)
+{
+    int64_t version = 0;
+    for (size_t i = 0; i < frame->nopsets; i++) {
+        const Onnx__OperatorSetIdProto *set = frame->opsets[i];
+        if (strcmp(fe_domain(set->domain), domain)) continue;
+        if (set->has_version && set->version > version) version = set->version;
+    }
+    return version;
+}
+
+static lathe_status unsupported(node_context *c, const char *domain, int64_t version)
+{
+    const char *shown = *domain ? domain : "ai.onnx";
+    for (size_t i = 0; i < fe_op_count(); i++) {
+        const fe_op *op = fe_op_at(i);
+        if (strcmp(op->name, c->n.op) || strcmp(op->domain, domain)) continue;
+        return refuse(c, LATHE_UNSUPPORTED,
+                      "operator %s of %s is not supported at opset version %lld", c->n.op, shown,
+                      (long long)version);
+    }
+    return refuse(c, LATHE_UNSUPPORTED, "operator %s of %s (opset version %lld) is not supported",
+                  c->n.op, shown, (long long)version);
+}
+
+static lathe_status run_importer(node_context *c)
+{
+    const char *domain = fe_domain(c->n.proto->domain);
+    const Onnx__FunctionProto *function = fe_function_find(c->scope->im, c->n.proto);
+    if (function) return fe_function_call(&c->n, function);
+    int64_t version = opset_version(c->scope->frame, domain);
+    if (version == 0) {
+        return refuse(c, LATHE_BAD_INPUT, "no opset is imported for the domain '%s'", domain);
+    }
+    const fe_op *op = version > INT32_MAX ? NULL : fe_op_find(domain, c->n.op, (int)version);
+    if (!op) return unsupported(c, domain, version);
+    c->n.version = (int)version;
+    return op->import(&c->n);
+}
+
+/* The importer's verdict; a refusal always has a message, from here if from nowhere else. */
+static lathe_status import_checked(node_context *c)
+{
+    fe_import *im = c->scope->im;
+    lathe_status fault = LATHE_OK;
+    size_t errors = lathe_diag_errors(im->diag);
+    uint32_t skipped = im->skipped;
+    c->n.fault = &fault;
+    lathe_status status = run_importer(c);
+    if (status == LATHE_OK) status = fault;
+    if (status == LATHE_OK) status = check_outputs(c);
+    if (status != LATHE_OK && lathe_diag_errors(im->diag) == errors && im->skipped == skipped) {
+        if (im->g->overflow) status = LATHE_LIMIT;
+        refuse(c, status, im->g->overflow ? "a size overflows" : "types or sizes do not fit");
+    }
+    return status;
+}
+
+static lathe_status prepare(node_context *c, const Onnx__NodeProto *p, bool *poisoned)
+{
+    fe_import *im = c->scope->im;
+    fe_node *n = &c->n;
+    n->proto = p;
+    n->op = fe_text(p->op_type);
+    char name[FE_MAX_NAME];
+    const char *own = *fe_text(p->name) ? p->name : p->n_output ? p->output[0] : "";
+    snprintf(name, sizeof name, "%s%s", c->scope->frame->prefix, own);
+    n->b.name = ir_intern(im->g, name);
+    n->b.origin = ir_intern(im->g, n->op);
+    c->place = (diag_place){.file = im->path, .node = ir_text(im->g, n->b.name), .op = n->op};
+    if (p->n_attribute > FE_MAX_ATTRS) return refuse(c, LATHE_LIMIT, "too many attributes");
+    TRY(fe_resolve_attrs(im, c->scope->frame, p, &n->proto));
+    n->nout = p->n_output;
+    n->out = IR_NEW_N(im->arena, fe_value, p->n_output + 1);
+    return bind_inputs(c, poisoned);
+}
+
+static void import_node(fe_scope *scope, const Onnx__NodeProto *p, ir_block_id block)
+{
+    fe_import *im = scope->im;
+    node_context c = {.scope = scope};
+    bool poisoned = false;
+    c.n = (fe_node){.im = im, .g = im->g, .scope = scope, .b = {.g = im->g, .block = block}};
+    lathe_status status = prepare(&c, p, &poisoned);
+    if (status == LATHE_OK && poisoned) {
+        im->skipped++;
+        status = LATHE_BAD_INPUT;
+    } else if (status == LATHE_OK) {
+        status = import_checked(&c);
+    }
+    fe_note(im, status);
+    bind_outputs(&c, status);
+}
+
+lathe_status fe_import_nodes(fe_scope *scope, fe_nodes nodes, ir_block_id block)
+{
+    fe_import *im = scope->im;
+    const uint32_t *order;
+    if (im->depth == FE_MAX_DEPTH) {
+        return fe_error(im, LATHE_LIMIT, NULL, "graphs and functions nest deeper than %d",
+                        FE_MAX_DEPTH);
+    }
+    if (nodes.n > FE_MAX_IMPORTED - im->imported) {
+        return fe_error(im, LATHE_LIMIT, NULL, "more than %u nodes", FE_MAX_IMPORTED);
+    }
+    im->imported += (uint32_t)nodes.n;
+    TRY(fe_order(im, nodes, &order));
+    im->depth++;
+    for (size_t i = 0; i < nodes.n; i++) import_node(scope, nodes.list[order[i]], block);
+    im->depth--;
+    return LATHE_OK;
+}
+
+/* ---- subgraphs ---- */
+
+static lathe_status bind_args(const fe_node *n, fe_scope *s, const Onnx__GraphProto *graph,
+                              const fe_value *args, size_t nargs)
+{
+    size_t inputs = 0;
+    for (size_t i = 0; i < graph->n_input; i++) {
+        const char *name = fe_text(graph->input[i]->name);
+        if (fe_scope_is_initializer(s, name)) continue;
+        if (inputs < nargs) TRY(fe_scope_add(s, name, args[inputs]));
+        inputs++;
+    }
+    if (inputs == nargs) return LATHE_OK;
+    return fe_note(s->im, fe_fail(n, LATHE_BAD_INPUT, "a subgraph has %zu inputs, expected %zu",
+                                  inputs, nargs));
+}
+
+lathe_status fe_subgraph(fe_node *n, const Onnx__GraphProto *graph, ir_block_id block,
+                         const fe_value *args, size_t nargs, fe_value *outs)
+{
+    fe_import *im = n->im;
+    fe_scope *s = fe_scope_new(im, n->scope, n->scope->frame, block);
+    for (size_t i = 0; i < graph->n_output; i++) outs[i] = (fe_value){.kind = FE_POISON};
+    TRY(fe_scope_add_initializers(s, graph));
+    TRY(bind_args(n, s, graph, args, nargs));
+    TRY(fe_import_nodes(s, (fe_nodes){graph->node, graph->n_node}, block));
+    lathe_status status = LATHE_OK;
+    for (size_t i = 0; i < graph->n_output; i++) {
+        outs[i] = fe_scope_output(s, fe_text(graph->output[i]->name));
+        if (outs[i].kind == FE_POISON) status = im->status;
+    }
+    return status;
+}

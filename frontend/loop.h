@@ -1,0 +1,35 @@
+/* Loops as importers build them: ONNX Loop and Scan, and recurrent layers. */
+#ifndef LATHE_FRONTEND_LOOP_H
+#define LATHE_FRONTEND_LOOP_H
+
+#include "frontend/build.h"
+
+/* Builds one turn with n->b. params: the turn's number (i64), the condition (bool), the carried
+ * values. Sets the next condition, the carried values and the scan outputs in `results`. It may be
+ * called again from the start, in another block, when carried sizes turn out to change. */
+typedef lathe_status (*fe_turn)(void *ctx, fe_node *n, const ir_value *params, ir_value *results);
+
+typedef struct fe_loop {
+    ir_value trip, cond;        /* one element each; IR_NONE: unlimited, true */
+    const ir_value *init;
+    size_t ncarried, nscans;
+    fe_turn turn;
+    void *ctx;
+} fe_loop;
+
+/* results: the final carried values, then the scan outputs stacked along a new first axis. */
+lathe_status fe_loop_build(fe_node *, const fe_loop *, ir_value *results);
+
+/* What a trial import may leave behind, so that it can be taken back. */
+typedef struct fe_mark { size_t nblocks, nsyms, nguards; } fe_mark;
+fe_mark fe_mark_now(const ir_graph *);
+/* Takes back the blocks made since with all that is in them. Constants that a block around them got
+ * meanwhile stay. */
+void fe_discard(ir_graph *, fe_mark);
+/* d has a symbol that was made since. */
+bool fe_dim_since(const ir_graph *, ir_dim, fe_mark);
+
+/* v with one element as rank 0 of this type. */
+ir_value fe_as_scalar(fe_node *, ir_value, ir_elem);
+
+#endif

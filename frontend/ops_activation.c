@@ -1,0 +1,163 @@
+/* Activations: maps of one operand with attributes. In: ONNX nodes; out: one map a node. Each
+ * activation is a function from the element to an expression, found by the operator's name; the
+ * node's attributes and their defaults stand in that function. Written so that no intermediate
+ * overflows where the result is finite. */
+#include "frontend/build.h"
+
+#include <string.h>
+
+#define ATTR(name, otherwise) ir_x_num(g, ir_expr_get(g, x)->type, fe_attr_float(n, name, otherwise))
+
+static ir_expr relu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    (void)n;
+    return X2(MAX, x, XN(x, 0));
+}
+
+static ir_expr leaky_relu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, x, ATTR("alpha", 0.01f)), x);
+}
+
+static ir_expr thresholded_relu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return ir_x_select(g, X2(LT, ATTR("alpha", 1), x), x, XN(x, 0));
+}
+
+static ir_expr elu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, ATTR("alpha", 1), X1(EXPM1, x)), x);
+}
+
+static ir_expr selu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    ir_expr low = X2(MUL, ATTR("alpha", n->version < 6 ? 1.6732f : 1.67326319217681884765625), X1(EXPM1, x));
+    ir_expr gamma = ATTR("gamma", n->version < 6 ? 1.0507f : 1.05070102214813232421875);
+    return X2(MUL, gamma, ir_x_select(g, X2(LT, XN(x, 0), x), x, low));
+}
+
+static ir_expr celu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    ir_expr alpha = ATTR("alpha", 1);
+    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, alpha, X1(EXPM1, X2(DIV, x, alpha))), x);
+}
+
+static ir_expr unit_clamp(ir_graph *g, ir_expr x)
+{
+    return X2(MAX, X2(MIN, x, XN(x, 1)), XN(x, 0));
+}
+
+static ir_expr hard_sigmoid(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return unit_clamp(g, X2(ADD, X2(MUL, x, ATTR("alpha", 0.2f)), ATTR("beta", 0.5)));
+}
+
+static ir_expr hard_swish(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    (void)n;
+    return X2(MUL, x, unit_clamp(g, X2(ADD, X2(MUL, x, XN(x, 1 / 6.0)), XN(x, 0.5))));
+}
+
+static ir_expr softplus(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    (void)n;
+    return X2(ADD, X2(MAX, x, XN(x, 0)), X1(LOG1P, X1(EXP, X1(NEG, X1(ABS, x)))));
+}
+
+static ir_expr softsign(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    (void)n;
+    return X2(DIV, x, X2(ADD, X1(ABS, x), XN(x, 1)));
+}
+
+static ir_expr mish(const fe_node *n, ir_graph *g, ir_expr x) { return X2(MUL, x, X1(TANH, softplus(n, g, x))); }
+
+static ir_expr swish(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return fe_x_silu(g, x, fe_attr_float(n, "alpha", 1));
+}
+
+static ir_expr quick_gelu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return fe_x_silu(g, x, fe_attr_float(n, "alpha", 1.702f));
+}
+
+static ir_expr gelu(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return fe_x_gelu(g, x, strcmp(fe_attr_str(n, "approximate", "none"), "tanh") == 0);
+}
+
+/* Integers compute in f64, so that the attributes keep their fraction. */
+static ir_expr shrink(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    ir_expr bias = ATTR("bias", 0), lambda = ATTR("lambd", 0.5);
+    ir_expr above = ir_x_select(g, X2(LT, lambda, x), X2(SUB, x, bias), XN(x, 0));
+    return ir_x_select(g, X2(LT, x, X1(NEG, lambda)), X2(ADD, x, bias), above);
+}
+
+static const struct {
+    const char *op;
+    ir_expr (*body)(const fe_node *, ir_graph *, ir_expr);
+    const char *classes;
+} activations[] = {
+    { "Relu", relu, "FLS" }, { "LeakyRelu", leaky_relu, "FL" }, { "ThresholdedRelu", thresholded_relu, "FL" },
+    { "Elu", elu, "FL" }, { "Selu", selu, "FL" }, { "Celu", celu, "FL" }, { "HardSigmoid", hard_sigmoid, "FL" },
+    { "HardSwish", hard_swish, "FL" }, { "Softplus", softplus, "FL" }, { "Softsign", softsign, "FL" },
+    { "Mish", mish, "FL" }, { "Swish", swish, "FL" }, { "QuickGelu", quick_gelu, "FL" }, { "Gelu", gelu, "FL" },
+    { "Shrink", shrink, "FLSU" },
+};
+
+lathe_status fe_import_activation(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    size_t i = 0;
+    while (i < sizeof activations / sizeof *activations && strcmp(activations[i].op, n->op) != 0) i++;
+    if (i == sizeof activations / sizeof *activations) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    TRY(fe_need_class(n, 0, activations[i].classes));
+    ir_value v = fe_in(n, 0);
+    if (!fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;
+    ir_expr x = ir_nest_read(&nest, v);
+    ir_elem elem = fe_type(n, 0)->elem;
+    if (!ir_elem_is_float(elem) && activations[i].body != relu) x = ir_x_cast(g, x, IR_F64);
+    fe_out(n, 0, ir_nest_map(&nest, elem, ir_x_cast(g, activations[i].body(n, g, x), ir_elem_arith(elem))));
+    return LATHE_OK;
+}
+
+/* ---- Dropout ---- */
+
+/* A run that trains with a positive ratio is refused: the values dropped are not specified. */
+static lathe_status refuse_training(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    if (n->version < 7 && !fe_attr_int(n, "is_test", 0) && fe_attr_float(n, "ratio", 0.5) > 0)
+        return fe_fail(n, LATHE_UNSUPPORTED, "training mode (is_test is 0)");
+    if (n->version < 12 || !fe_has(n, 2)) return LATHE_OK;
+    TRY(fe_need_class(n, 2, "B"));
+    ir_nest_begin(&nest, &n->b, 0, NULL, 0);
+    ir_expr idle = ir_x_1(g, IR_X_NOT, fe_load_scalar(&nest, fe_in(n, 2)));
+    ir_expr zero = IR_NONE;
+    if (fe_has(n, 1)) {
+        TRY(fe_need_class(n, 1, "FL"));
+        ir_expr ratio = fe_load_scalar(&nest, fe_in(n, 1));
+        zero = X2(EQ, ratio, XN(ratio, 0));
+    }
+    ir_expr fine = zero == IR_NONE ? idle : X2(OR, idle, zero);
+    int64_t known;
+    if (ir_x_is_const(g, fine, &known, NULL)) {
+        if (!known) return fe_fail(n, LATHE_UNSUPPORTED, "training mode");
+        return LATHE_OK;
+    }
+    return fe_guard(n, ir_nest_map(&nest, IR_BOOL, fine), "Dropout in training mode is not supported");
+}
+
+lathe_status fe_import_dropout(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    TRY(refuse_training(n));
+    const ir_type *t = fe_type(n, 0);
+    fe_out(n, 0, fe_in(n, 0));
+    if (fe_wants(n, 1)) fe_out(n, 1, fe_fill(&n->b, n->version < 10 ? t->elem : IR_BOOL, t->rank, t->dims, 1));
+    return LATHE_OK;
+}

@@ -1,0 +1,185 @@
+/* Attention and RotaryEmbedding of opset 23 and later. In: queries, keys and values of three or four
+ * axes, a mask, a cache, lengths. Out: two contracts with one map of everything that happens to a
+ * score and a softmax between them. Scores stay in the arithmetic type. Order: scale, soft cap, mask,
+ * softmax; qk_matmul_output is the scores after as many of these as its mode says. */
+#include "frontend/attend.h"
+
+typedef struct attention {
+    fe_node *n;
+    ir_value q, k, v, mask, lengths;
+    ir_dim past;                    /* rows of the cache before this call, or IR_NONE */
+    double scale, softcap;
+    bool causal;
+} attention;
+
+enum { RAW, CAPPED, BIASED, PROBABILITY };
+
+/* Input k as [B, heads, rows, width]. */
+static lathe_status read_heads(fe_node *n, size_t k, const char *attr, ir_value *out)
+{
+    TRY(fe_need_class(n, k, "FL"));
+    int rank = fe_type(n, k)->rank;
+    int64_t heads = fe_attr_int(n, attr, 0);
+    *out = fe_in(n, k);
+    if (rank == 4) return LATHE_OK;
+    if (rank != 3) return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", rank);
+    if (heads <= 0) return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is needed for operands of rank 3", attr);
+    *out = fe_split_heads(&n->b, *out, ir_dim_const(n->g, heads));
+    return *out == IR_NONE ? LATHE_BAD_INPUT : LATHE_OK;
+}
+
+static lathe_status read_cache(attention *a)
+{
+    fe_node *n = a->n;
+    a->past = IR_NONE;
+    if (fe_has(n, 4) != fe_has(n, 5)) return fe_fail(n, LATHE_BAD_INPUT, "past_key and past_value come together");
+    if (fe_has(n, 4)) {
+        for (size_t k = 4; k < 6; k++) TRY(fe_need_rank(n, k, 4));
+        a->past = fe_type(n, 4)->dims[2];
+        a->k = fe_append(&n->b, fe_in(n, 4), a->k);
+        a->v = fe_append(&n->b, fe_in(n, 5), a->v);
+        if (a->k == IR_NONE || a->v == IR_NONE) return LATHE_BAD_INPUT;
+    }
+    a->lengths = fe_in(n, 6);
+    if (a->lengths == IR_NONE) return LATHE_OK;
+    TRY(fe_need_class(n, 6, "S"));
+    TRY(fe_need_rank(n, 6, 1));
+    return fe_need_dim(n, 6, 0, ir_type_of(n->g, a->q)->dims[0]);
+}
+
+/* Which keys a query may see, by position. */
+static ir_expr visible(const attention *a, ir_nest *nest, ir_expr x)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr i = ir_nest_index(nest, 2), j = ir_nest_index(nest, 3), length = IR_NONE;
+    if (a->lengths != IR_NONE) {
+        ir_expr batch = ir_nest_index(nest, 0);
+        length = fe_load_i64(nest, a->lengths, &batch);
+        x = fe_x_mask(g, X2(LT, j, length), x);
+    }
+    if (!a->causal) return x;
+    ir_expr offset = a->past != IR_NONE ? XD(a->past) : length != IR_NONE ? X2(SUB, length, XD(nest->space[2])) : XI(0);
+    return fe_x_mask(g, X2(LE, j, X2(ADD, i, offset)), x);
+}
+
+static ir_expr masked(const attention *a, ir_nest *nest, ir_expr x)
+{
+    ir_graph *g = nest->b->g;
+    bool pad = a->n->version >= 24;
+    if (a->mask != IR_NONE && ir_type_of(g, a->mask)->elem == IR_BOOL) {
+        x = fe_x_mask(g, fe_mask_element(nest, a->mask, pad, ir_x_int(g, IR_BOOL, 0)), x);
+    } else if (a->mask != IR_NONE) {
+        ir_expr none = ir_x_num(g, ir_elem_arith(ir_type_of(g, a->mask)->elem), -__builtin_inf());
+        ir_expr m = fe_mask_element(nest, a->mask, pad, none);
+        if (m == IR_NONE) return IR_NONE;
+        x = X2(ADD, x, ir_x_cast(g, m, ir_expr_get(g, x)->type));
+    }
+    return visible(a, nest, x);
+}
+
+/* The scores after the steps up to `stage`. */
+static ir_value stage(const attention *a, ir_value scores, int last, ir_elem elem)
+{
+    ir_graph *g = a->n->g;
+    ir_nest nest;
+    if (scores == IR_NONE || !fe_broadcast(&nest, &a->n->b, &scores, 1)) return IR_NONE;
+    ir_expr x = ir_nest_read(&nest, scores);
+    x = X2(MUL, x, fe_x_scale(g, x, a->scale, ir_type_of(g, a->q)->dims[3]));
+    if (last >= CAPPED) x = fe_x_softcap(g, x, a->softcap);
+    if (last >= BIASED) x = masked(a, &nest, x);
+    return x == IR_NONE ? IR_NONE : ir_nest_map(&nest, elem, x);
+}
+
+static lathe_status check_mask(attention *a)
+{
+    fe_node *n = a->n;
+    a->mask = fe_in(n, 3);
+    if (a->mask == IR_NONE) return LATHE_OK;
+    TRY(fe_need_class(n, 3, "FLB"));
+    int rank = fe_type(n, 3)->rank;
+    if (rank > 4) return fe_fail_input(n, 3, LATHE_BAD_INPUT, "rank %d found, at most 4 expected", rank);
+    return LATHE_OK;
+}
+
+lathe_status fe_import_attention(fe_node *n)
+{
+    ir_builder *b = &n->b;
+    attention a = { .n = n, .scale = fe_attr_float(n, "scale", 0), .softcap = fe_attr_float(n, "softcap", 0),
+                    .causal = fe_attr_int(n, "is_causal", 0) != 0 };
+    int64_t mode = fe_attr_int(n, "qk_matmul_output_mode", RAW);
+    if (mode < RAW || mode > PROBABILITY)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute qk_matmul_output_mode is %lld, 0 to 3 expected", (long long)mode);
+    TRY(read_heads(n, 0, "q_num_heads", &a.q));
+    TRY(read_heads(n, 1, "kv_num_heads", &a.k));
+    TRY(read_heads(n, 2, "kv_num_heads", &a.v));
+    TRY(check_mask(&a));
+    TRY(read_cache(&a));
+    ir_elem elem = fe_type(n, 0)->elem, precise = ir_elem_arith(elem);
+    ir_value raw = fe_scores(b, a.q, a.k), scores = stage(&a, raw, BIASED, precise);
+    ir_value p = fe_softmax(b, scores, 3, false), y = fe_weighted(b, p, a.v);
+    fe_out(n, 0, fe_type(n, 0)->rank == 3 ? fe_merge_heads(b, y) : y);
+    if (fe_wants(n, 1)) fe_out(n, 1, a.k);
+    if (fe_wants(n, 2)) fe_out(n, 2, a.v);
+    if (fe_wants(n, 3)) fe_out(n, 3, mode == PROBABILITY ? ir_cast(b, p, elem) : stage(&a, raw, (int)mode, elem));
+    return LATHE_OK;
+}
+
+/* ---- RotaryEmbedding ---- */
+
+static lathe_status rotary_node(fe_node *n, size_t cos_input, ir_value positions)
+{
+    ir_graph *g = n->g;
+    ir_builder *b = &n->b;
+    for (size_t k = 0; k < 3; k++) TRY(fe_need_class(n, k ? cos_input + k - 1 : 0, "FL"));
+    fe_rotary r = { .x = fe_in(n, 0), .cos = fe_in(n, cos_input), .sin = fe_in(n, cos_input + 1),
+                    .interleaved = fe_attr_int(n, "interleaved", 0) != 0, .ctx = &positions };
+    if (positions != IR_NONE) r.position = fe_position_ids;
+    const ir_type t = *fe_type(n, 0);
+    int64_t heads = fe_attr_int(n, "num_heads", 0), dim = fe_attr_int(n, "rotary_embedding_dim", 0);
+    if (t.rank != 3 && t.rank != 4) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", t.rank);
+    if (heads < 0 || dim < 0) return fe_fail(n, LATHE_BAD_INPUT, "num_heads %lld, rotary_embedding_dim %lld",
+                                             (long long)heads, (long long)dim);
+    if (t.rank == 3 && heads == 0) {
+        /* Without a number of heads the tables tell their width. */
+        const ir_type *table = fe_type(n, cos_input);
+        if (table->rank == 0) return fe_fail_input(n, cos_input, LATHE_BAD_INPUT, "rank 0 found");
+        ir_dim width = dim ? ir_dim_const(g, dim) : ir_dim_mul(g, table->dims[table->rank - 1], ir_dim_const(g, 2));
+        r.x = fe_split_heads(b, r.x, ir_dim_floordiv(g, t.dims[2], width));
+    } else if (t.rank == 3) {
+        r.x = fe_split_heads(b, r.x, ir_dim_const(g, heads));
+    }
+    if (r.x == IR_NONE) return LATHE_BAD_INPUT;
+    r.dim = dim ? ir_dim_const(g, dim) : ir_type_of(g, r.x)->dims[3];
+    ir_value y = fe_rotate(b, &r);
+    fe_out(n, 0, t.rank == 3 ? fe_merge_heads(b, y) : y);
+    return LATHE_OK;
+}
+
+/* Position ids are [B, S] or one offset. */
+static lathe_status need_positions(const fe_node *n, size_t k, size_t x)
+{
+    TRY(fe_need_class(n, k, "S"));
+    const ir_type *t = fe_type(n, k), *in = fe_type(n, x);
+    if (t->rank == 1) return fe_need_dim(n, k, 0, ir_dim_const(n->g, 1));
+    TRY(fe_need_rank(n, k, 2));
+    if (!ir_dim_equals(n->g, t->dims[0], 1)) TRY(fe_need_dim(n, k, 0, in->dims[0]));
+    return fe_need_dim(n, k, 1, in->dims[in->rank == 4 ? 2 : 1]);
+}
+
+lathe_status fe_import_rotary(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    if (fe_type(n, 0)->rank < 3) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
+    if (fe_has(n, 3)) TRY(need_positions(n, 3, 0));
+    return rotary_node(n, 1, fe_in(n, 3));
+}
+
+/* com.microsoft has the positions before the tables. */
+lathe_status fe_import_ms_rotary(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    if (fe_type(n, 0)->rank < 3) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
+    TRY(need_positions(n, 1, 0));
+    if (fe_attr_int(n, "is_packed_batching", 0)) return fe_fail(n, LATHE_UNSUPPORTED, "is_packed_batching");
+    return rotary_node(n, 2, fe_in(n, 1));
+}

@@ -1,0 +1,366 @@
+/* Elementwise operators. In: ONNX nodes; out: one map a node, over the broadcast space of its
+ * operands. Operators that are one scalar operator are rows of a table; what needs attributes has a
+ * function. Broadcasting of opset < 7 (attributes broadcast and axis) is a reshape of the operand. */
+#include "frontend/build.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Classes of element types; X: strings, which only exist in operators that say so. */
+#define FLOATS "FL"
+#define INTS "SU"
+#define NUMBERS "FLSU"
+
+static lathe_status broadcast(fe_node *n, ir_nest *nest, const ir_value *v, size_t count)
+{
+    return fe_broadcast(nest, &n->b, v, count) ? LATHE_OK : LATHE_BAD_INPUT;
+}
+
+/* ---- one operand ---- */
+
+static const struct { const char *op; ir_scalar scalar; const char *classes; } unary[] = {
+    { "Abs", IR_X_ABS, NUMBERS }, { "Neg", IR_X_NEG, NUMBERS }, { "Sign", IR_X_SIGN, NUMBERS },
+    { "Ceil", IR_X_CEIL, FLOATS }, { "Floor", IR_X_FLOOR, FLOATS }, { "Round", IR_X_ROUND, FLOATS },
+    { "Sqrt", IR_X_SQRT, FLOATS }, { "Exp", IR_X_EXP, FLOATS }, { "Log", IR_X_LOG, FLOATS },
+    { "Sin", IR_X_SIN, FLOATS }, { "Cos", IR_X_COS, FLOATS }, { "Tan", IR_X_TAN, FLOATS },
+    { "Asin", IR_X_ASIN, FLOATS }, { "Acos", IR_X_ACOS, FLOATS }, { "Atan", IR_X_ATAN, FLOATS },
+    { "Sinh", IR_X_SINH, FLOATS }, { "Cosh", IR_X_COSH, FLOATS }, { "Tanh", IR_X_TANH, FLOATS },
+    { "Asinh", IR_X_ASINH, FLOATS }, { "Acosh", IR_X_ACOSH, FLOATS }, { "Atanh", IR_X_ATANH, FLOATS },
+    { "Erf", IR_X_ERF, NUMBERS }, { "Sigmoid", IR_X_SIGMOID, FLOATS },
+    { "Not", IR_X_NOT, "B" }, { "BitwiseNot", IR_X_NOT, INTS },
+};
+
+lathe_status fe_import_unary(fe_node *n)
+{
+    size_t i = 0;
+    while (i < sizeof unary / sizeof *unary && strcmp(unary[i].op, n->op) != 0) i++;
+    if (i == sizeof unary / sizeof *unary) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    TRY(fe_need_class(n, 0, unary[i].classes));
+    fe_out(n, 0, fe_unary(&n->b, unary[i].scalar, fe_in(n, 0)));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_reciprocal(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    TRY(fe_need_class(n, 0, FLOATS));
+    ir_value v = fe_in(n, 0);
+    TRY(broadcast(n, &nest, &v, 1));
+    ir_expr x = ir_nest_read(&nest, v);
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, X2(DIV, XN(x, 1), x)));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_isnan(fe_node *n)
+{
+    ir_nest nest;
+    TRY(fe_need_class(n, 0, FLOATS));
+    ir_value v = fe_in(n, 0);
+    TRY(broadcast(n, &nest, &v, 1));
+    fe_out(n, 0, ir_nest_map(&nest, IR_BOOL, ir_x_1(n->g, IR_X_ISNAN, ir_nest_read(&nest, v))));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_isinf(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    TRY(fe_need_class(n, 0, FLOATS));
+    ir_value v = fe_in(n, 0);
+    TRY(broadcast(n, &nest, &v, 1));
+    ir_expr x = ir_nest_read(&nest, v), inf = X1(ISINF, x), zero = XN(x, 0);
+    if (!fe_attr_int(n, "detect_positive", 1)) inf = X2(AND, inf, X2(LT, x, zero));
+    if (!fe_attr_int(n, "detect_negative", 1)) inf = X2(AND, inf, X2(LT, zero, x));
+    fe_out(n, 0, ir_nest_map(&nest, IR_BOOL, inf));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_identity(fe_node *n)
+{
+    if (n->nin < 1) return fe_fail(n, LATHE_BAD_INPUT, "an input is needed");
+    fe_out_value(n, 0, n->in[0]);
+    return LATHE_OK;
+}
+
+/* ---- two operands ---- */
+
+/* Opset < 7: axes of input 1 start at `axis` of input 0; trailing axes of 1 align it to the right. */
+static lathe_status second_operand(fe_node *n, ir_value *out)
+{
+    *out = fe_in(n, 1);
+    if (n->version >= 7 || !fe_attr_int(n, "broadcast", 0) || !fe_has_attr(n, "axis")) return LATHE_OK;
+    ir_type t = *fe_type(n, 1);
+    int rank = fe_type(n, 0)->rank, axis;
+    TRY(fe_attr_axis(n, "axis", 0, rank, &axis));
+    if (axis + t.rank > rank) return fe_fail_input(n, 1, LATHE_BAD_INPUT, "rank %d does not fit at axis %d", t.rank, axis);
+    while (axis + t.rank < rank) t.dims[t.rank++] = ir_dim_const(n->g, 1);
+    *out = ir_reshape(&n->b, *out, t.rank, t.dims);
+    return LATHE_OK;
+}
+
+/* Both operands, of one element type, read at a point of their space. */
+static lathe_status begin_binary(fe_node *n, const char *classes, ir_nest *nest, ir_expr *x, ir_expr *y)
+{
+    TRY(fe_need_class(n, 0, classes));
+    TRY(fe_need_class(n, 1, classes));
+    ir_value v[2] = { fe_in(n, 0), IR_NONE };
+    TRY(second_operand(n, &v[1]));
+    TRY(broadcast(n, nest, v, 2));
+    *x = ir_nest_read(nest, v[0]);
+    *y = ir_nest_read(nest, v[1]);
+    return LATHE_OK;
+}
+
+/* swap: the scalar operator takes the second operand first. bool result: `compare`. */
+static const struct {
+    const char *op;
+    ir_scalar scalar;
+    const char *classes;
+    bool swap, compare;
+} binary[] = {
+    { "Add", IR_X_ADD, NUMBERS, false, false }, { "Sub", IR_X_SUB, NUMBERS, false, false },
+    { "Mul", IR_X_MUL, NUMBERS, false, false }, { "Div", IR_X_DIV, NUMBERS, false, false },
+    { "And", IR_X_AND, "B", false, false }, { "Or", IR_X_OR, "B", false, false },
+    { "Xor", IR_X_XOR, "B", false, false }, { "BitwiseAnd", IR_X_AND, INTS, false, false },
+    { "BitwiseOr", IR_X_OR, INTS, false, false }, { "BitwiseXor", IR_X_XOR, INTS, false, false },
+    { "Equal", IR_X_EQ, NUMBERS "B", false, true }, { "Less", IR_X_LT, NUMBERS, false, true },
+    { "LessOrEqual", IR_X_LE, NUMBERS, false, true }, { "Greater", IR_X_LT, NUMBERS, true, true },
+    { "GreaterOrEqual", IR_X_LE, NUMBERS, true, true },
+};
+
+lathe_status fe_import_binary(fe_node *n)
+{
+    ir_nest nest;
+    ir_expr x, y;
+    size_t i = 0;
+    while (i < sizeof binary / sizeof *binary && strcmp(binary[i].op, n->op) != 0) i++;
+    if (i == sizeof binary / sizeof *binary) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    TRY(begin_binary(n, binary[i].classes, &nest, &x, &y));
+    TRY(fe_need_same(n, 0, 1));
+    ir_expr r = binary[i].swap ? ir_x_2(n->g, binary[i].scalar, y, x) : ir_x_2(n->g, binary[i].scalar, x, y);
+    fe_out(n, 0, ir_nest_map(&nest, binary[i].compare ? IR_BOOL : fe_type(n, 0)->elem, r));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_mod(fe_node *n)
+{
+    ir_nest nest;
+    ir_expr x, y;
+    TRY(begin_binary(n, NUMBERS, &nest, &x, &y));
+    TRY(fe_need_same(n, 0, 1));
+    ir_scalar op = fe_attr_int(n, "fmod", 0) ? IR_X_REM : IR_X_MOD;
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_2(n->g, op, x, y)));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_bitshift(fe_node *n)
+{
+    ir_nest nest;
+    ir_expr x, y;
+    const char *direction = fe_attr_str(n, "direction", "");
+    bool left = strcmp(direction, "LEFT") == 0;
+    if (!left && strcmp(direction, "RIGHT") != 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute direction is '%s', LEFT or RIGHT expected", direction);
+    TRY(begin_binary(n, INTS, &nest, &x, &y));
+    TRY(fe_need_same(n, 0, 1));
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_2(n->g, left ? IR_X_SHL : IR_X_SHR, x, y)));
+    return LATHE_OK;
+}
+
+/* Exponents that need no logarithm; IR_NONE for others. */
+static ir_expr small_power(ir_graph *g, ir_expr x, double e)
+{
+    if (e == 1) return x;
+    if (e == 2) return X2(MUL, x, x);
+    if (e == 3) return X2(MUL, X2(MUL, x, x), x);
+    if (e == 0.5) return X1(SQRT, x);
+    if (e == -1) return X2(DIV, XN(x, 1), x);
+    return IR_NONE;
+}
+
+/* The exponent may have another type. An integer base with a float exponent computes in f64. */
+lathe_status fe_import_pow(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_expr x, y;
+    TRY(begin_binary(n, NUMBERS, &nest, &x, &y));
+    ir_elem elem = fe_type(n, 0)->elem, type = ir_elem_arith(elem);
+    bool exponent_float = ir_elem_is_float(fe_type(n, 1)->elem);
+    if (!ir_elem_is_float(type) && exponent_float) type = IR_F64;
+    x = ir_x_cast(g, x, type);
+    double e;
+    int64_t k;
+    bool known = ir_x_is_const(g, y, &k, &e);
+    ir_expr r = known && ir_elem_is_float(type) ? small_power(g, x, exponent_float ? e : (double)k) : IR_NONE;
+    if (r == IR_NONE) r = X2(POW, x, ir_x_cast(g, y, type));
+    fe_out(n, 0, ir_nest_map(&nest, elem, ir_x_cast(g, r, elem)));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_prelu(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    TRY(fe_need_class(n, 0, NUMBERS));
+    TRY(fe_need_class(n, 1, NUMBERS));
+    TRY(fe_need_same(n, 0, 1));
+    ir_value v = fe_in(n, 0), slope = fe_in(n, 1);
+    ir_type s = *fe_type(n, 1);
+    /* Before opset 7 a slope of one axis runs along the channels. */
+    if (n->version < 7 && s.rank == 1 && !ir_dim_equals(g, s.dims[0], 1)) {
+        while (s.rank < fe_type(n, 0)->rank - 1) s.dims[s.rank++] = ir_dim_const(g, 1);
+        slope = ir_reshape(&n->b, slope, s.rank, s.dims);
+    }
+    TRY(broadcast(n, &nest, (ir_value[]){ v, slope }, 2));
+    ir_expr x = ir_nest_read(&nest, v), scaled = X2(MUL, x, ir_nest_read(&nest, slope));
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_select(g, X2(LT, x, XN(x, 0)), scaled, x)));
+    return LATHE_OK;
+}
+
+/* ---- any number of operands: Sum, Mean, Min, Max ---- */
+
+lathe_status fe_import_variadic(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    if (n->nin == 0) return fe_fail(n, LATHE_BAD_INPUT, "an input is needed");
+    ir_value *v = IR_NEW_N(g->arena, ir_value, n->nin);
+    for (size_t i = 0; i < n->nin; i++) {
+        TRY(fe_need_class(n, i, NUMBERS));
+        TRY(fe_need_same(n, 0, i));
+        v[i] = fe_in(n, i);
+    }
+    TRY(broadcast(n, &nest, v, n->nin));
+    ir_scalar op = strcmp(n->op, "Min") == 0 ? IR_X_MIN : strcmp(n->op, "Max") == 0 ? IR_X_MAX : IR_X_ADD;
+    ir_expr x = ir_nest_read(&nest, v[0]);
+    for (size_t i = 1; i < n->nin; i++) x = ir_x_2(g, op, x, ir_nest_read(&nest, v[i]));
+    if (strcmp(n->op, "Mean") == 0) x = X2(DIV, x, XN(x, (double)n->nin));
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, x));
+    return LATHE_OK;
+}
+
+/* ---- choices ---- */
+
+lathe_status fe_import_where(fe_node *n)
+{
+    ir_nest nest;
+    TRY(fe_need_class(n, 0, "B"));
+    TRY(fe_need_class(n, 1, NUMBERS "B"));
+    TRY(fe_need_class(n, 2, NUMBERS "B"));
+    TRY(fe_need_same(n, 1, 2));
+    ir_value v[] = { fe_in(n, 0), fe_in(n, 1), fe_in(n, 2) };
+    TRY(broadcast(n, &nest, v, 3));
+    ir_expr x[3];
+    for (int i = 0; i < 3; i++) x[i] = ir_nest_read(&nest, v[i]);
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 1)->elem, ir_x_select(n->g, x[0], x[1], x[2])));
+    return LATHE_OK;
+}
+
+/* Bound k of Clip: an attribute before opset 11, then an input of one element. IR_NONE: none. */
+static lathe_status clip_bound(fe_node *n, ir_nest *nest, size_t k, const char *name, ir_expr *bound)
+{
+    ir_elem type = ir_elem_arith(fe_type(n, 0)->elem);
+    *bound = IR_NONE;
+    if (n->version < 11) {
+        if (fe_has_attr(n, name)) *bound = ir_x_num(n->g, type, fe_attr_float(n, name, 0));
+    } else if (fe_has(n, k)) {
+        TRY(fe_need_class(n, k, NUMBERS));
+        TRY(fe_need_same(n, 0, k));
+        if (!ir_dim_require(n->g, ir_type_count(n->g, fe_type(n, k)), ir_dim_const(n->g, 1)))
+            return fe_fail_input(n, k, LATHE_BAD_INPUT, "a scalar is expected");
+        *bound = fe_load_scalar(nest, fe_in(n, k));
+    }
+    return LATHE_OK;
+}
+
+lathe_status fe_import_clip(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_expr lo, hi;
+    TRY(fe_need_class(n, 0, NUMBERS));
+    ir_value v = fe_in(n, 0);
+    TRY(broadcast(n, &nest, &v, 1));
+    TRY(clip_bound(n, &nest, 1, "min", &lo));
+    TRY(clip_bound(n, &nest, 2, "max", &hi));
+    ir_expr x = ir_nest_read(&nest, v);
+    if (lo != IR_NONE) x = X2(MAX, x, lo);
+    if (hi != IR_NONE) x = X2(MIN, x, hi);
+    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, x));
+    return LATHE_OK;
+}
+
+/* ---- conversions ---- */
+
+static ir_value cast_to(fe_node *n, ir_value v, ir_elem to)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_elem from = ir_type_of(g, v)->elem;
+    bool narrow = ir_elem_class(to) == 'L' && ir_elem_bits(to) <= 8;
+    if (from == to) return v;
+    if (!narrow || !fe_attr_int(n, "saturate", 1)) return ir_cast(&n->b, v, to);
+    if (!fe_broadcast(&nest, &n->b, &v, 1)) return IR_NONE;
+    ir_expr x = ir_x_cast(g, ir_nest_read(&nest, v), IR_F32);
+    return ir_nest_map(&nest, to, ir_x_make(g, IR_X_CASTSAT, IR_F32, to, &x, 1));
+}
+
+static lathe_status import_cast(fe_node *n, ir_elem to)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    if (ir_elem_class(to) == 0) return fe_fail(n, LATHE_BAD_INPUT, "%d is not an element type", (int)to);
+    if (fe_type(n, 0)->elem != to) TRY(fe_need_class(n, 0, NUMBERS "B"));
+    if (fe_type(n, 0)->elem != to && ir_elem_arith(to) == IR_ELEM_NONE)
+        return fe_fail(n, LATHE_UNSUPPORTED, "a cast to %s", ir_elem_name(to));
+    const char *round = fe_attr_str(n, "round_mode", "up");
+    if (to == IR_F8E8M0 && strcmp(round, "up") != 0)
+        return fe_fail(n, LATHE_UNSUPPORTED, "round_mode '%s'; only 'up' is supported", round);
+    fe_out(n, 0, cast_to(n, fe_in(n, 0), to));
+    return LATHE_OK;
+}
+
+/* Opset < 6 names the type by a string. */
+static ir_elem attr_elem(const fe_node *n)
+{
+    static const struct { const char *name; ir_elem elem; } names[] = {
+        { "FLOAT", IR_F32 }, { "UINT8", IR_U8 }, { "INT8", IR_I8 }, { "UINT16", IR_U16 }, { "INT16", IR_I16 },
+        { "INT32", IR_I32 }, { "INT64", IR_I64 }, { "BOOL", IR_BOOL }, { "FLOAT16", IR_F16 }, { "DOUBLE", IR_F64 },
+        { "UINT32", IR_U32 }, { "UINT64", IR_U64 },
+    };
+    if (n->version >= 6) {
+        int64_t to = fe_attr_int(n, "to", 0);
+        return to > 0 && to < IR_ELEM_COUNT ? (ir_elem)to : IR_ELEM_NONE;
+    }
+    const char *to = fe_attr_str(n, "to", "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i].name, to) == 0) return names[i].elem;
+    return IR_ELEM_NONE;
+}
+
+lathe_status fe_import_cast(fe_node *n) { return import_cast(n, attr_elem(n)); }
+
+lathe_status fe_import_castlike(fe_node *n)
+{
+    TRY(fe_need_rank(n, 1, -1));
+    return import_cast(n, fe_type(n, 1)->elem);
+}
+
+lathe_status fe_import_bitcast(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    TRY(fe_need_class(n, 0, NUMBERS "B"));
+    ir_elem from = fe_type(n, 0)->elem, to = attr_elem(n);
+    if (ir_elem_arith(to) == IR_ELEM_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast to %s", ir_elem_name(to));
+    if (ir_elem_bits(from) != ir_elem_bits(to))
+        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width", ir_elem_name(from),
+                       ir_elem_name(to));
+    ir_value v = fe_in(n, 0);
+    TRY(broadcast(n, &nest, &v, 1));
+    ir_expr x = ir_nest_read(&nest, v);
+    if (from != to) x = ir_x_make(g, IR_X_BITCAST, ir_elem_arith(to), (int64_t)from | (int64_t)to << 8, &x, 1);
+    fe_out(n, 0, ir_nest_map(&nest, to, x));
+    return LATHE_OK;
+}

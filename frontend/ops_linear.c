@@ -1,0 +1,113 @@
+/* MatMul, Gemm and Det. In: ONNX nodes; out: a contract node whose body is the product of two loads,
+ * then, for Gemm, a map for alpha, beta and C. A product with an epilogue stays in the arithmetic
+ * type until the map rounds it. */
+#include "frontend/build.h"
+
+#include <math.h>
+
+lathe_status fe_import_matmul(fe_node *n)
+{
+    TRY(fe_need_class(n, 0, "FLSU"));
+    TRY(fe_need_class(n, 1, "FLSU"));
+    TRY(fe_need_same(n, 0, 1));
+    fe_out(n, 0, fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), false, false, fe_type(n, 0)->elem));
+    return LATHE_OK;
+}
+
+/* ---- Gemm ---- */
+
+/* product * alpha + c * beta, c broadcast to the product; IR_NONE: no c. */
+static ir_value epilogue(ir_builder *b, ir_value product, double alpha, ir_value c, double beta, ir_elem out)
+{
+    ir_graph *g = b->g;
+    ir_nest nest;
+    if (product == IR_NONE) return IR_NONE;
+    const ir_type *t = ir_type_of(g, product);
+    ir_nest_begin(&nest, b, t->rank, t->dims, 0);
+    ir_expr x = ir_nest_read(&nest, product);
+    x = X2(MUL, x, XN(x, alpha));
+    if (c != IR_NONE) {
+        ir_expr y = ir_nest_read(&nest, c);
+        if (y == IR_NONE) return IR_NONE;
+        x = X2(ADD, x, X2(MUL, y, XN(y, beta)));
+    }
+    return ir_nest_map(&nest, out, x);
+}
+
+lathe_status fe_import_gemm(fe_node *n)
+{
+    for (size_t k = 0; k < 2; k++) {
+        TRY(fe_need_class(n, k, "FLSU"));
+        TRY(fe_need_rank(n, k, 2));
+    }
+    TRY(fe_need_same(n, 0, 1));
+    double alpha = fe_attr_float(n, "alpha", 1), beta = fe_attr_float(n, "beta", 1);
+    ir_value c = fe_in(n, 2);
+    if (c != IR_NONE) TRY(fe_need_same(n, 0, 2));
+    if (beta == 0) c = IR_NONE;
+    ir_elem elem = fe_type(n, 0)->elem;
+    if (!ir_elem_is_float(elem) && (alpha != floor(alpha) || beta != floor(beta)))
+        return fe_fail(n, LATHE_UNSUPPORTED, "alpha %g and beta %g over integers", alpha, beta);
+    bool plain = alpha == 1 && c == IR_NONE;
+    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), fe_attr_int(n, "transA", 0) != 0,
+                           fe_attr_int(n, "transB", 0) != 0, plain ? elem : ir_elem_arith(elem));
+    fe_out(n, 0, plain ? r : epilogue(&n->b, r, alpha, c, beta, elem));
+    return LATHE_OK;
+}
+
+/* com.microsoft FusedMatMul: alpha * op(A) * op(B). */
+lathe_status fe_import_fused_matmul(fe_node *n)
+{
+    TRY(fe_need_class(n, 0, "FL"));
+    TRY(fe_need_class(n, 1, "FL"));
+    TRY(fe_need_same(n, 0, 1));
+    if (fe_attr_int(n, "transBatchA", 0) || fe_attr_int(n, "transBatchB", 0))
+        return fe_fail(n, LATHE_UNSUPPORTED, "transBatchA and transBatchB");
+    double alpha = fe_attr_float(n, "alpha", 1);
+    ir_elem elem = fe_type(n, 0)->elem;
+    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), fe_attr_int(n, "transA", 0) != 0,
+                           fe_attr_int(n, "transB", 0) != 0, alpha == 1 ? elem : ir_elem_arith(elem));
+    fe_out(n, 0, alpha == 1 ? r : epilogue(&n->b, r, alpha, IR_NONE, 0, elem));
+    return LATHE_OK;
+}
+
+/* ---- Det ---- */
+
+#define MAX_DET 4
+
+/* Determinant of the rows from `row` on, over the columns whose bits are not in `used`. */
+static ir_expr cofactors(ir_nest *nest, ir_value v, ir_expr *idx, int rank, int size, int row, unsigned used)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr sum = IR_NONE;
+    bool negative = false;
+    for (int c = 0; c < size; c++) {
+        if (used >> c & 1) continue;
+        idx[rank - 2] = XI(row);
+        idx[rank - 1] = XI(c);
+        ir_expr x = ir_nest_load(nest, v, idx);
+        if (row + 1 < size) x = X2(MUL, x, cofactors(nest, v, idx, rank, size, row + 1, used | 1u << c));
+        sum = sum == IR_NONE ? x : negative ? X2(SUB, sum, x) : X2(ADD, sum, x);
+        negative = !negative;
+    }
+    return sum;
+}
+
+lathe_status fe_import_det(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_expr idx[IR_MAX_RANK];
+    int64_t size;
+    TRY(fe_need_class(n, 0, "FL"));
+    const ir_type t = *fe_type(n, 0);
+    if (t.rank < 2) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", t.rank);
+    TRY(fe_need_dim(n, 0, t.rank - 1, t.dims[t.rank - 2]));
+    if (!ir_dim_is_const(g, t.dims[t.rank - 1], &size) || size < 1 || size > MAX_DET)
+        return fe_fail_input(n, 0, LATHE_UNSUPPORTED, "matrices %s x %s; 1 to %d rows are supported",
+                             ir_dim_text(g, t.dims[t.rank - 2]), ir_dim_text(g, t.dims[t.rank - 1]), MAX_DET);
+    ir_nest_begin(&nest, &n->b, t.rank - 2, t.dims, 0);
+    for (int i = 0; i < t.rank - 2; i++) idx[i] = ir_nest_index(&nest, i);
+    fe_out(n, 0, ir_nest_map(&nest, t.elem, cofactors(&nest, fe_in(n, 0), idx, t.rank, (int)size, 0, 0)));
+    return LATHE_OK;
+}

@@ -1,0 +1,391 @@
+/* Importers of operators that read or change the shape and leave the elements alone. In: tensors
+ * with symbolic dims. Out: views, reshapes and values that hold dims. Sizes and axes that are data
+ * are bound to symbols first (sizes.h), so every result's dims are closed formulas. */
+#include "frontend/build.h"
+
+lathe_status fe_import_shape(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    const ir_type *t = fe_type(n, 0);
+    int64_t begin = fe_attr_int(n, "start", 0), end = fe_attr_int(n, "end", t->rank);
+    begin = begin < 0 ? begin + t->rank : begin;
+    end = end < 0 ? end + t->rank : end;
+    begin = begin < 0 ? 0 : begin;
+    end = end > t->rank ? t->rank : end;
+    size_t count = end > begin ? (size_t)(end - begin) : 0;
+    ir_expr *dims = IR_NEW_N(n->g->arena, ir_expr, count + 1);
+    for (size_t i = 0; i < count; i++) dims[i] = ir_x_dim(n->g, t->dims[(size_t)begin + i]);
+    ir_dim length = ir_dim_const(n->g, (int64_t)count);
+    fe_out(n, 0, ir_values(&n->b, IR_I64, 1, &length, dims, count));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_size(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    ir_expr size = ir_x_dim(n->g, ir_type_count(n->g, fe_type(n, 0)));
+    fe_out(n, 0, ir_values(&n->b, IR_I64, 0, NULL, &size, 1));
+    return LATHE_OK;
+}
+
+/* ---- Reshape ---- */
+
+/* Known targets: a literal 0 copies the input's dim, a literal -1 is what remains. */
+static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *want, int rank, bool zero,
+                                 ir_dim *dims)
+{
+    ir_graph *g = n->g;
+    int infer = -1;
+    ir_dim others = ir_dim_const(g, 1);
+    for (int i = 0; i < rank; i++) {
+        int64_t v = 1;
+        dims[i] = want[i];
+        if (ir_dim_is_const(g, want[i], &v) && v < 0) {
+            if (v < -1 || infer >= 0)
+                return fe_fail(n, LATHE_BAD_INPUT, "cannot reshape to a size of %lld", (long long)v);
+            infer = i;
+            continue;
+        }
+        if (ir_dim_equals(g, want[i], 0) && zero) {
+            if (i >= t->rank) return fe_fail(n, LATHE_BAD_INPUT, "no input axis %d to copy", i);
+            dims[i] = t->dims[i];
+        }
+        others = ir_dim_mul(g, others, dims[i]);
+    }
+    if (infer >= 0) dims[infer] = ir_dim_floordiv(g, ir_type_count(g, t), others);
+    return LATHE_OK;
+}
+
+/* Targets that are data: the same rules as formulas. */
+static void data_target(ir_graph *g, const ir_type *t, const ir_dim *want, int rank, bool zero, ir_dim *dims)
+{
+    ir_dim one = ir_dim_const(g, 1), minus = ir_dim_const(g, -1), none = ir_dim_const(g, 0);
+    ir_dim others = one, count = ir_type_count(g, t);
+    for (int i = 0; i < rank; i++) {
+        ir_dim copied = zero && i < t->rank ? t->dims[i] : want[i];
+        dims[i] = ir_dim_select(g, ir_dim_eq(g, want[i], none), copied, want[i]);
+        ir_dim factor = ir_dim_select(g, ir_dim_eq(g, want[i], minus), one, dims[i]);
+        others = ir_dim_mul(g, others, factor);
+    }
+    ir_dim rest = ir_dim_floordiv(g, count, ir_dim_max(g, others, one));
+    for (int i = 0; i < rank; i++)
+        dims[i] = ir_dim_select(g, ir_dim_eq(g, want[i], minus), rest, dims[i]);
+}
+
+lathe_status fe_import_reshape(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    const ir_dim *want;
+    ir_dim dims[IR_MAX_RANK];
+    size_t rank = 0, nattr = 0, known = 0;
+    const int64_t *attr = fe_attr_ints(n, "shape", &nattr);
+    bool zero = fe_attr_int(n, "allowzero", 0) == 0;
+    if (attr && n->version < 5) {
+        want = fe_const_dims(n->g, attr, nattr);
+        rank = nattr;
+    } else {
+        TRY(fe_need_rank(n, 1, -1));
+        TRY(fe_sizes(n, fe_in(n, 1), -1, INT64_MAX, IR_NONE, &want, &rank));
+    }
+    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a reshape to %zu axes", rank);
+    const ir_type t = *fe_type(n, 0);
+    if ((attr && n->version < 5) || rank == 0 ||
+        ir_content_dims(n->g, fe_in(n, 1), IR_NEW_N(n->g->arena, ir_dim, rank), rank, &known))
+        TRY(known_target(n, &t, want, (int)rank, zero, dims));
+    else
+        data_target(n->g, &t, want, (int)rank, zero, dims);
+    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), (int)rank, dims));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_flatten(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    const ir_type *t = fe_type(n, 0);
+    int64_t axis = fe_attr_int(n, "axis", 1);
+    axis = axis < 0 ? axis + t->rank : axis;
+    if (axis < 0 || axis > t->rank) return fe_fail(n, LATHE_BAD_INPUT, "axis is out of range");
+    ir_dim dims[2] = {ir_dim_product(n->g, t->dims, (int)axis),
+                      ir_dim_product(n->g, t->dims + axis, t->rank - (int)axis)};
+    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), 2, dims));
+    return LATHE_OK;
+}
+
+/* ---- Squeeze, Unsqueeze ---- */
+
+/* Axis i of the result is the i-th axis that is not among the squeezed ones. */
+static void squeezed_dims(ir_graph *g, const ir_type *t, const ir_dim *axes, size_t n, ir_dim *dims)
+{
+    ir_dim place = ir_dim_const(g, 0), zero = place, one = ir_dim_const(g, 1);
+    for (int i = 0; i + (int)n < t->rank; i++) dims[i] = zero;
+    for (int a = 0; a < t->rank; a++) {
+        ir_dim keep = ir_dim_sub(g, one, fe_axis_among(g, axes, n, a));
+        for (int i = 0; i + (int)n < t->rank; i++) {
+            ir_dim here = ir_dim_mul(g, keep, ir_dim_eq(g, place, ir_dim_const(g, i)));
+            dims[i] = ir_dim_add(g, dims[i], ir_dim_mul(g, here, t->dims[a]));
+        }
+        place = ir_dim_add(g, place, keep);
+    }
+}
+
+/* Without axes: every axis that is known to have size 1. */
+static const ir_dim *unit_axes(ir_graph *g, const ir_type *t, size_t *n)
+{
+    int64_t axes[IR_MAX_RANK];
+    *n = 0;
+    for (int a = 0; a < t->rank; a++)
+        if (ir_dim_equals(g, t->dims[a], 1)) axes[(*n)++] = a;
+    return fe_const_dims(g, axes, *n);
+}
+
+lathe_status fe_import_squeeze(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    const ir_type t = *fe_type(n, 0);
+    const ir_dim *axes;
+    ir_dim dims[IR_MAX_RANK];
+    size_t count;
+    TRY(fe_axes(n, "axes", 1, t.rank, &axes, &count));
+    if (!axes) axes = unit_axes(n->g, &t, &count);
+    if (count > (size_t)t.rank) return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
+    for (size_t j = 0; j < count; j++) {
+        int64_t a;
+        if (ir_dim_is_const(n->g, axes[j], &a) &&
+            !ir_dim_require(n->g, t.dims[a], ir_dim_const(n->g, 1)))
+            return fe_fail_input(n, 0, LATHE_BAD_INPUT, "axis %lld of %s has not size 1", (long long)a,
+                                 ir_type_text(n->g, &t));
+    }
+    squeezed_dims(n->g, &t, axes, count, dims);
+    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), t.rank - (int)count, dims));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_unsqueeze(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    ir_graph *g = n->g;
+    const ir_type t = *fe_type(n, 0);
+    size_t count = 0;
+    const ir_dim *axes;
+    if (!fe_attr_ints(n, "axes", &count)) {
+        int64_t length = 1;
+        TRY(fe_need_rank(n, 1, -1));
+        if (fe_type(n, 1)->rank == 1) ir_dim_is_const(g, fe_type(n, 1)->dims[0], &length);
+        count = (size_t)length;
+    }
+    if (count > (size_t)(IR_MAX_RANK - t.rank)) return fe_fail(n, LATHE_LIMIT, "too many axes");
+    int rank = t.rank + (int)count;
+    TRY(fe_axes(n, "axes", 1, rank, &axes, &count));
+    ir_dim dims[IR_MAX_RANK], place = ir_dim_const(g, 0), one = ir_dim_const(g, 1);
+    for (int i = 0; i < rank; i++) {
+        ir_dim fresh = fe_axis_among(g, axes, count, i), old = ir_dim_const(g, 0);
+        for (int a = 0; a < t.rank; a++)
+            old = ir_dim_add(g, old, ir_dim_mul(g, ir_dim_eq(g, place, ir_dim_const(g, a)), t.dims[a]));
+        dims[i] = ir_dim_select(g, fresh, one, old);
+        place = ir_dim_add(g, place, ir_dim_sub(g, one, fresh));
+    }
+    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), rank, dims));
+    return LATHE_OK;
+}
+
+/* ---- Transpose, Concat, Split ---- */
+
+lathe_status fe_import_transpose(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    int rank = fe_type(n, 0)->rank, perm[IR_MAX_RANK];
+    size_t count = 0;
+    const int64_t *given = fe_attr_ints(n, "perm", &count);
+    if (given && count != (size_t)rank)
+        return fe_fail(n, LATHE_BAD_INPUT, "perm has %zu axes, the input %d", count, rank);
+    unsigned seen = 0;
+    for (int i = 0; i < rank; i++) {
+        perm[i] = rank - 1 - i;
+        if (given) TRY(fe_axis(n, given[i], rank, &perm[i]));
+        seen |= 1u << perm[i];
+    }
+    if (seen != (1u << rank) - 1) return fe_fail(n, LATHE_BAD_INPUT, "perm names an axis twice");
+    fe_out(n, 0, ir_permute(&n->b, fe_in(n, 0), perm));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_concat(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    const ir_type *t = fe_type(n, 0);
+    int axis;
+    TRY(fe_axis(n, fe_attr_int(n, "axis", 1), t->rank, &axis));
+    ir_value *parts = IR_NEW_N(n->g->arena, ir_value, n->nin);
+    for (size_t k = 0; k < n->nin; k++) {
+        TRY(fe_need_rank(n, k, t->rank));
+        if (fe_type(n, k)->elem != t->elem)
+            return fe_fail_input(n, k, LATHE_BAD_INPUT, "element type %s found, %s expected",
+                                 ir_elem_name(fe_type(n, k)->elem), ir_elem_name(t->elem));
+        parts[k] = fe_in(n, k);
+    }
+    fe_out(n, 0, n->nin == 1 ? parts[0] : ir_concat(&n->b, parts, n->nin, axis));
+    return LATHE_OK;
+}
+
+/* Sizes of the parts: as given, else equal (ceil(size / parts), the last one smaller). */
+static lathe_status part_sizes(fe_node *n, ir_dim size, const ir_dim **parts, size_t *count)
+{
+    ir_graph *g = n->g;
+    size_t nattr;
+    const int64_t *attr = fe_attr_ints(n, "split", &nattr);
+    if (attr) {
+        *parts = fe_const_dims(g, attr, nattr);
+        *count = nattr;
+        return LATHE_OK;
+    }
+    if (fe_has(n, 1)) return fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, size, parts, count);
+    int64_t wanted = fe_attr_int(n, "num_outputs", (int64_t)n->nout);
+    if (wanted < 1 || wanted < (int64_t)n->nout)
+        return fe_fail(n, LATHE_BAD_INPUT, "num_outputs is %lld", (long long)wanted);
+    ir_dim each = ir_dim_ceildiv(g, size, ir_dim_const(g, wanted));
+    ir_dim *dims = IR_NEW_N(g->arena, ir_dim, n->nout);
+    for (size_t i = 0; i < n->nout; i++) {
+        ir_dim left = ir_dim_sub(g, size, ir_dim_mul(g, each, ir_dim_const(g, (int64_t)i)));
+        dims[i] = ir_dim_max(g, ir_dim_min(g, each, left), ir_dim_const(g, 0));
+    }
+    *parts = dims;
+    *count = n->nout;
+    return LATHE_OK;
+}
+
+lathe_status fe_import_split(fe_node *n)
+{
+    TRY(fe_need_rank(n, 0, -1));
+    ir_graph *g = n->g;
+    const ir_type t = *fe_type(n, 0);
+    int axis;
+    TRY(fe_axis(n, fe_attr_int(n, "axis", 0), t.rank, &axis));
+    const ir_dim *parts;
+    size_t count;
+    TRY(part_sizes(n, t.dims[axis], &parts, &count));
+    if (count < n->nout) return fe_fail(n, LATHE_BAD_INPUT, "%zu parts, %zu outputs", count, n->nout);
+    ir_dim starts[IR_MAX_RANK], dims[IR_MAX_RANK], at = ir_dim_const(g, 0), total = at;
+    int64_t steps[IR_MAX_RANK];
+    for (size_t k = 0; k < count; k++) total = ir_dim_add(g, total, parts[k]);
+    bool given = fe_has(n, 1) || fe_has_attr(n, "split");
+    if (given && !ir_dim_require(g, total, t.dims[axis]))
+        return fe_fail(n, LATHE_BAD_INPUT, "the parts' sizes sum to %s, axis %d has %s",
+                       ir_dim_text(g, total), axis, ir_dim_text(g, t.dims[axis]));
+    for (int a = 0; a < t.rank; a++) {
+        starts[a] = ir_dim_const(g, 0);
+        steps[a] = 1;
+        dims[a] = t.dims[a];
+    }
+    for (size_t k = 0; k < n->nout; k++) {
+        starts[axis] = at;
+        dims[axis] = parts[k];
+        if (fe_wants(n, k)) fe_out(n, k, ir_slice(&n->b, fe_in(n, 0), starts, steps, dims));
+        at = ir_dim_add(g, at, parts[k]);
+    }
+    return LATHE_OK;
+}
+
+/* ---- Expand, Tile ---- */
+
+lathe_status fe_import_expand(fe_node *n)
+{
+    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_rank(n, 1, -1));
+    const ir_dim *want;
+    size_t rank;
+    TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &want, &rank));
+    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "an expansion to %zu axes", rank);
+    fe_out(n, 0, ir_expand(&n->b, fe_in(n, 0), (int)rank, want));
+    return LATHE_OK;
+}
+
+/* Opset 1: how often along which axis, as scalars. */
+static lathe_status old_repeats(fe_node *n, int rank, const ir_dim **repeats, size_t *count)
+{
+    const ir_dim *times, *axis;
+    size_t one;
+    TRY(fe_need_rank(n, 1, -1));
+    TRY(fe_need_rank(n, 2, -1));
+    TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &times, &one));
+    TRY(fe_sizes(n, fe_in(n, 2), 0, rank - 1, IR_NONE, &axis, &one));
+    ir_dim *all = IR_NEW_N(n->g->arena, ir_dim, (size_t)rank + 1);
+    for (int a = 0; a < rank; a++)
+        all[a] = fe_axis_pick(n->g, axis, 1, a, times, ir_dim_const(n->g, 1));
+    *repeats = all;
+    *count = (size_t)rank;
+    return LATHE_OK;
+}
+
+lathe_status fe_import_tile(fe_node *n)
+{
+    TRY(fe_need_arith(n, 0));
+    ir_graph *g = n->g;
+    const ir_type t = *fe_type(n, 0);
+    const ir_dim *repeats;
+    size_t count;
+    if (n->version < 6) {
+        TRY(old_repeats(n, t.rank, &repeats, &count));
+    } else {
+        TRY(fe_need_rank(n, 1, -1));
+        TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &repeats, &count));
+    }
+    if (count != (size_t)t.rank)
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu repeats for %d axes", count, t.rank);
+    ir_dim dims[IR_MAX_RANK];
+    ir_expr idx[IR_MAX_RANK];
+    bool affine = true;
+    for (int a = 0; a < t.rank; a++) {
+        dims[a] = ir_dim_mul(g, t.dims[a], repeats[a]);
+        idx[a] = ir_x_index(g, a);
+        if (ir_dim_equals(g, t.dims[a], 1)) idx[a] = XI(0);
+        else if (!ir_dim_equals(g, repeats[a], 1))
+            affine = false, idx[a] = X2(MOD, idx[a], XD(t.dims[a]));
+    }
+    ir_nest nest;
+    ir_nest_begin(&nest, &n->b, t.rank, dims, 0);
+    ir_expr load = ir_nest_load(&nest, fe_in(n, 0), idx);
+    fe_out(n, 0, fe_nest_move(&nest, affine, t.elem, load));
+    return LATHE_OK;
+}
+
+/* ---- blocks of pixels as channels ---- */
+
+static lathe_status block_size(fe_node *n, int64_t *block)
+{
+    TRY(fe_need_rank(n, 0, 4));
+    *block = fe_attr_int(n, "blocksize", 0);
+    if (*block < 1 || *block > 1 << 20) return fe_fail(n, LATHE_BAD_INPUT, "blocksize is out of range");
+    return LATHE_OK;
+}
+
+lathe_status fe_import_depth_to_space(fe_node *n)
+{
+    int64_t block;
+    TRY(block_size(n, &block));
+    ir_graph *g = n->g;
+    const ir_dim *d = fe_type(n, 0)->dims, b = ir_dim_const(g, block);
+    bool crd = fe_attr_str(n, "mode", "DCR")[0] == 'C';
+    ir_dim depth = ir_dim_floordiv(g, d[1], ir_dim_mul(g, b, b));
+    ir_dim out[4] = {d[0], depth, ir_dim_mul(g, d[2], b), ir_dim_mul(g, d[3], b)};
+    ir_dim dcr_dims[6] = {d[0], b, b, depth, d[2], d[3]}, crd_dims[6] = {d[0], depth, b, b, d[2], d[3]};
+    const int dcr_perm[6] = {0, 3, 4, 1, 5, 2}, crd_perm[6] = {0, 1, 4, 2, 5, 3};
+    ir_value split = ir_reshape(&n->b, fe_in(n, 0), 6, crd ? crd_dims : dcr_dims);
+    ir_value mixed = ir_permute(&n->b, split, crd ? crd_perm : dcr_perm);
+    fe_out(n, 0, ir_reshape(&n->b, mixed, 4, out));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_space_to_depth(fe_node *n)
+{
+    int64_t block;
+    TRY(block_size(n, &block));
+    ir_graph *g = n->g;
+    const ir_dim *d = fe_type(n, 0)->dims, b = ir_dim_const(g, block);
+    ir_dim h = ir_dim_floordiv(g, d[2], b), w = ir_dim_floordiv(g, d[3], b);
+    ir_dim out[4] = {d[0], ir_dim_mul(g, d[1], ir_dim_mul(g, b, b)), h, w};
+    ir_dim parts[6] = {d[0], d[1], h, b, w, b};
+    const int perm[6] = {0, 3, 5, 1, 2, 4};
+    ir_value split = ir_reshape(&n->b, fe_in(n, 0), 6, parts);
+    fe_out(n, 0, ir_reshape(&n->b, ir_permute(&n->b, split, perm), 4, out));
+    return LATHE_OK;
+}

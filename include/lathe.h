@@ -1,0 +1,86 @@
+/* lathe.h - the compiler as a library: ONNX in, native library, header and weights out.
+ *
+ * Functions never exit, abort or print. A compilation uses no global state; several may run in
+ * parallel. Every message is kept in the lathe_diag that the caller owns. C11 and C++17. */
+#ifndef LATHE_H
+#define LATHE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "lathe_rt.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+const char *lathe_version(void);               /* "0.1.0 (LLVM 19.1.7)" */
+
+/* ---- diagnostics ---- */
+typedef struct lathe_diag lathe_diag;
+typedef enum { LATHE_ERROR, LATHE_WARNING } lathe_severity;
+/* Fields that do not apply are "". Strings live as long as the diag. */
+typedef struct lathe_message {
+    lathe_severity severity;
+    lathe_status status;
+    const char *file, *node, *op, *tensor, *text, *hint;
+} lathe_message;
+lathe_diag *lathe_diag_new(void);              /* NULL: out of memory */
+void lathe_diag_free(lathe_diag *);
+size_t lathe_diag_count(const lathe_diag *);
+size_t lathe_diag_errors(const lathe_diag *);
+lathe_message lathe_diag_get(const lathe_diag *, size_t index);
+/* "model.onnx: node 'x' (MatMul): tensor 'y': ...; hint: ..." into buf; the length needed. */
+size_t lathe_diag_format(const lathe_message *, char *buf, size_t size);
+
+/* ---- compiling ---- */
+typedef enum { LATHE_EMIT_SO, LATHE_EMIT_OBJ, LATHE_EMIT_ARCHIVE, LATHE_EMIT_IR, LATHE_EMIT_LLVM,
+               LATHE_EMIT_ASM } lathe_emit;
+
+typedef struct lathe_dim_option { const char *name; int64_t value; } lathe_dim_option;
+
+/* Zero-initialise, then set `model`. */
+typedef struct lathe_options {
+    const char *model;             /* path of the ONNX file, or of a .ir text */
+    const char *name;              /* symbol prefix, a C identifier; NULL: from the file's name */
+    const char *output;            /* main artefact; NULL: lib<name>.so, <name>.o, ... */
+    const char *directory;         /* where header, weights and default output go; NULL: beside output */
+    lathe_emit emit;
+    const char *target;            /* "x86-64-v3", "aarch64", ...; NULL: the best of this host */
+    const lathe_dim_option *dims;  /* sizes to fix */
+    size_t ndims;
+    const char *const *disabled;   /* passes switched off, by name */
+    size_t ndisabled;
+    const char *dump_after;        /* a pass's name or "all"; NULL: none */
+    FILE *dump;                    /* where dumps go; required with dump_after */
+    int level;                     /* 0: the general emitter alone; 2: everything */
+    bool embed_weights;
+    bool allow_symlinks;           /* for external data */
+    size_t memory_limit;           /* bytes of IR; 0: none */
+    const char *runtime;           /* liblathert.a; NULL: found beside the compiler */
+    void (*progress)(void *ctx, const char *phase, int percent);
+    void *progress_ctx;
+} lathe_options;
+
+/* On failure nothing is left behind: outputs are written beside their place and renamed. */
+lathe_status lathe_compile(const lathe_options *, lathe_diag *);
+/* Lists everything that compile would refuse; LATHE_OK if nothing. */
+lathe_status lathe_check(const lathe_options *, lathe_diag *);
+/* Parses IR text at `path`, runs the comma-separated passes and prints the result to out. */
+lathe_status lathe_opt(const char *path, const char *passes, FILE *out, lathe_diag *);
+
+/* ---- what it knows ---- */
+typedef struct lathe_op_info {
+    const char *domain, *name;
+    int since, until;              /* opset versions that are read; until 0: the newest known */
+    const char *types, *lowering, *limits;
+} lathe_op_info;
+size_t lathe_op_count(void);
+lathe_op_info lathe_op_get(size_t index);
+typedef struct lathe_pass_info { const char *name, *summary; } lathe_pass_info;
+size_t lathe_pass_count(void);
+lathe_pass_info lathe_pass_get(size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

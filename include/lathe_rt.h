@@ -1,0 +1,198 @@
+/* lathe_rt.h - the runtime interface: all that an app which runs a compiled model ever sees.
+ *
+ * A compiled model is one symbol, NAME_desc. The functions below reach the runtime through it, so
+ * that a program which loads or links a model's shared library needs nothing else. NAME.h, written
+ * by the compiler, wraps them with the model's own names, element types and dims.
+ *
+ * Threads: a model is immutable and may be shared; a session serves one caller at a time.
+ * Errors: every function returns a status; the text is in lathe_session_message or, before there
+ * is a session, in the buffer given to lathe_model_open. Nothing here exits, aborts or prints.
+ * C11 and C++17. */
+#ifndef LATHE_RT_H
+#define LATHE_RT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LATHE_MAX_RANK 12
+#define LATHE_ABI_VERSION 1
+
+/* Numbers are pinned: they never change meaning. */
+typedef enum lathe_status {
+    LATHE_OK = 0,
+    LATHE_BAD_INPUT = 10,         /* a file or tensor that is not what it must be */
+    LATHE_BAD_DIMS = 11,          /* dims that contradict the model or exceed the session's maxima */
+    LATHE_BAD_VALUE = 12,         /* a value that an operator cannot take: an index out of range */
+    LATHE_BUFFER_TOO_SMALL = 13,
+    LATHE_MISMATCH = 14,          /* header, library, weights or ABI do not belong together */
+    LATHE_NOT_FOUND = 15,         /* no such file or name */
+    LATHE_UNSUPPORTED = 20,       /* valid, but beyond what lathe does */
+    LATHE_UNSUPPORTED_CPU = 21,
+    LATHE_OUT_OF_MEMORY = 30,
+    LATHE_IO = 31,                /* the system refused a file operation */
+    LATHE_LIMIT = 32,             /* a documented limit was reached */
+    LATHE_CANCELLED = 33,
+    LATHE_TOOLCHAIN = 40,         /* the linker or LLVM failed */
+    LATHE_INTERNAL = 50           /* a defect of lathe */
+} lathe_status;
+
+/* Element types carry ONNX's numbers. */
+typedef enum lathe_elem {
+    LATHE_F32 = 1, LATHE_U8, LATHE_I8, LATHE_U16, LATHE_I16, LATHE_I32, LATHE_I64, LATHE_STRING,
+    LATHE_BOOL, LATHE_F16, LATHE_F64, LATHE_U32, LATHE_U64, LATHE_C64, LATHE_C128, LATHE_BF16,
+    LATHE_F8E4M3FN, LATHE_F8E4M3FNUZ, LATHE_F8E5M2, LATHE_F8E5M2FNUZ, LATHE_U4, LATHE_I4,
+    LATHE_F4E2M1, LATHE_F8E8M0, LATHE_U2, LATHE_I2
+} lathe_elem;
+
+typedef struct lathe_desc lathe_desc;
+typedef struct lathe_model lathe_model;
+typedef struct lathe_session lathe_session;
+
+/* A dense row-major tensor. As an input, data is read and size is its bytes. As an output, data is
+ * where to write (NULL: the session's own memory, valid until its next run) and size the capacity;
+ * run sets data, size, rank, dims and elem to what was produced. */
+typedef struct lathe_tensor {
+    void *data;
+    size_t size;
+    int64_t dims[LATHE_MAX_RANK];
+    int32_t rank;
+    lathe_elem elem;
+} lathe_tensor;
+
+typedef struct lathe_buffer {
+    void *data;
+    size_t size;                  /* bytes */
+} lathe_buffer;
+
+/* An input or output as declared. dims[i] >= 0: fixed; -1: known at run time, see dim_names[i],
+ * the symbol or expression as text. Strings live as long as the model's library. */
+typedef struct lathe_tensor_info {
+    const char *name;
+    lathe_elem elem;
+    int32_t rank;
+    int64_t dims[LATHE_MAX_RANK];
+    const char *dim_names[LATHE_MAX_RANK];
+} lathe_tensor_info;
+
+/* The app's own threads. parallel_for calls task(arg, chunk, worker) once for each chunk in
+ * [0, chunks), worker in [0, workers) and no worker number twice at a time, and returns when all
+ * are done. */
+typedef void (*lathe_task)(void *arg, int64_t chunk, int worker);
+typedef struct lathe_threads {
+    void (*parallel_for)(void *ctx, lathe_task task, void *arg, int64_t chunks);
+    void *ctx;
+    int workers;
+} lathe_threads;
+
+typedef struct lathe_allocator {
+    void *(*alloc)(void *ctx, size_t size, size_t align);   /* NULL on failure */
+    void (*free)(void *ctx, void *ptr, size_t size);
+    void *ctx;
+} lathe_allocator;
+
+enum {
+    LATHE_OPEN_VERIFY = 1,        /* hash all weights while opening */
+    LATHE_OPEN_POISON = 2         /* for tests: fill working memory with 0xFF before each run */
+};
+
+/* Zero-initialise; every field is optional. Pointers inside must outlive the model. */
+typedef struct lathe_open_options {
+    const char *weights_path;     /* default: NAME.weights beside the library or the program */
+    const void *weights;          /* or the file's bytes in memory, 64-byte aligned */
+    size_t weights_size;
+    const lathe_threads *threads; /* default: the caller's thread alone */
+    const lathe_allocator *allocator;
+    unsigned flags;
+    uint64_t build_id;            /* that the model must have, as NAME.h knows it; 0: any */
+    char *message;                /* receives the text of a failure, NUL-terminated */
+    size_t message_size;
+} lathe_open_options;
+
+typedef enum { LATHE_MEMORY_EXACT, LATHE_MEMORY_BOUND, LATHE_MEMORY_UNBOUNDED } lathe_memory_kind;
+typedef struct lathe_memory {
+    uint64_t weights, arena, scratch, lower_bound;   /* bytes */
+    lathe_memory_kind kind;
+} lathe_memory;
+
+/* The runtime's functions; one table a copy of the runtime. Use the wrappers below. */
+typedef struct lathe_rt_api {
+    uint32_t abi_version, size;
+    const char *version;
+    lathe_status (*model_open)(const lathe_desc *, const lathe_open_options *, lathe_model **);
+    void (*model_close)(lathe_model *);
+    int (*count)(const lathe_desc *, int what);
+    lathe_status (*info)(const lathe_desc *, int what, int index, lathe_tensor_info *);
+    const char *(*symbol)(const lathe_desc *, int index);
+    lathe_status (*session_new)(lathe_model *, const int64_t *maxima, lathe_session **);
+    void (*session_free)(lathe_session *);
+    lathe_status (*session_reserve)(lathe_session *, const int64_t *maxima);
+    lathe_status (*run)(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
+    const char *(*message)(const lathe_session *);
+    void (*cancel)(lathe_session *);
+    lathe_status (*memory)(const lathe_session *, lathe_memory *);
+    lathe_status (*threads_new)(int workers, lathe_threads **);
+    void (*threads_free)(lathe_threads *);
+} lathe_rt_api;
+
+/* The first members of every descriptor, model and session. */
+struct lathe_handle { const lathe_rt_api *rt; };
+#define LATHE_RT_(handle) (((const struct lathe_handle *)(const void *)(handle))->rt)
+
+/* options may be NULL. The model needs desc, and its mapped weights, until it is closed. */
+static inline lathe_status lathe_model_open(const lathe_desc *desc, const lathe_open_options *options,
+                                            lathe_model **model)
+{
+    return LATHE_RT_(desc)->model_open(desc, options, model);
+}
+static inline void lathe_model_close(lathe_model *m) { if (m) LATHE_RT_(m)->model_close(m); }
+
+enum { LATHE_INPUTS = 0, LATHE_OUTPUTS = 1, LATHE_SYMBOLS = 2 };
+static inline int lathe_count(const lathe_desc *d, int what) { return LATHE_RT_(d)->count(d, what); }
+static inline lathe_status lathe_info(const lathe_desc *d, int what, int index, lathe_tensor_info *info)
+{
+    return LATHE_RT_(d)->info(d, what, index, info);
+}
+/* Name of a free size; NULL past the end. */
+static inline const char *lathe_symbol(const lathe_desc *d, int index) { return LATHE_RT_(d)->symbol(d, index); }
+
+/* maxima: one value a symbol, the largest that a run may have; all memory is planned for them
+ * here, and a run allocates nothing. NULL maxima: every run may raise them (and so allocate). */
+static inline lathe_status lathe_session_new(lathe_model *m, const int64_t *maxima, lathe_session **s)
+{
+    return LATHE_RT_(m)->session_new(m, maxima, s);
+}
+static inline void lathe_session_free(lathe_session *s) { if (s) LATHE_RT_(s)->session_free(s); }
+static inline lathe_status lathe_session_reserve(lathe_session *s, const int64_t *maxima)
+{
+    return LATHE_RT_(s)->session_reserve(s, maxima);
+}
+/* inputs and outputs in the model's order. Outputs may not overlap inputs. After an error the
+ * outputs' contents are unspecified and the session stays usable. */
+static inline lathe_status lathe_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+{
+    return LATHE_RT_(s)->run(s, inputs, outputs);
+}
+/* Text of the last failure of this session; "" if there was none. Valid until its next call. */
+static inline const char *lathe_session_message(const lathe_session *s) { return LATHE_RT_(s)->message(s); }
+/* From any thread: the run in progress ends with LATHE_CANCELLED at its next step. */
+static inline void lathe_session_cancel(lathe_session *s) { LATHE_RT_(s)->cancel(s); }
+static inline lathe_status lathe_session_memory(const lathe_session *s, lathe_memory *m)
+{
+    return LATHE_RT_(s)->memory(s, m);
+}
+/* A pool of `workers` threads, the caller's among them (1: none is created). d: any model's
+ * descriptor; the pool serves every model of the process and must outlive them. */
+static inline lathe_status lathe_threads_new(const lathe_desc *d, int workers, lathe_threads **t)
+{
+    return LATHE_RT_(d)->threads_new(workers, t);
+}
+static inline void lathe_threads_free(const lathe_desc *d, lathe_threads *t) { LATHE_RT_(d)->threads_free(t); }
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,159 @@
+/* Diagnostics: messages with copies of all their strings, on the C heap, because they outlive the
+ * arena of the compilation that made them.
+ *
+ * In: places and printf formats. Out: lathe_message. Invariant: `nerrors` counts every error, also
+ * those whose message was lost to the cap or to a lack of memory; strings are never NULL for a
+ * reader. The last message kept says that others follow. */
+#include "ir/diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_MESSAGES = 1000 };
+
+/* The strings of one message, in the order of the fields of lathe_message. */
+enum { FILE_NAME, NODE, OP, TENSOR, TEXT, HINT, NSTRINGS };
+
+typedef struct message {
+    lathe_severity severity;
+    lathe_status status;
+    char *strings[NSTRINGS];    /* NULL: none */
+} message;
+
+struct lathe_diag {
+    message *messages;
+    size_t n, cap, nerrors;
+};
+
+lathe_diag *lathe_diag_new(void) { return calloc(1, sizeof(lathe_diag)); }
+
+void lathe_diag_free(lathe_diag *d)
+{
+    if (!d) return;
+    for (size_t i = 0; i < d->n; i++)
+        for (int s = 0; s < NSTRINGS; s++) free(d->messages[i].strings[s]);
+    free(d->messages);
+    free(d);
+}
+
+size_t lathe_diag_count(const lathe_diag *d) { return d ? d->n : 0; }
+size_t lathe_diag_errors(const lathe_diag *d) { return d ? d->nerrors : 0; }
+
+lathe_message lathe_diag_get(const lathe_diag *d, size_t index)
+{
+    static const message none = {.status = LATHE_OK};
+    const message *m = d && index < d->n ? &d->messages[index] : &none;
+    const char *s[NSTRINGS];
+    for (int i = 0; i < NSTRINGS; i++) s[i] = m->strings[i] ? m->strings[i] : "";
+    return (lathe_message){m->severity, m->status, s[FILE_NAME], s[NODE],
+                           s[OP],       s[TENSOR], s[TEXT],      s[HINT]};
+}
+
+/* ---- adding ---- */
+
+static message *new_message(lathe_diag *d)
+{
+    if (d->n == MAX_MESSAGES) return NULL;
+    if (d->n == d->cap) {
+        size_t cap = d->cap ? 2 * d->cap : 16;
+        message *grown = realloc(d->messages, cap * sizeof *grown);
+        if (!grown) return NULL;
+        d->messages = grown;
+        d->cap = cap;
+    }
+    d->messages[d->n] = (message){.status = LATHE_OK};
+    return &d->messages[d->n++];
+}
+
+static char *copy_string(const char *s) { return s && *s ? strdup(s) : NULL; }
+
+static char *format_string(const char *format, va_list args)
+{
+    char *text;
+    return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
+static void add(lathe_diag *d, lathe_severity severity, lathe_status status,
+                const diag_place *place, const char *format, va_list args)
+{
+    message *m = new_message(d);
+    if (!m) return;
+    m->severity = severity;
+    m->status = status;
+    if (d->n == MAX_MESSAGES) {
+        m->strings[TEXT] = copy_string("too many messages; the others are not kept");
+        return;
+    }
+    m->strings[TEXT] = format_string(format, args);
+    if (!place) return;
+    m->strings[FILE_NAME] = copy_string(place->file);
+    m->strings[NODE] = copy_string(place->node);
+    m->strings[OP] = copy_string(place->op);
+    m->strings[TENSOR] = copy_string(place->tensor);
+}
+
+lathe_status diag_add(lathe_diag *d, lathe_status status, const diag_place *place,
+                      const char *format, ...)
+{
+    if (!d) return status;
+    va_list args;
+    va_start(args, format);
+    add(d, LATHE_ERROR, status, place, format, args);
+    va_end(args);
+    d->nerrors++;
+    return status;
+}
+
+void diag_warn(lathe_diag *d, const diag_place *place, const char *format, ...)
+{
+    if (!d) return;
+    va_list args;
+    va_start(args, format);
+    add(d, LATHE_WARNING, LATHE_OK, place, format, args);
+    va_end(args);
+}
+
+void diag_hint(lathe_diag *d, const char *format, ...)
+{
+    if (!d || !d->n || d->n == MAX_MESSAGES) return;
+    va_list args;
+    va_start(args, format);
+    char **hint = &d->messages[d->n - 1].strings[HINT];
+    free(*hint);
+    *hint = format_string(format, args);
+    va_end(args);
+}
+
+/* ---- formatting ---- */
+
+typedef struct out {
+    char *buf;
+    size_t size, length;        /* length: as if buf were large enough */
+} out;
+
+static void put(out *o, const char *before, const char *text, const char *after)
+{
+    const char *parts[] = {before, text, after};
+    if (!*text) return;
+    for (int i = 0; i < 3; i++) {
+        size_t n = strlen(parts[i]);
+        size_t room = o->length < o->size ? o->size - o->length : 0;
+        if (room) memcpy(o->buf + o->length, parts[i], n < room ? n : room);
+        o->length += n;
+    }
+}
+
+size_t lathe_diag_format(const lathe_message *m, char *buf, size_t size)
+{
+    out o = {buf, buf ? size : 0, 0};
+    put(&o, "", m->file, ": ");
+    put(&o, "node '", m->node, "'");
+    if (*m->node) put(&o, " (", m->op, ")");
+    else put(&o, "", m->op, "");
+    if (*m->node || *m->op) put(&o, "", ": ", "");
+    put(&o, "tensor '", m->tensor, "': ");
+    put(&o, "", m->text, "");
+    put(&o, "; hint: ", m->hint, "");
+    if (o.size) o.buf[o.length < o.size ? o.length : o.size - 1] = '\0';
+    return o.length;
+}

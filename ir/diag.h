@@ -1,0 +1,29 @@
+/* Diagnostics: a list of messages that one compilation collects. All of them are kept (up to a
+ * cap), not only the first. Owned by the caller of the library; survives the arena. */
+#ifndef LATHE_IR_DIAG_H
+#define LATHE_IR_DIAG_H
+
+#include <stdarg.h>
+#include "lathe.h"
+
+/* Where a message points; any field may be NULL. Strings are copied. */
+typedef struct diag_place {
+    const char *file, *node, *op, *tensor;
+} diag_place;
+
+/* Adds one message and returns `status`, so that `return diag_add(...)` reads well.
+ * NULL diag: only the status. Running out of memory loses the text, never the status. */
+lathe_status diag_add(lathe_diag *, lathe_status, const diag_place *, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* A hint appended to the newest message. */
+void diag_hint(lathe_diag *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void diag_warn(lathe_diag *, const diag_place *, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        lathe_status try_status_ = (call);                                                         \
+        if (try_status_ != LATHE_OK) return try_status_;                                           \
+    } while (0)
+
+#endif

@@ -1,0 +1,118 @@
+/* Views: nests whose body is one load at affine indices, and elementwise casts.
+ *
+ * In: a value and the shape of the view; out: a view node, or the value itself where the view would
+ * be the identity. A view always loads its operand, even where the elements are known: its own
+ * content says so to whoever reads it, and it keeps the element type. */
+#include "ir/ir.h"
+
+static ir_value view(ir_builder *b, ir_value v, int rank, const ir_dim *dims, const ir_expr *idx)
+{
+    const ir_type *t = ir_type_of(b->g, v);
+    ir_expr body = ir_x_load(b->g, ir_elem_arith(t->elem), 0, idx, t->rank);
+    ir_attr attrs[] = {ir_a_dims(b->g, IR_KEY_space, dims, (size_t)rank),
+                       ir_a_exprs(b->g, IR_KEY_body, &body, 1)};
+    ir_node_id id = ir_node_new(b, IR_OP_VIEW, &v, 1, attrs, 2, NULL, 1, NULL, 0);
+    return id == IR_NONE ? IR_NONE : b->g->nodes[id].results[0];
+}
+
+static ir_value refuse(ir_builder *b, ir_value v, const char *what, int axis)
+{
+    ir_fail(b, LATHE_BAD_INPUT, v, "%s: axis %d of %s", what, axis,
+            ir_type_text(b->g, ir_type_of(b->g, v)));
+    return IR_NONE;
+}
+
+ir_value ir_permute(ir_builder *b, ir_value v, const int *perm)
+{
+    if (v == IR_NONE) return IR_NONE;
+    const ir_type t = *ir_type_of(b->g, v);
+    ir_dim dims[IR_MAX_RANK];
+    ir_expr idx[IR_MAX_RANK] = {IR_NONE};
+    bool identity = true;
+    for (int i = 0; i < t.rank; i++) {
+        if (perm[i] < 0 || perm[i] >= t.rank || idx[perm[i]] != IR_NONE)
+            return refuse(b, v, "not a permutation", perm[i]);
+        dims[i] = t.dims[perm[i]];
+        idx[perm[i]] = ir_x_index(b->g, i);
+        identity = identity && perm[i] == i;
+    }
+    return identity ? v : view(b, v, t.rank, dims, idx);
+}
+
+ir_value ir_slice(ir_builder *b, ir_value v, const ir_dim *starts, const int64_t *steps,
+                  const ir_dim *dims)
+{
+    if (v == IR_NONE) return IR_NONE;
+    ir_graph *g = b->g;
+    const ir_type t = *ir_type_of(g, v);
+    ir_expr idx[IR_MAX_RANK];
+    bool identity = true;
+    for (int i = 0; i < t.rank; i++) {
+        ir_expr scaled = ir_x_2(g, IR_X_MUL, ir_x_index(g, i), ir_x_int(g, IR_I64, steps[i]));
+        idx[i] = ir_x_2(g, IR_X_ADD, scaled, ir_x_dim(g, starts[i]));
+        identity =
+            identity && steps[i] == 1 && ir_dim_equals(g, starts[i], 0) && dims[i] == t.dims[i];
+    }
+    return identity ? v : view(b, v, t.rank, dims, idx);
+}
+
+ir_value ir_expand(ir_builder *b, ir_value v, int rank, const ir_dim *wanted)
+{
+    if (v == IR_NONE) return IR_NONE;
+    ir_graph *g = b->g;
+    const ir_type t = *ir_type_of(g, v);
+    ir_dim dims[IR_MAX_RANK];
+    if (rank > IR_MAX_RANK) return refuse(b, v, "cannot expand beyond the largest rank", 0);
+    for (int i = 0; i < rank; i++)
+        if ((dims[i] = wanted[i]) == IR_NONE) return IR_NONE;
+    int bad = ir_dims_broadcast(g, dims, &rank, t.dims, t.rank);
+    if (bad) return refuse(b, v, "cannot expand", t.rank - bad);
+    bool identity = rank == t.rank;
+    for (int i = 0; identity && i < rank; i++) identity = dims[i] == t.dims[i];
+    if (identity) return v;
+    ir_nest n;
+    ir_nest_begin(&n, b, rank, dims, 0);
+    return ir_nest_view(&n, ir_nest_read(&n, v));
+}
+
+ir_value ir_unsqueeze(ir_builder *b, ir_value v, int axis)
+{
+    if (v == IR_NONE) return IR_NONE;
+    const ir_type t = *ir_type_of(b->g, v);
+    ir_dim dims[IR_MAX_RANK + 1];
+    ir_expr idx[IR_MAX_RANK];
+    if (axis < 0 || axis > t.rank) return refuse(b, v, "no place for a new axis", axis);
+    for (int i = 0; i < t.rank; i++) {
+        int to = i < axis ? i : i + 1;
+        dims[to] = t.dims[i];
+        idx[i] = ir_x_index(b->g, to);
+    }
+    dims[axis] = ir_dim_const(b->g, 1);
+    return view(b, v, t.rank + 1, dims, idx);
+}
+
+ir_value ir_squeeze(ir_builder *b, ir_value v, int axis)
+{
+    if (v == IR_NONE) return IR_NONE;
+    ir_graph *g = b->g;
+    const ir_type t = *ir_type_of(g, v);
+    ir_dim dims[IR_MAX_RANK];
+    ir_expr idx[IR_MAX_RANK];
+    if (axis < 0 || axis >= t.rank || !ir_dim_require(g, t.dims[axis], ir_dim_const(g, 1)))
+        return refuse(b, v, "not of size 1", axis);
+    for (int i = 0; i < t.rank; i++) {
+        int to = i < axis ? i : i - 1;
+        if (i != axis) dims[to] = t.dims[i];
+        idx[i] = i == axis ? ir_x_int(g, IR_I64, 0) : ir_x_index(g, to);
+    }
+    return view(b, v, t.rank - 1, dims, idx);
+}
+
+ir_value ir_cast(ir_builder *b, ir_value v, ir_elem to)
+{
+    if (v == IR_NONE || ir_type_of(b->g, v)->elem == to) return v;
+    ir_nest n;
+    int bad;
+    if (!ir_nest_broadcast(&n, b, &v, 1, &bad)) return IR_NONE;
+    return ir_nest_map(&n, to, ir_x_cast(b->g, ir_nest_read(&n, v), to));
+}

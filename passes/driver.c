@@ -1,0 +1,65 @@
+/* The list of passes and its walk. In: a verified graph; out: the same, rewritten. A pass that
+ * breaks an invariant is found where it did so: the verifier runs behind each one when asked. */
+#include "passes/pass.h"
+
+#include <string.h>
+
+static const pass_info passes[] = {
+#define PASS(function, name, level, summary) {name, summary, level, pass_##function},
+#include "passes/passes.def"
+#undef PASS
+};
+
+size_t pass_count(void) { return sizeof passes / sizeof *passes; }
+
+const pass_info *pass_at(size_t i) { return i < pass_count() ? &passes[i] : NULL; }
+
+static const pass_info *find(const char *name, size_t length)
+{
+    for (size_t i = 0; i < pass_count(); i++)
+        if (strlen(passes[i].name) == length && memcmp(passes[i].name, name, length) == 0) return &passes[i];
+    return NULL;
+}
+
+const pass_info *pass_find(const char *name) { return find(name, strlen(name)); }
+
+static bool is_disabled(const pass_options *o, const char *name)
+{
+    for (size_t i = 0; i < o->ndisabled; i++)
+        if (strcmp(o->disabled[i], name) == 0) return true;
+    return false;
+}
+
+static bool is_dumped(const pass_options *o, const char *name)
+{
+    return o->dump && o->dump_after && (strcmp(o->dump_after, "all") == 0 || strcmp(o->dump_after, name) == 0);
+}
+
+static lathe_status run(ir_graph *g, const pass_info *pass, const pass_options *o, lathe_diag *diag)
+{
+    TRY(pass->run(g, o, diag));
+    if (is_dumped(o, pass->name)) {
+        fprintf(o->dump, "// after %s\n", pass->name);
+        TRY(ir_print(g, o->dump));
+    }
+    if (!o->verify || ir_verify(g) == LATHE_OK) return LATHE_OK;
+    return diag_add(diag, LATHE_INTERNAL, NULL, "pass '%s' broke the graph", pass->name);
+}
+
+lathe_status pass_run_all(ir_graph *g, const pass_options *o, lathe_diag *diag)
+{
+    for (size_t i = 0; i < pass_count(); i++)
+        if (passes[i].level <= o->level && !is_disabled(o, passes[i].name)) TRY(run(g, &passes[i], o, diag));
+    return LATHE_OK;
+}
+
+lathe_status pass_run_named(ir_graph *g, const char *names, const pass_options *o, lathe_diag *diag)
+{
+    for (size_t n; *names; names += names[n] == ',' ? n + 1 : n) {
+        n = strcspn(names, ",");
+        const pass_info *pass = find(names, n);
+        if (!pass) return diag_add(diag, LATHE_NOT_FOUND, NULL, "no pass is called '%.*s'", (int)n, names);
+        TRY(run(g, pass, o, diag));
+    }
+    return LATHE_OK;
+}

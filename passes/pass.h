@@ -1,0 +1,35 @@
+/* Passes: graph -> graph, one file each. passes.def is the list that the driver walks. */
+#ifndef LATHE_PASSES_PASS_H
+#define LATHE_PASSES_PASS_H
+
+#include "ir/ir.h"
+
+typedef struct pass_options {
+    int level;                          /* 0 or 2 */
+    const char *const *disabled;
+    size_t ndisabled;
+    const char *dump_after;             /* pass name, "all" or NULL */
+    FILE *dump;
+    bool verify;                        /* after every pass */
+} pass_options;
+
+typedef lathe_status (*pass_run)(ir_graph *, const pass_options *, lathe_diag *);
+
+#define PASS(function, name, level, summary) lathe_status pass_##function(ir_graph *, const pass_options *, lathe_diag *);
+#include "passes/passes.def"
+#undef PASS
+
+typedef struct pass_info {
+    const char *name, *summary;
+    int level;                          /* runs at this -O level and above */
+    pass_run run;
+} pass_info;
+size_t pass_count(void);
+const pass_info *pass_at(size_t);
+const pass_info *pass_find(const char *name);
+/* All passes of the level in their order, less the disabled ones. */
+lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
+/* The comma-separated ones, in the order given. */
+lathe_status pass_run_named(ir_graph *, const char *names, const pass_options *, lathe_diag *);
+
+#endif

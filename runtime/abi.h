@@ -1,0 +1,186 @@
+/* The contract between generated objects and the runtime; not installed for apps.
+ *
+ * An object holds one descriptor: a few pointers and one block of plain tables without
+ * relocations, so that it lives in read-only memory and any reader can check it. All table entries
+ * are little-endian and are found by (offset, count) in the header; every index is checked by the
+ * runtime when the model is opened (abi_check), so later code trusts them.
+ *
+ * Slots: the run's sizes. slot[k] is computed by op k of the dim program, in order; ops of a
+ * segment > 0 are computed when the step LATHE_STEP_SEGMENT of that number is reached. Segments are
+ * numbered 0 .. n_segments-1; segment 0 is computed before the first step, from the inputs' dims
+ * alone. Operands of an op have smaller numbers than the op and are computed before it.
+ * LATHE_NO_SLOT is "none" wherever a slot, symbol, buffer or node is optional.
+ * A slot's imm, CONST apart, is the offset in strings of its text ("past + sequence") or 0; text is
+ * needed only for dims of inputs and outputs. strings starts and ends with a NUL. */
+#ifndef LATHE_RUNTIME_ABI_H
+#define LATHE_RUNTIME_ABI_H
+
+#include "lathe_rt.h"
+
+#define LATHE_MAGIC 0x3154414Cu            /* "LAT1" */
+
+/* First error of a run. Kernels store node once (compare-exchange from 0) and value. */
+typedef struct lathe_fault {
+    uint32_t node;                         /* 0: none; else 1 + index in nodes[] */
+    uint32_t kind;                         /* LATHE_FAULT_* */
+    int64_t value, limit;                  /* the index and its bound */
+} lathe_fault;
+enum { LATHE_FAULT_INDEX = 1, LATHE_FAULT_GUARD = 2 };
+
+/* CPU features, lathe_tables.features: all that the object's code uses beyond the baseline. */
+enum {
+    LATHE_CPU_SSE42 = 1 << 0, LATHE_CPU_AVX2 = 1 << 1,      /* with POPCNT; with BMI1, BMI2, LZCNT, MOVBE */
+    LATHE_CPU_FMA = 1 << 2, LATHE_CPU_F16C = 1 << 3,
+    LATHE_CPU_AVX512 = 1 << 4,                              /* F, BW, CD, DQ, VL */
+    LATHE_CPU_AVX512_VNNI = 1 << 5, LATHE_CPU_AVX512_BF16 = 1 << 6, LATHE_CPU_AVX512_FP16 = 1 << 7,
+    LATHE_CPU_AMX_TILE = 1 << 8, LATHE_CPU_AMX_BF16 = 1 << 9, LATHE_CPU_AMX_INT8 = 1 << 10,
+    LATHE_CPU_AVX_VNNI = 1 << 11,
+    LATHE_CPU_ARM_DOTPROD = 1 << 16, LATHE_CPU_ARM_FP16 = 1 << 17, LATHE_CPU_ARM_I8MM = 1 << 18,
+    LATHE_CPU_ARM_BF16 = 1 << 19, LATHE_CPU_ARM_SVE = 1 << 20
+};
+
+typedef struct lathe_args {
+    void *const *buf;                      /* operands, then the result; each readable for >= 64 bytes
+                                              if it is empty, at least its size otherwise */
+    const int64_t *dim;                    /* the step's dims, in the kernel's order */
+    lathe_fault *fault;
+    void *scratch;                         /* of the worker */
+    uint32_t node;                         /* for the fault: 1 + index in nodes[] */
+} lathe_args;
+/* Rows [begin, end) of the kernel's parallel range. */
+typedef void (*lathe_kernel)(const lathe_args *, int64_t begin, int64_t end, int worker);
+
+/* A plain C operator of the runtime archive. tensors: operands, then results; result data has room
+ * for its bound; the function sets results' dims and syms[]. Returns LATHE_OK or sets message. */
+typedef struct lathe_call {
+    const lathe_tensor *in;
+    lathe_tensor *out;
+    const int64_t *ints;
+    const double *floats;
+    int64_t *syms;
+    int32_t nin, nout, nints, nfloats, nsyms;
+    char *message;                         /* 256 bytes */
+} lathe_call;
+typedef lathe_status (*lathe_func)(lathe_call *);
+
+/* Dim program. b is a slot number, or unused. CONST: imm; SYM: symbol number a. Overflow or a
+ * division by zero fails the run with LATHE_BAD_DIMS. */
+enum { LATHE_DIM_CONST, LATHE_DIM_SYM, LATHE_DIM_ADD, LATHE_DIM_MUL, LATHE_DIM_FLOORDIV,
+       LATHE_DIM_MOD, LATHE_DIM_MIN, LATHE_DIM_MAX, LATHE_DIM_EQ, LATHE_DIM_LT };
+typedef struct lathe_dim_op {
+    uint32_t op, segment;
+    uint32_t a, b;
+    int64_t imm;
+} lathe_dim_op;
+
+/* Symbols: the first n_free are read off the inputs and have maxima; the others are set by steps. */
+typedef struct lathe_sym {
+    uint32_t name;                         /* offset in strings */
+    uint32_t bound_slot;                   /* a data symbol's upper bound, or LATHE_NO_SLOT */
+    int64_t lo, hi;
+} lathe_sym;
+#define LATHE_NO_SLOT 0xFFFFFFFFu
+
+/* slot a == slot b, or (or_one) slot b == 1. Checked after the dim program of its segment. */
+typedef struct lathe_guard { uint32_t a, b, or_one, node, segment, text; } lathe_guard;
+
+/* dims: index into u32s of `rank` slot numbers. */
+typedef struct lathe_io {
+    uint32_t name, elem, rank, dims, buffer;
+} lathe_io;
+
+/* Where a value lives. bytes: slot of its size. ARENA: alive in steps [first, last]. ALIAS is never
+ * here: values that share memory share the buffer's number. */
+enum { LATHE_BUF_ARENA, LATHE_BUF_INPUT, LATHE_BUF_OUTPUT, LATHE_BUF_WEIGHT, LATHE_BUF_GROWING };
+typedef struct lathe_buf {
+    uint32_t kind, index;                  /* index: of the input or output */
+    uint32_t bytes;                        /* slot (WEIGHT: unused) */
+    uint32_t first, last;
+    uint64_t offset, size;                 /* WEIGHT: place in the weight data */
+} lathe_buf;
+
+/* Steps run in order; IF and LOOP hold their bodies as the step ranges that follow them.
+ * args: index into u32s. KERNEL: nbufs buffer numbers, then ndims slot numbers; range: slot of the
+ * parallel extent (none: the single row [0, 1)); work: slot of the scalar operations a row takes,
+ * to choose chunks (none: one chunk holds all rows, so that they run in order on one thread).
+ * CALL: a = index of calls; args: nbufs = nin + nout numbers of values, operands first.
+ * SEGMENT: a = segment. BIND: buffer args[0] (i64); symbols a .. a+ndims-1 := its elements, each of
+ * which must be in its symbol's [lo, hi]. SET: symbols a .. a+ndims-1 := the slots at args.
+ * IF: args[0] is the buffer of the bool; a: steps in then, b: steps in else; both follow.
+ * LOOP: see lathe_loop, a = its index; b: steps of the body.
+ * COPY: args[0], args[1]: buffers src, dst; range: slot of the bytes.
+ * GUARD: args[0] is the buffer of a bool; if it is false, the run fails with LATHE_BAD_VALUE and the
+ * text at a in strings. */
+enum { LATHE_STEP_KERNEL, LATHE_STEP_CALL, LATHE_STEP_SEGMENT, LATHE_STEP_BIND, LATHE_STEP_IF,
+       LATHE_STEP_LOOP, LATHE_STEP_COPY, LATHE_STEP_SET, LATHE_STEP_GUARD };
+typedef struct lathe_step {
+    uint32_t kind, func;                   /* func: index of kernels[] or funcs[] */
+    uint32_t node;                         /* index of nodes[] */
+    uint32_t args, nbufs, ndims;
+    uint32_t range, work;                  /* slots */
+    uint32_t a, b;
+} lathe_step;
+
+/* A value with its dims, for CALL: dims indexes u32s (slots). */
+typedef struct lathe_value { uint32_t buffer, elem, rank, dims; } lathe_value;
+/* ints, floats: index in i64s, f64s. syms: index in u32s of nsyms symbol numbers, which receive
+ * lathe_call.syms. A result's buffer has room for its bytes at the symbols' bounds; a GROWING one
+ * is given that room, from the sizes known so far, before the call. */
+typedef struct lathe_call_info { uint32_t nin, nout, ints, nints, floats, nfloats, syms, nsyms; } lathe_call_info;
+
+/* LOOP. trip: i64 buffer, cond: bool buffer (either may be none: unlimited, true). At the start
+ * every region symbol gets its initial slot's value and every carried param its init. A turn
+ *   1. stores its number and the condition in iter and cond_param (either may be none),
+ *   2. computes `segment` (none: nothing), checks its guards, makes room for its buffers,
+ *   3. runs the body's steps,
+ *   4. takes the next condition from cond_result (none: stays true),
+ *   5. appends `bytes` of each scan's body result to its output,
+ *   6. copies each carried result to its param, then sets the region symbols from their next slots.
+ * After the loop the symbol `turns` (or none) is the number of turns, the region symbols have their
+ * last values, and the params hold the final carried values: the loop's results share the params'
+ * buffers. A carried result may be its own param (nothing is copied) but not another one's param:
+ * the body copies such a value first. Lifetimes span the whole loop for params, scan outputs, and
+ * all that the body uses from outside.
+ * carried: index in u32s of (init, param, result, slot of init's bytes, slot of result's bytes);
+ * init may be the param itself. syms: (symbol, initial slot, next slot). scans: (body result,
+ * output, slot of bytes a turn). An output of unknown size is GROWING. */
+typedef struct lathe_loop {
+    uint32_t trip, cond, iter, cond_param, cond_result, turns;
+    uint32_t carried, ncarried, syms, nsyms, scans, nscans;
+    uint32_t segment;                      /* dim segment of the body, computed each turn */
+} lathe_loop;
+
+typedef struct lathe_node { uint32_t name, op; } lathe_node;    /* strings */
+
+typedef struct lathe_span { uint32_t offset, count; } lathe_span;   /* bytes into tables, entries */
+
+typedef struct lathe_tables {
+    uint32_t magic, abi_version, size, n_free;
+    uint64_t build_id, weights_size, weights_hash;    /* xxh3-style 64-bit hash by the runtime */
+    uint32_t name, target;                            /* strings */
+    uint32_t n_segments, max_bufs, max_dims, features;  /* features: CPU bits needed */
+    uint32_t scratch_slot;                            /* slot of scratch bytes a worker */
+    lathe_span strings, dims, syms, guards, inputs, outputs, bufs, steps, values, calls, loops, nodes;
+    lathe_span u32s, i64s, f64s;
+} lathe_tables;
+
+/* NAME_desc. */
+struct lathe_desc {
+    const lathe_rt_api *rt;
+    const lathe_tables *tables;
+    const lathe_kernel *kernels;
+    const lathe_func *funcs;
+    const void *weights;                   /* embedded weight data (no header), 64-byte aligned, or NULL */
+    uint32_t n_kernels, n_funcs;
+};
+
+extern const lathe_rt_api lathe_rt_api_v1;
+
+/* The weight file: this header, padding to 4096, then the data that offsets refer to. */
+typedef struct lathe_weights_header {
+    uint32_t magic, abi_version;
+    uint64_t build_id, size, hash;         /* of the data */
+} lathe_weights_header;
+#define LATHE_WEIGHTS_DATA 4096
+
+#endif

@@ -1,0 +1,159 @@
+/* Opening and closing models: a descriptor in, an immutable object that sessions share out.
+ *
+ * Opening checks the tables, the processor and the weights, and sorts sizes, guards and buffers by
+ * segment, so that a run computes a segment without looking at the others. Cost: the tables' size,
+ * not the weights'. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/rt.h"
+
+/* ---- memory ---- */
+
+static void *default_alloc(void *ctx, size_t size, size_t align)
+{
+    (void)ctx;
+    return size > SIZE_MAX - align ? NULL
+                                   : aligned_alloc(align, (size + align - 1) / align * align);
+}
+
+static void default_free(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    (void)size;
+    free(ptr);
+}
+
+static void caller_alone(void *ctx, lathe_task task, void *arg, int64_t chunks)
+{
+    (void)ctx;
+    for (int64_t i = 0; i < chunks; i++) task(arg, i, 0);
+}
+
+static const lathe_allocator default_allocator = {default_alloc, default_free, NULL};
+static const lathe_threads default_threads = {caller_alone, NULL, 1};
+
+void *rt_alloc(const lathe_model *m, size_t size)
+{
+    return m->allocator.alloc(m->allocator.ctx, size ? size : 1, RT_ALIGN);
+}
+
+void rt_free(const lathe_model *m, void *ptr, size_t size)
+{
+    if (ptr) m->allocator.free(m->allocator.ctx, ptr, size ? size : 1);
+}
+
+/* ---- groups ---- */
+
+static uint32_t dim_segment(const rt_view *v, uint32_t i) { return v->dims[i].segment; }
+static uint32_t guard_segment(const rt_view *v, uint32_t i) { return v->guards[i].segment; }
+static uint32_t buf_segment(const rt_view *v, uint32_t i)
+{
+    return v->bufs[i].kind == LATHE_BUF_WEIGHT ? 0 : v->dims[v->bufs[i].bytes].segment;
+}
+
+/* A counting sort that keeps the order inside of a segment. */
+static uint32_t *group(const rt_view *v, rt_group *g, uint32_t *at, uint32_t n,
+                       uint32_t (*segment)(const rt_view *, uint32_t))
+{
+    uint32_t segments = v->t->n_segments;
+    g->start = at;
+    g->item = at + segments + 1;
+    memset(g->start, 0, (segments + 1) * sizeof *g->start);
+    for (uint32_t i = 0; i < n; i++) g->start[segment(v, i) + 1]++;
+    for (uint32_t s = 0; s < segments; s++) g->start[s + 1] += g->start[s];
+    for (uint32_t i = 0; i < n; i++) g->item[g->start[segment(v, i)]++] = i;
+    memmove(g->start + 1, g->start, segments * sizeof *g->start);
+    g->start[0] = 0;
+    return g->item + n;
+}
+
+static lathe_status make_groups(lathe_model *m, rt_text *text)
+{
+    const rt_view *v = &m->v;
+    size_t words = 3 * ((size_t)v->t->n_segments + 1) + v->ndims + v->nguards + v->nbufs;
+    m->block_size = words * sizeof(uint32_t);
+    m->block = rt_alloc(m, m->block_size);
+    if (!m->block) return rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for the model's tables");
+    uint32_t *at = group(v, &m->dims, m->block, v->ndims, dim_segment);
+    at = group(v, &m->guards, at, v->nguards, guard_segment);
+    group(v, &m->bufs, at, v->nbufs, buf_segment);
+    return LATHE_OK;
+}
+
+/* ---- opening ---- */
+
+static lathe_status check_cpu(const rt_view *v, rt_text *text)
+{
+    uint32_t needed = v->t->features, missing = needed & ~rt_cpu_features();
+    if (missing)
+        return rt_fail(text, LATHE_UNSUPPORTED_CPU,
+                       "the model was compiled for %s, this processor lacks %s",
+                       rt_string(v, v->t->target), rt_cpu_name(missing));
+    if (!rt_cpu_enable(needed))
+        return rt_fail(text, LATHE_UNSUPPORTED_CPU, "the system does not let this process use AMX");
+    return LATHE_OK;
+}
+
+static lathe_status check_options(const lathe_open_options *o, rt_text *text)
+{
+    if (o->threads && (!o->threads->parallel_for || o->threads->workers < 1))
+        return rt_fail(text, LATHE_BAD_INPUT, "threads: no parallel_for or no workers");
+    if (o->allocator && (!o->allocator->alloc || !o->allocator->free))
+        return rt_fail(text, LATHE_BAD_INPUT, "allocator: no alloc or no free");
+    if (o->flags & ~(unsigned)(LATHE_OPEN_VERIFY | LATHE_OPEN_POISON))
+        return rt_fail(text, LATHE_BAD_INPUT, "unknown flags 0x%x", o->flags);
+    return LATHE_OK;
+}
+
+static lathe_status open_model(const lathe_desc *desc, const lathe_open_options *o,
+                               lathe_model **model, rt_text *text)
+{
+    lathe_model m = {.rt = &lathe_rt_api_v1, .flags = o->flags};
+    lathe_status s = check_options(o, text);
+    if (s == LATHE_OK) s = rt_view_make(desc, &m.v, text);
+    if (s == LATHE_OK && o->build_id && o->build_id != m.v.t->build_id)
+        s = rt_fail(text, LATHE_MISMATCH, "the header is of another build than the model");
+    if (s == LATHE_OK) s = rt_check(&m.v, text);
+    if (s == LATHE_OK) s = check_cpu(&m.v, text);
+    if (s != LATHE_OK) return s;
+    m.allocator = o->allocator ? *o->allocator : default_allocator;
+    m.threads = o->threads ? *o->threads : default_threads;
+    s = make_groups(&m, text);
+    if (s == LATHE_OK) s = rt_weights_open(&m, o, text);
+    lathe_model *heap = s == LATHE_OK ? rt_alloc(&m, sizeof m) : NULL;
+    if (heap) {
+        *heap = m;
+        *model = heap;
+        return LATHE_OK;
+    }
+    if (s == LATHE_OK) s = rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for the model");
+    rt_weights_close(&m);
+    rt_free(&m, m.block, m.block_size);
+    return s;
+}
+
+lathe_status rt_model_open(const lathe_desc *desc, const lathe_open_options *options,
+                           lathe_model **model)
+{
+    static const lathe_open_options none;
+    const lathe_open_options *o = options ? options : &none;
+    rt_text text = {{0}};
+    lathe_status s = LATHE_BAD_INPUT;
+    if (model) {
+        *model = NULL;
+        s = open_model(desc, o, model, &text);
+    }
+    if (o->message && o->message_size) snprintf(o->message, o->message_size, "%s", text.s);
+    return s;
+}
+
+void rt_model_close(lathe_model *m)
+{
+    if (!m) return;
+    rt_weights_close(m);
+    rt_free(m, m->block, m->block_size);
+    lathe_model copy = *m;
+    rt_free(&copy, m, sizeof *m);
+}

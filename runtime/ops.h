@@ -1,0 +1,39 @@
+/* Operators that are plain C: those whose result size is data. A call node names the function; the
+ * linker takes a file of them from the archive only where a model calls it. They allocate nothing:
+ * what they need beside their results, they keep in the results. See lathe_call in abi.h. */
+#ifndef LATHE_RUNTIME_OPS_H
+#define LATHE_RUNTIME_OPS_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "runtime/abi.h"
+
+/* x -> i64[rank, n]; syms: n. */
+lathe_status lathe_rt_nonzero(lathe_call *);
+/* x, i64 k -> values, i64 indices; ints: axis, largest, sorted. Equal elements: lower index first. */
+lathe_status lathe_rt_topk(lathe_call *);
+/* x -> y, i64 first, inverse, counts; ints: axis, sorted; syms: number of distinct slices. */
+lathe_status lathe_rt_unique(lathe_call *);
+/* boxes, scores, i64 limit, f32 overlap, f32 threshold -> i64[n, 3]; ints: center form; syms: n. */
+lathe_status lathe_rt_nms(lathe_call *);
+
+/* Width in bytes and kind ('U', 'S', 'F'; 0: none that can be compared) of an element type. */
+typedef struct rt_scalar_kind { unsigned char bytes; char kind; } rt_scalar_kind;
+rt_scalar_kind rt_scalar_of(lathe_elem);
+/* An unsigned number that orders as element i does; zero's key is that of either zero, and NaN is
+ * above all. */
+uint64_t rt_order_key(const void *data, rt_scalar_kind, int64_t i);
+
+/* A tensor as outer x size x inner around one axis. */
+typedef struct rt_axis { int64_t outer, size, inner; } rt_axis;
+rt_axis rt_split_axis(const lathe_tensor *, int64_t axis);
+int64_t rt_element_count(const lathe_tensor *);
+
+/* Sorts items[0], items[stride], ... ascending by before(), in place, n log n at worst. */
+typedef bool (*rt_before)(const void *ctx, int64_t a, int64_t b);
+void rt_sort(int64_t *items, int64_t n, int64_t stride, rt_before, const void *ctx);
+/* Restores the heap, whose root comes last in order, after items[root] was replaced. */
+void rt_sift(int64_t *items, int64_t n, int64_t stride, int64_t root, rt_before, const void *ctx);
+
+#endif

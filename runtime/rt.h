@@ -1,0 +1,173 @@
+/* Inside of the runtime: what its files share. Public: include/lathe_rt.h; objects: runtime/abi.h.
+ *
+ * Life of a run: io.c reads the symbols off the inputs, plan.c has placed every buffer for the
+ * session's maxima, dims.c computes the slots, run.c walks the steps, loop.c turns its loops. */
+#ifndef LATHE_RUNTIME_RT_H
+#define LATHE_RUNTIME_RT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "runtime/abi.h"
+
+#define RT_ALIGN 64u
+/* A size above this counts as unbounded: the buffer grows with the run instead of being planned. */
+#define RT_MAX_BYTES ((int64_t)1 << 46)
+#define RT_MAX_DEPTH 64             /* nesting of if and loop steps */
+
+/* ---- messages (text.c) ---- */
+typedef struct rt_text { char s[512]; } rt_text;
+lathe_status rt_fail(rt_text *, lathe_status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- tables (check.c) ---- */
+/* The descriptor's tables, typed. */
+typedef struct rt_view {
+    const lathe_desc *desc;
+    const lathe_tables *t;
+    const char *strings;
+    const lathe_dim_op *dims;
+    const lathe_sym *syms;
+    const lathe_guard *guards;
+    const lathe_io *inputs, *outputs;
+    const lathe_buf *bufs;
+    const lathe_step *steps;
+    const lathe_value *values;
+    const lathe_call_info *calls;
+    const lathe_loop *loops;
+    const lathe_node *nodes;
+    const uint32_t *u32s;
+    const int64_t *i64s;
+    const double *f64s;
+    uint32_t ndims, nsyms, nguards, ninputs, noutputs, nbufs, nsteps;
+} rt_view;
+
+/* Places the tables; they lie inside the block, but their entries are not checked yet. */
+lathe_status rt_view_make(const lathe_desc *, rt_view *, rt_text *);
+/* Checks every entry: afterwards no index of the tables needs a check. */
+lathe_status rt_check(const rt_view *, rt_text *);
+/* String at an offset; "" if it is outside. */
+const char *rt_string(const rt_view *, uint32_t offset);
+/* "sequence", "past + sequence" or "". */
+const char *rt_slot_text(const rt_view *, uint32_t slot);
+
+static inline bool rt_some(uint32_t number) { return number != LATHE_NO_SLOT; }
+
+/* ---- element types (text.c) ---- */
+const char *rt_elem_name(uint32_t elem);
+unsigned rt_elem_bits(uint32_t elem);              /* strings: of a pointer; 0: unknown */
+unsigned rt_elem_align(uint32_t elem);
+
+/* ---- the processor (cpu.c) ---- */
+uint32_t rt_cpu_features(void);
+/* Readies what the features need (AMX state); false: the system refuses. */
+bool rt_cpu_enable(uint32_t features);
+const char *rt_cpu_name(uint32_t lowest_bit);
+
+/* ---- models (model.c, weights.c) ---- */
+/* Numbers of a table's entries, sorted by segment: those of s are item[start[s]] .. start[s+1]. */
+typedef struct rt_group { uint32_t *start, *item; } rt_group;
+
+struct lathe_model {
+    const lathe_rt_api *rt;
+    rt_view v;
+    lathe_allocator allocator;
+    lathe_threads threads;
+    unsigned flags;
+    rt_group dims, guards, bufs;
+    void *block;                    /* of the groups */
+    size_t block_size;
+    const char *weights;
+    void *mapping;
+    size_t mapping_size;
+};
+
+lathe_status rt_model_open(const lathe_desc *, const lathe_open_options *, lathe_model **);
+void rt_model_close(lathe_model *);
+lathe_status rt_weights_open(lathe_model *, const lathe_open_options *, rt_text *);
+void rt_weights_close(lathe_model *);
+void *rt_alloc(const lathe_model *, size_t size);
+void rt_free(const lathe_model *, void *, size_t size);
+
+/* ---- sizes (dims.c) ---- */
+typedef struct rt_range { int64_t lo, hi; } rt_range;
+/* One op; false on overflow or a division by zero. */
+bool rt_dim_apply(uint32_t op, int64_t a, int64_t b, int64_t *result);
+/* All slots' intervals, from those of the symbols; data symbols are narrowed by their bound. */
+void rt_ranges(const rt_view *, rt_range *syms, rt_range *slots);
+
+/* ---- sessions ---- */
+/* Memory of a buffer: data is what the run uses, home what the session owns for it. */
+typedef struct rt_store {
+    char *data, *home;
+    uint64_t capacity, home_capacity;
+    uint64_t used;                  /* bytes appended to a scan output */
+    bool growing;                   /* home has an allocation of its own */
+} rt_store;
+
+struct lathe_session {
+    const lathe_rt_api *rt;
+    lathe_model *model;
+    const rt_view *v;
+    bool grows;                     /* made without maxima: a run may raise them */
+    bool planned;
+    int64_t *maxima;                /* of the free symbols */
+    int64_t *syms, *slots;          /* of the run */
+    bool *known;                    /* symbols that this run has set */
+    rt_range *sym_range, *slot_range;
+    rt_store *stores;               /* one a buffer, then one an output without its own buffer */
+    char *arena;
+    size_t arena_size;              /* allocated: planned buffers, then scratch */
+    uint64_t scratch_pitch;         /* of a worker */
+    lathe_memory memory;
+    void **args_buf;                /* of the step */
+    int64_t *args_dim;
+    lathe_tensor *call_tensors;
+    int64_t *call_syms;
+    size_t size;                    /* of the session with its arrays */
+    atomic_bool cancelled;
+    lathe_fault fault;
+    rt_text text;
+};
+
+lathe_status rt_session_new(lathe_model *, const int64_t *maxima, lathe_session **);
+void rt_session_free(lathe_session *);
+lathe_status rt_session_reserve(lathe_session *, const int64_t *maxima);
+lathe_status rt_session_memory(const lathe_session *, lathe_memory *);
+const char *rt_session_message(const lathe_session *);
+void rt_session_cancel(lathe_session *);
+lathe_status rt_run(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
+
+/* plan.c */
+extern const char rt_pad[RT_ALIGN];                 /* what buffers of no bytes point to */
+/* Places all buffers for s->maxima and allocates; on failure the session has no plan. */
+lathe_status rt_plan(lathe_session *);
+void rt_unplan(lathe_session *);
+/* Makes room for `bytes` in a buffer; what it holds is kept. */
+lathe_status rt_room(lathe_session *, uint32_t buffer, int64_t bytes);
+/* Room for a growing buffer whose size is not known yet: its bound by the symbols known so far. */
+lathe_status rt_room_bound(lathe_session *, uint32_t buffer);
+
+/* io.c */
+lathe_status rt_bind(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
+lathe_status rt_finish(lathe_session *, lathe_tensor *outputs);
+
+/* segment.c */
+/* Computes a segment's slots, checks its guards and makes room for its buffers. */
+lathe_status rt_segment(lathe_session *, uint32_t segment);
+lathe_status rt_set_symbol(lathe_session *, uint32_t symbol, int64_t value, uint32_t node);
+
+/* run.c, loop.c */
+lathe_status rt_steps(lathe_session *, uint32_t begin, uint32_t end);
+lathe_status rt_loop(lathe_session *, const lathe_step *, uint32_t body);
+
+/* fault.c: "node 'x' (Gather): " and the rest of the message. */
+lathe_status rt_fail_node(lathe_session *, lathe_status, uint32_t node, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+lathe_status rt_fail_fault(lathe_session *);
+
+/* ---- threads (pool.c) ---- */
+lathe_status rt_threads_new(int workers, lathe_threads **);
+void rt_threads_free(lathe_threads *);
+
+#endif

@@ -1,0 +1,122 @@
+/* Sessions: the state of one caller. Everything but planned memory is one allocation, made here. */
+#include <string.h>
+
+#include "runtime/rt.h"
+
+/* Takes n elements off a block at *at; with a NULL base only the size is counted. */
+static void *carve(char *base, size_t *at, size_t n, size_t size)
+{
+    size_t begin = *at;
+    *at = (begin + n * size + 15) / 16 * 16;
+    return base ? base + begin : NULL;
+}
+
+static uint32_t most_call_syms(const rt_view *v)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < v->t->calls.count; i++)
+        if (v->calls[i].nsyms > most) most = v->calls[i].nsyms;
+    return most;
+}
+
+static size_t lay_out(lathe_session *s, const rt_view *v, char *base)
+{
+    size_t at = 0, stores = (size_t)v->nbufs + v->noutputs;
+    carve(base, &at, 1, sizeof *s);
+    s->maxima = carve(base, &at, v->t->n_free, sizeof *s->maxima);
+    s->syms = carve(base, &at, v->nsyms, sizeof *s->syms);
+    s->slots = carve(base, &at, v->ndims, sizeof *s->slots);
+    s->known = carve(base, &at, v->nsyms, sizeof *s->known);
+    s->sym_range = carve(base, &at, v->nsyms, sizeof *s->sym_range);
+    s->slot_range = carve(base, &at, v->ndims, sizeof *s->slot_range);
+    s->stores = carve(base, &at, stores, sizeof *s->stores);
+    s->args_buf = carve(base, &at, v->t->max_bufs, sizeof *s->args_buf);
+    s->args_dim = carve(base, &at, v->t->max_dims, sizeof *s->args_dim);
+    s->call_tensors = carve(base, &at, v->t->max_bufs, sizeof *s->call_tensors);
+    s->call_syms = carve(base, &at, most_call_syms(v), sizeof *s->call_syms);
+    return at;
+}
+
+static lathe_status set_maxima(lathe_session *s, const int64_t *maxima, bool raise)
+{
+    const rt_view *v = s->v;
+    for (uint32_t i = 0; i < v->t->n_free; i++)
+        if (maxima[i] < v->syms[i].lo)
+            return rt_fail(
+                &s->text, LATHE_BAD_DIMS, "maximum of '%.200s' is %lld, expected at least %lld",
+                rt_string(v, v->syms[i].name), (long long)maxima[i], (long long)v->syms[i].lo);
+    for (uint32_t i = 0; i < v->t->n_free; i++) {
+        int64_t max = maxima[i] < v->syms[i].hi ? maxima[i] : v->syms[i].hi;
+        if (!raise || max > s->maxima[i]) s->maxima[i] = max;
+    }
+    return LATHE_OK;
+}
+
+lathe_status rt_session_new(lathe_model *m, const int64_t *maxima, lathe_session **session)
+{
+    if (session) *session = NULL;
+    if (!m || !session) return LATHE_BAD_INPUT;
+    lathe_session sizes = {0};
+    size_t size = lay_out(&sizes, &m->v, NULL);
+    lathe_session *s = rt_alloc(m, size);
+    if (!s) return LATHE_OUT_OF_MEMORY;
+    memset(s, 0, size);
+    lay_out(s, &m->v, (char *)s);
+    s->rt = m->rt;
+    s->model = m;
+    s->v = &m->v;
+    s->size = size;
+    s->grows = !maxima && m->v.t->n_free;
+    lathe_status status = maxima ? set_maxima(s, maxima, false) : LATHE_OK;
+    if (status == LATHE_OK && !s->grows) status = rt_plan(s);
+    if (status != LATHE_OK) rt_session_free(s);
+    else *session = s;
+    return status;
+}
+
+void rt_session_free(lathe_session *s)
+{
+    if (!s) return;
+    rt_unplan(s);
+    rt_free(s->model, s, s->size);
+}
+
+/* A plan that cannot be had leaves the old maxima in force. */
+lathe_status rt_session_reserve(lathe_session *s, const int64_t *maxima)
+{
+    if (!s) return LATHE_BAD_INPUT;
+    s->text.s[0] = 0;
+    if (!maxima && s->v->t->n_free) return rt_fail(&s->text, LATHE_BAD_INPUT, "maxima is NULL");
+    int64_t *old = s->syms;                        /* free until the next run */
+    memcpy(old, s->maxima, s->v->t->n_free * sizeof *old);
+    lathe_status status = set_maxima(s, maxima, true);
+    if (status != LATHE_OK) return status;
+    bool was_planned = s->planned;
+    status = rt_plan(s);
+    if (status == LATHE_OK) return status;
+    rt_text reason = s->text;
+    memcpy(s->maxima, old, s->v->t->n_free * sizeof *old);
+    if (was_planned) rt_plan(s);
+    s->text = reason;
+    return status;
+}
+
+lathe_status rt_session_memory(const lathe_session *s, lathe_memory *memory)
+{
+    if (!s || !memory) return LATHE_BAD_INPUT;
+    *memory = s->memory;
+    memory->weights = s->v->t->weights_size;
+    for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++)
+        if (s->stores[i].growing) memory->arena += s->stores[i].home_capacity;
+    return LATHE_OK;
+}
+
+const char *rt_session_message(const lathe_session *s)
+{
+    return s ? s->text.s : "no session";
+}
+
+void rt_session_cancel(lathe_session *s)
+{
+    if (s) atomic_store_explicit(&s->cancelled, true, memory_order_relaxed);
+}

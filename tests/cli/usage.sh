@@ -1,0 +1,29 @@
+#!/bin/sh
+# Usage errors: exit code 1 and a message on stderr; --help on one screen.
+set -eu
+expect() {
+    code=$1 text=$2
+    shift 2
+    got=0
+    "$LATHE" "$@" >"$WORK/out" 2>"$WORK/err" || got=$?
+    [ "$got" = "$code" ] || { echo "lathe $*: exit code $got, expected $code"; cat "$WORK/err"; exit 1; }
+    cat "$WORK/out" "$WORK/err" | grep -qF -- "$text" || { echo "lathe $*: no '$text' in:"; cat "$WORK/out" "$WORK/err"; exit 1; }
+}
+expect 1 "usage: lathe COMMAND"
+expect 0 "usage: lathe COMMAND" --help
+expect 0 "LLVM 19" --version
+expect 1 "unknown command 'compil'" compil
+expect 1 "unknown option '--nmae'; did you mean '--name'?" compile --nmae x model.onnx
+expect 1 "option '--name' needs a value" compile model.onnx --name
+expect 1 "option '--level' takes a number, not 'fast'" compile -Ofast model.onnx
+expect 1 "'compile' needs MODEL.onnx" compile
+expect 1 "--dim takes NAME=N" compile model.onnx --dim batch
+expect 1 "--dim batch: 'x' is not a size" compile model.onnx --dim batch=x
+expect 1 "--emit takes so, obj, a, ir, llvm or asm, not 'exe'" compile model.onnx --emit exe
+expect 2 "missing.onnx" compile "$WORK/missing.onnx"
+expect 2 "missing.onnx" check "$WORK/missing.onnx"
+expect 2 "cannot be read" test "$WORK/missing"
+for command in compile check test run bench opt ops; do
+    expect 0 "usage: lathe $command" "$command" --help
+    [ "$(wc -l <"$WORK/out")" -le 24 ] || { echo "lathe $command --help: more than one screen"; exit 1; }
+done

@@ -1,0 +1,214 @@
+/* Low-precision elements: every code is read, and floats are stored, as a plain reference says.
+ *
+ * The reference decodes by the formula and encodes by searching all codes for the nearest one, so
+ * that it has nothing in common with the emitted bit arithmetic. */
+#include "tests/unit/kernels.h"
+
+#include <math.h>
+
+static const struct format {
+    ir_elem elem;
+    int bits, mantissa, bias;
+    bool inf, fnuz, nan;
+    uint32_t nan_code;
+} formats[] = {
+    {IR_F16, 16, 10, 15, true, false, true, 0x7E00},  {IR_BF16, 16, 7, 127, true, false, true, 0x7FC0},
+    {IR_F8E4M3FN, 8, 3, 7, false, false, true, 0x7F}, {IR_F8E4M3FNUZ, 8, 3, 8, false, true, true, 0x80},
+    {IR_F8E5M2, 8, 2, 15, true, false, true, 0x7E},   {IR_F8E5M2FNUZ, 8, 2, 16, false, true, true, 0x80},
+    {IR_F4E2M1, 4, 1, 1, false, false, false, 0x8},
+};
+enum { NFORMATS = sizeof formats / sizeof *formats, CODES = 1 << 16, SAMPLES = 1 << 18 };
+
+static double decode(const struct format *f, uint32_t code)
+{
+    uint32_t a = code & ((1u << (f->bits - 1)) - 1), e = a >> f->mantissa, m = a & ((1u << f->mantissa) - 1);
+    uint32_t top = (1u << (f->bits - 1 - f->mantissa)) - 1;
+    double sign = code >> (f->bits - 1) ? -1 : 1;
+    if (f->fnuz && code == f->nan_code) return NAN;
+    if (f->inf && e == top) return m ? NAN : sign * INFINITY;
+    if (f->nan && !f->fnuz && !f->inf && a == f->nan_code) return NAN;
+    if (e == 0) return sign * ldexp(m, 1 - f->bias - f->mantissa);
+    return sign * ldexp(1 + ldexp(m, -f->mantissa), (int)e - f->bias);
+}
+
+/* Finite positive codes in ascending order have ascending values; `limit` is the first that is not. */
+static uint32_t encode(const struct format *f, float v, bool saturate)
+{
+    uint32_t limit = 0, sign = signbit(v) ? 1u << (f->bits - 1) : 0, code;
+    double a = fabs((double)v);
+    if (isnan(v)) return f->nan_code | (f->nan && !f->fnuz ? sign : 0);
+    while (limit < 1u << (f->bits - 1) && isfinite(decode(f, limit))) limit++;
+    uint32_t low = 0, high = limit;
+    while (high - low > 1) {
+        uint32_t mid = (low + high) / 2;
+        if (decode(f, mid) <= a) low = mid;
+        else high = mid;
+    }
+    double below = decode(f, low), unit = low ? below - decode(f, low - 1) : decode(f, 1);
+    if (low && !(low & ((1u << f->mantissa) - 1)) && low >> f->mantissa > 1) unit *= 2;
+    double above = below + unit, middle = below + unit / 2;
+    code = a > middle || (a == middle && low & 1) ? low + 1 : low;
+    (void)above;
+    if (isinf(v) || code >= limit) code = saturate || !f->nan ? limit - 1 : f->inf ? limit : f->nan_code;
+    if (f->fnuz && (code == 0 || code == f->nan_code)) return code;
+    return code | sign;
+}
+
+static ir_expr load(ir_elem t)
+{
+    ir_expr at = idx(0);
+    return ir_x_load(fx.g, t, 0, &at, 1);
+}
+
+static void add_map(ir_elem from, ir_elem to, int64_t count, ir_expr body)
+{
+    ir_dim n = cdim(count);
+    cg_operand in = operand(from, 1, &n);
+    cg_nest nest = {.kind = CG_NEST_MAP, .rank = 1, .space = {n}, .noperands = 1, .operands = &in,
+                    .out = operand(to, 1, &n), .body = body};
+    nest.store[0] = idx(0);
+    kernels_add(&nest);
+}
+
+static float floats[SAMPLES], decoded[CODES], rounded[SAMPLES];
+static uint16_t codes[CODES], stored[SAMPLES];
+
+static void setup(void)
+{
+    kernels_begin();
+    for (uint32_t i = 0; i < SAMPLES; i++) {
+        union { uint32_t i; float f; } v = {i * 16411u};
+        /* Half of the samples lie on or beside the midpoints of f16 and narrower formats. */
+        if (i % 2) v.i = (v.i & 0xFFFFF000u) + i / 2 % 3 - 1;
+        if (i % 8 == 7) v.i = (v.i & 0x80F00000u) | 0x3C000000u | (i & 0x700000u);
+        floats[i] = v.f;
+    }
+}
+
+TestSuite(emit_convert, .init = setup, .fini = kernels_end, .timeout = 300);
+
+static bool same(float a, float b) { return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b)); }
+
+static void fill_codes(const struct format *f)
+{
+    uint8_t *bytes = (uint8_t *)codes;
+    for (uint32_t i = 0; i < CODES; i++) {
+        if (f->bits == 16) codes[i] = (uint16_t)i;
+        else if (f->bits == 8) bytes[i] = (uint8_t)i;
+        else bytes[i / 2] = (uint8_t)(i % 2 ? bytes[i / 2] | (i % 16) << 4 : i % 16);
+    }
+}
+
+static uint32_t stored_code(const struct format *f, uint32_t i)
+{
+    const uint8_t *bytes = (const uint8_t *)stored;
+    if (f->bits == 16) return stored[i];
+    return f->bits == 8 ? bytes[i] : bytes[i / 2] >> i % 2 * 4 & 15;
+}
+
+static void check_format(size_t i, const char *isa)
+{
+    const struct format *f = &formats[i];
+    fill_codes(f);
+    kernels_run(4 * i, (void *[]){codes, decoded}, NULL, 1);
+    for (uint32_t c = 0; c < CODES; c++) {
+        uint32_t code = c & ((1u << f->bits) - 1);
+        cr_assert(same(decoded[c], (float)decode(f, code)), "%s %s code %x: %g", isa, ir_elem_name(f->elem), code, decoded[c]);
+    }
+    kernels_run(4 * i + 1, (void *[]){floats, stored}, NULL, 1);
+    for (uint32_t s = 0; s < SAMPLES; s++) {
+        uint32_t got = stored_code(f, s), want = encode(f, floats[s], false);
+        bool nan = isnan(floats[s]) && isnan(decode(f, got));
+        cr_assert(got == want || nan, "%s %s of %.9g: %x, not %x", isa, ir_elem_name(f->elem), floats[s], got, want);
+    }
+    for (size_t saturate = 0; saturate < 2; saturate++) {
+        kernels_run(4 * i + 2 + saturate, (void *[]){floats, rounded}, NULL, 1);
+        for (uint32_t s = 0; s < SAMPLES; s++) {
+            bool clamps = saturate && f->bits == 8;
+            float want = (float)decode(f, encode(f, floats[s], clamps));
+            if (saturate && f->bits == 16) continue;
+            cr_assert(same(rounded[s], want), "%s %s%s of %.9g: %.9g, not %.9g", isa, ir_elem_name(f->elem),
+                      clamps ? " saturated" : "", floats[s], rounded[s], want);
+        }
+    }
+}
+
+Test(emit_convert, formats_agree_with_the_reference)
+{
+    const cg_isa *isas[8];
+    size_t n = runnable(isas, 8);
+    for (size_t i = 0; i < NFORMATS; i++) {
+        ir_elem e = formats[i].elem;
+        add_map(e, IR_F32, CODES, load(IR_F32));
+        add_map(IR_F32, e, SAMPLES, load(IR_F32));
+        add_map(IR_F32, IR_F32, SAMPLES, ir_x_cast(fx.g, load(IR_F32), e));
+        ir_expr arg = load(IR_F32);
+        add_map(IR_F32, IR_F32, SAMPLES, ir_x_make(fx.g, IR_X_CASTSAT, IR_F32, e, &arg, 1));
+    }
+    for (size_t t = 0; t < n * 2; t++) {
+        kernels_load(isas[t / 2], (int)(t % 2) * 2);
+        for (size_t i = 0; i < NFORMATS; i++) check_format(i, isas[t / 2]->name);
+        kernels_unload();
+    }
+}
+
+Test(emit_convert, scales_are_powers_of_two)
+{
+    static uint8_t scales[256], out[8];
+    static float values[256];
+    static float in[8] = {0, 1.1f, 0.124f, 2, 1e-45f, 0x1.8p-127f, -1, INFINITY};
+    static const uint8_t want[8] = {0, 128, 124, 128, 0, 1, 255, 255};
+    const cg_isa *isas[8];
+    size_t n = runnable(isas, 8);
+    for (int i = 0; i < 256; i++) scales[i] = (uint8_t)i;
+    add_map(IR_F8E8M0, IR_F32, 256, load(IR_F32));
+    add_map(IR_F32, IR_F8E8M0, 8, load(IR_F32));
+    for (size_t t = 0; t < n; t++) {
+        kernels_load(isas[t], 2);
+        kernels_run(0, (void *[]){scales, values}, NULL, 1);
+        for (int i = 0; i < 255; i++) cr_assert_eq(values[i], ldexpf(1, i - 127));
+        cr_assert(isnan(values[255]));
+        kernels_run(1, (void *[]){in, out}, NULL, 1);
+        cr_assert_arr_eq(out, want, 8);
+        kernels_unload();
+    }
+}
+
+/* f64 is rounded to f16 once: 1 + 2^-11 + 2^-40 lies above the middle, its f32 neighbour on it. */
+Test(emit_convert, f64_is_rounded_once)
+{
+    static double in[4] = {1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11, -(1 + 0x1p-11 + 0x1p-40), 1e300};
+    static uint16_t out[4];
+    static const uint16_t want[4] = {0x3C01, 0x3C00, 0xBC01, 0x7C00};
+    const cg_isa *isas[8];
+    size_t n = runnable(isas, 8);
+    add_map(IR_F64, IR_F16, 4, ir_x_cast(fx.g, load(IR_F64), IR_F16));
+    for (size_t t = 0; t < n; t++) {
+        kernels_load(isas[t], 2);
+        kernels_run(0, (void *[]){in, out}, NULL, 1);
+        cr_assert_arr_eq(out, want, sizeof out);
+        kernels_unload();
+    }
+}
+
+Test(emit_convert, bitcasts_keep_the_bits)
+{
+    static float in[64];
+    static int32_t ints[64];
+    static uint16_t halves[64];
+    const cg_isa *isas[8];
+    size_t n = runnable(isas, 8);
+    for (int i = 0; i < 64; i++) in[i] = floats[i * 977];
+    ir_expr arg = load(IR_F32);
+    add_map(IR_F32, IR_I32, 64, ir_x_make(fx.g, IR_X_BITCAST, IR_I32, IR_F32 | IR_I32 << 8, &arg, 1));
+    add_map(IR_F32, IR_U16, 64, ir_x_make(fx.g, IR_X_BITCAST, IR_U16, IR_BF16 | IR_U16 << 8, &arg, 1));
+    for (size_t t = 0; t < n; t++) {
+        kernels_load(isas[t], 2);
+        kernels_run(0, (void *[]){in, ints}, NULL, 1);
+        cr_assert_arr_eq(ints, in, sizeof in);
+        kernels_run(1, (void *[]){in, halves}, NULL, 1);
+        for (int i = 0; i < 64; i++)
+            cr_assert(isnan(in[i]) || halves[i] == encode(&formats[1], in[i], false));
+        kernels_unload();
+    }
+}
