@@ -20,7 +20,7 @@ if(LATHE_CROSS_AARCH64 AND LATHE_AARCH64_CC AND LATHE_AARCH64_AR)
     get_filename_component(stem ${source} NAME_WE)
     add_custom_command(OUTPUT ${cross_dir}/${stem}.o
       COMMAND ${CMAKE_COMMAND} -E make_directory ${cross_dir}
-      COMMAND ${LATHE_AARCH64_CC} -std=c11 -D_GNU_SOURCE ${LATHE_RUNTIME_FLAGS}
+      COMMAND ${LATHE_AARCH64_CC} -std=c11 -D_GNU_SOURCE ${LATHE_RUNTIME_FLAGS} -mno-outline-atomics
               -I${CMAKE_SOURCE_DIR} -I${CMAKE_SOURCE_DIR}/include -c ${source} -o ${cross_dir}/${stem}.o
       DEPENDS ${source} ${runtime_headers} VERBATIM)
     list(APPEND cross_objects ${cross_dir}/${stem}.o)

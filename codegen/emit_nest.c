@@ -145,7 +145,7 @@ static void set_lanes(shape *s, int lanes, int axis)
     s->k.vaxis = lanes > 1 ? axis : -1;
 }
 
-static int all_depths(const shape *s) { return s->k.n->rank + 1; }
+static int all_depths(const shape *s) { return s->k.n->rank + 2; }
 
 /* ---- reductions ---- */
 

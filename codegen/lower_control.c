@@ -6,13 +6,10 @@
 
 #include <string.h>
 
-static void push_segment(cg_lowering *lw, uint32_t segment)
+void cg_segment_step(cg_lowering *lw, uint32_t segment)
 {
-    lathe_step step = {.kind = LATHE_STEP_SEGMENT, .a = segment};
-    cg_step(lw, step, NULL, 0, NULL, 0);
+    cg_step(lw, (lathe_step){.kind = LATHE_STEP_SEGMENT, .a = segment}, NULL, 0, NULL, 0);
 }
-
-void cg_segment_step(cg_lowering *lw, uint32_t segment) { push_segment(lw, segment); }
 
 /* Numbers the symbols one after the other, as the step needs them. */
 static lathe_status number_in_order(cg_lowering *lw, const ir_attr *syms, uint32_t *first)
@@ -36,7 +33,7 @@ lathe_status cg_lower_bind(cg_lowering *lw, const ir_node *node)
     uint32_t from = cg_buffer(lw, node->operands[0]);
     uint32_t step = cg_step(lw, (lathe_step){.kind = LATHE_STEP_BIND, .a = first}, &from, 1, NULL, 0);
     lw->p->steps[step].ndims = (uint32_t)syms->n;
-    push_segment(lw, segment);
+    cg_segment_step(lw, segment);
     return lw->status;
 }
 
@@ -44,13 +41,10 @@ lathe_status cg_lower_bind(cg_lowering *lw, const ir_node *node)
 
 static uint32_t function_of(cg_lowering *lw, const char *func)
 {
-    static const char prefix[] = "lathe_rt_";
     cg_program *p = lw->p;
-    bool full = strncmp(func, prefix, sizeof prefix - 1) == 0;
-    const char *symbol = ir_format(p->arena, "%s%s", full ? "" : prefix, func);
     for (uint32_t i = 0; i < p->nfuncs; i++)
-        if (strcmp(p->funcs[i], symbol) == 0) return i;
-    return CG_PUSH(p, funcs, symbol);
+        if (strcmp(p->funcs[i], func) == 0) return i;
+    return CG_PUSH(p, funcs, func);
 }
 
 static uint32_t push_value(cg_lowering *lw, ir_value v)
@@ -72,7 +66,6 @@ static lathe_call_info read_parameters(cg_lowering *lw, const ir_node *node)
     for (uint32_t i = 0; i < c.nints; i++) CG_PUSH(p, i64s, ints->u.ints[i]);
     c.floats = (uint32_t)p->nf64s;
     for (uint32_t i = 0; i < c.nfloats; i++) CG_PUSH(p, f64s, floats->u.floats[i]);
-    for (uint32_t i = 0; i < c.nsyms; i++) cg_symbol(lw, syms->u.syms[i]);
     c.syms = (uint32_t)p->nu32s;
     for (uint32_t i = 0; i < c.nsyms; i++) {
         uint32_t number = cg_symbol(lw, syms->u.syms[i]);
@@ -101,6 +94,6 @@ lathe_status cg_lower_call(cg_lowering *lw, const ir_node *node)
     /* The step's list holds values; their buffers are what lives. */
     uint32_t step = cg_step(lw, (lathe_step){.kind = LATHE_STEP_CALL, .func = func, .a = call}, values, n, NULL, 0);
     for (uint32_t i = 0; i < n; i++) cg_touch(lw, bufs[i], step);
-    if (syms) push_segment(lw, segment);
+    if (syms) cg_segment_step(lw, segment);
     return lw->status;
 }

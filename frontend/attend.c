@@ -1,7 +1,7 @@
 /* Products and positions of attention. In: four-dimensional queries, keys and values. Out: contract
- * nodes and maps. Grouped heads are an axis of their own in the space, of which keys and values read
- * nothing, so that no head is ever repeated. A rotation is the concat of its two halves, each of
- * which reads x with a constant stride. */
+ * nodes and maps. Grouped heads are an axis of their own in the space, of which keys and values
+ * read nothing, so that no head is ever repeated. A rotation is the concat of its two halves, each
+ * of which reads x with a constant stride. */
 #include "frontend/attend.h"
 
 #include <math.h>
@@ -13,9 +13,10 @@ static ir_value group_heads(ir_builder *b, ir_value v, ir_dim groups, ir_dim *re
     const ir_type t = *ir_type_of(g, v);
     *repeat = ir_dim_floordiv(g, t.dims[1], groups);
     if (!ir_dim_require(g, ir_dim_mul(g, groups, *repeat), t.dims[1]))
-        return fe_refuse(b, "%s heads do not divide into %s groups", ir_dim_text(g, t.dims[1]), ir_dim_text(g, groups));
+        return fe_refuse(b, "%s heads do not divide into %s groups", ir_dim_text(g, t.dims[1]),
+                         ir_dim_text(g, groups));
     if (ir_dim_equals(g, *repeat, 1)) return v;
-    ir_dim dims[] = { t.dims[0], groups, *repeat, t.dims[2], t.dims[3] };
+    ir_dim dims[] = {t.dims[0], groups, *repeat, t.dims[2], t.dims[3]};
     return ir_reshape(b, v, 5, dims);
 }
 
@@ -39,20 +40,21 @@ static ir_value product(ir_builder *b, ir_value x, ir_value y, bool plain, ir_el
     space[rank++] = s.dims[2];
     space[rank++] = n;
     space[rank++] = k;
-    fe_factor f[2] = { { .v = x }, { .v = y } };
+    fe_factor f[2] = {{.v = x}, {.v = y}};
     for (int i = 0; i < rank - 2; i++) f[0].axes[i] = i;
     f[0].axes[rank - 2] = rank - 1;
     f[1].axes[1] = 1;
     f[1].axes[2] = plain ? rank - 1 : rank - 2;
     f[1].axes[3] = plain ? rank - 2 : rank - 1;
     ir_value r = fe_contract(b, f, 2, rank, space, 1, out);
-    ir_dim dims[] = { s.dims[0], s.dims[1], s.dims[2], n };
+    ir_dim dims[] = {s.dims[0], s.dims[1], s.dims[2], n};
     return r == IR_NONE ? IR_NONE : ir_reshape(b, r, 4, dims);
 }
 
 ir_value fe_scores(ir_builder *b, ir_value q, ir_value k)
 {
-    return q == IR_NONE ? IR_NONE : product(b, q, k, false, ir_elem_arith(ir_type_of(b->g, q)->elem));
+    return q == IR_NONE ? IR_NONE
+                        : product(b, q, k, false, ir_elem_arith(ir_type_of(b->g, q)->elem));
 }
 
 ir_value fe_weighted(ir_builder *b, ir_value p, ir_value v)
@@ -85,12 +87,14 @@ ir_expr fe_mask_element(ir_nest *nest, ir_value mask, bool pad, ir_expr outside)
     ir_graph *g = nest->b->g;
     const ir_type t = *ir_type_of(g, mask);
     ir_expr idx[IR_MAX_RANK];
-    if (!pad || t.rank == 0 || t.dims[t.rank - 1] == nest->space[3]) return ir_nest_read(nest, mask);
+    if (!pad || t.rank == 0 || t.dims[t.rank - 1] == nest->space[3])
+        return ir_nest_read(nest, mask);
     if (t.rank > 4) return fe_refuse(nest->b, "a mask of rank %d", t.rank);
     for (int i = 0; i < t.rank; i++) {
         int axis = 4 - t.rank + i;
         idx[i] = ir_dim_equals(g, t.dims[i], 1) ? XI(0) : ir_nest_index(nest, axis);
-        bool fits = i == t.rank - 1 || ir_dim_equals(g, t.dims[i], 1) || ir_dim_require(g, nest->space[axis], t.dims[i]);
+        bool fits = i == t.rank - 1 || ir_dim_equals(g, t.dims[i], 1) ||
+                    ir_dim_require(g, nest->space[axis], t.dims[i]);
         if (!fits) return fe_refuse(nest->b, "a mask of %s does not fit", ir_type_text(g, &t));
     }
     ir_expr j = ir_nest_index(nest, 3), size = XD(t.dims[t.rank - 1]);
@@ -101,7 +105,7 @@ ir_expr fe_mask_element(ir_nest *nest, ir_value mask, bool pad, ir_expr outside)
 ir_value fe_append(ir_builder *b, ir_value past, ir_value v)
 {
     if (past == IR_NONE || v == IR_NONE) return v;
-    return ir_concat(b, (ir_value[]){ past, v }, 2, 2);
+    return ir_concat(b, (ir_value[]){past, v}, 2, 2);
 }
 
 /* ---- rotary positions ---- */
@@ -115,14 +119,14 @@ ir_expr fe_position_ids(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s)
         ir_expr zero = XI(0);
         return X2(ADD, fe_load_i64(nest, ids, &zero), s);
     }
-    ir_expr at[2] = { ir_dim_equals(g, t->dims[0], 1) ? XI(0) : batch, s };
+    ir_expr at[2] = {ir_dim_equals(g, t->dims[0], 1) ? XI(0) : batch, s};
     return fe_load_i64(nest, ids, at);
 }
 
 static ir_expr angle(const fe_rotary *r, ir_nest *nest, ir_value table, ir_expr k)
 {
     ir_graph *g = nest->b->g;
-    ir_expr batch = ir_nest_index(nest, 0), s = ir_nest_index(nest, 2), at[3] = { batch, s, k };
+    ir_expr batch = ir_nest_index(nest, 0), s = ir_nest_index(nest, 2), at[3] = {batch, s, k};
     const ir_type *t = ir_type_of(g, table);
     if (t->rank == 3) {
         if (ir_dim_equals(g, t->dims[0], 1)) at[0] = XI(0);
@@ -135,7 +139,8 @@ static ir_expr angle(const fe_rotary *r, ir_nest *nest, ir_value table, ir_expr 
 
 /* Half of the rotation: x1 cos - x2 sin, or x2 cos + x1 sin. space: [B, H, S, half] and, for pairs
  * that lie side by side, a last axis of 1. */
-static ir_value rotated_half(ir_builder *b, const fe_rotary *r, int rank, const ir_dim *space, bool second)
+static ir_value rotated_half(ir_builder *b, const fe_rotary *r, int rank, const ir_dim *space,
+                             bool second)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -144,7 +149,9 @@ static ir_value rotated_half(ir_builder *b, const fe_rotary *r, int rank, const 
     for (int i = 0; i < 3; i++) at[i] = ir_nest_index(&nest, i);
     ir_expr k = ir_nest_index(&nest, 3);
     for (int i = 0; i < 2; i++) {
-        at[3] = r->interleaved ? X2(ADD, X2(MUL, k, XI(2)), XI(i)) : i ? X2(ADD, k, XD(space[3])) : k;
+        at[3] = r->interleaved ? X2(ADD, X2(MUL, k, XI(2)), XI(i))
+                : i            ? X2(ADD, k, XD(space[3]))
+                               : k;
         x[i] = ir_nest_load(&nest, r->x, at);
     }
     ir_elem type = ir_expr_get(g, x[0])->type;
@@ -155,7 +162,8 @@ static ir_value rotated_half(ir_builder *b, const fe_rotary *r, int rank, const 
     return ir_nest_map(&nest, ir_type_of(g, r->x)->elem, second ? X2(ADD, c, s) : X2(SUB, c, s));
 }
 
-/* The tables have the columns that the rotation reads, and rows for x where they are not looked up. */
+/* The tables have the columns that the rotation reads, and rows for x where they are not looked up.
+ */
 static bool tables_fit(ir_builder *b, const fe_rotary *r, const ir_type *x, ir_dim half)
 {
     ir_graph *g = b->g;
@@ -163,7 +171,8 @@ static bool tables_fit(ir_builder *b, const fe_rotary *r, const ir_type *x, ir_d
         const ir_type *t = ir_type_of(g, i ? r->sin : r->cos);
         bool fits = t->rank == 2 ? r->position != NULL
                                  : t->rank == 3 && ir_dim_require(g, t->dims[1], x->dims[2]) &&
-                                       (ir_dim_equals(g, t->dims[0], 1) || ir_dim_require(g, t->dims[0], x->dims[0]));
+                                       (ir_dim_equals(g, t->dims[0], 1) ||
+                                        ir_dim_require(g, t->dims[0], x->dims[0]));
         if (fits && ir_dim_require(g, t->dims[t->rank - 1], half)) continue;
         fe_refuse(b, "cos and sin of %s do not fit %s", ir_type_text(g, t), ir_type_text(g, x));
         return false;
@@ -176,13 +185,15 @@ ir_value fe_rotate(ir_builder *b, const fe_rotary *r)
     ir_graph *g = b->g;
     if (r->x == IR_NONE || r->cos == IR_NONE || r->sin == IR_NONE) return IR_NONE;
     const ir_type t = *ir_type_of(g, r->x);
-    ir_dim two = ir_dim_const(g, 2), half = ir_dim_floordiv(g, r->dim, two), rest = ir_dim_sub(g, t.dims[3], r->dim);
+    ir_dim two = ir_dim_const(g, 2), half = ir_dim_floordiv(g, r->dim, two),
+           rest = ir_dim_sub(g, t.dims[3], r->dim);
     int64_t lo, hi;
     ir_dim_range(g, rest, &lo, &hi);
     if (hi < 0 || !ir_dim_require(g, ir_dim_mod(g, r->dim, two), ir_dim_const(g, 0)))
-        return fe_refuse(b, "%s of %s values cannot turn", ir_dim_text(g, r->dim), ir_dim_text(g, t.dims[3]));
+        return fe_refuse(b, "%s of %s values cannot turn", ir_dim_text(g, r->dim),
+                         ir_dim_text(g, t.dims[3]));
     if (!tables_fit(b, r, &t, half)) return IR_NONE;
-    ir_dim space[] = { t.dims[0], t.dims[1], t.dims[2], half, ir_dim_const(g, 1) };
+    ir_dim space[] = {t.dims[0], t.dims[1], t.dims[2], half, ir_dim_const(g, 1)};
     int rank = r->interleaved ? 5 : 4;
     ir_value parts[2];
     for (int i = 0; i < 2; i++)
@@ -191,6 +202,6 @@ ir_value fe_rotate(ir_builder *b, const fe_rotary *r)
     ir_value turned = ir_concat(b, parts, 2, rank - 1);
     if (turned != IR_NONE) turned = ir_reshape(b, turned, 4, space);
     if (turned == IR_NONE || ir_dim_equals(g, rest, 0)) return turned;
-    ir_value all[] = { turned, fe_part(b, r->x, 3, r->dim, rest) };
+    ir_value all[] = {turned, fe_part(b, r->x, 3, r->dim, rest)};
     return ir_concat(b, all, 2, 3);
 }

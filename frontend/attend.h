@@ -4,14 +4,14 @@
 
 #include "frontend/build.h"
 
-/* Scores q k^T of q [B, H, S, D] and k [B, G, T, D], in the arithmetic type: [B, H, S, T]. G divides
- * H; head h reads group h / (H / G). */
+/* Scores q k^T of q [B, H, S, D] and k [B, G, T, D], in the arithmetic type: [B, H, S, T]. G
+ * divides H; head h reads group h / (H / G). */
 ir_value fe_scores(ir_builder *, ir_value q, ir_value k);
 /* p v of p [B, H, S, T] and v [B, G, T, E], of v's element type: [B, H, S, E]. */
 ir_value fe_weighted(ir_builder *, ir_value p, ir_value v);
 /* 1 / sqrt(d) in the type of `like`, or `given` if that is not 0. */
 ir_expr fe_x_scale(ir_graph *, ir_expr like, double given, ir_dim d);
-ir_expr fe_x_softcap(ir_graph *, ir_expr x, double cap);        /* x itself for 0 */
+ir_expr fe_x_softcap(ir_graph *, ir_expr x, double cap); /* x itself for 0 */
 /* x where allowed, minus infinity elsewhere. */
 ir_expr fe_x_mask(ir_graph *, ir_expr allowed, ir_expr x);
 /* Element of a mask right-aligned with [B, H, S, T]; past its last axis, if that is short and

@@ -59,17 +59,36 @@ double fe_attr_float(const fe_node *n, const char *name, double otherwise)
     return a ? (double)a->f : otherwise;
 }
 
+/* NULL after a message about a zero byte, which no name has. */
+static const char *text_of(const fe_node *n, const char *name, const ProtobufCBinaryData *s)
+{
+    if (s->len && memchr(s->data, 0, s->len)) {
+        wrong(n, name, "a string with a zero byte");
+        return NULL;
+    }
+    char *text = ir_alloc(n->g->arena, s->len + 1, 1);
+    if (s->len) memcpy(text, s->data, s->len);
+    return text;
+}
+
 const char *fe_attr_str(const fe_node *n, const char *name, const char *otherwise)
 {
     const Onnx__AttributeProto *a = typed(n, name, TYPE(STRING), true);
-    if (!a) return otherwise;
-    if (a->s.len && memchr(a->s.data, 0, a->s.len)) {
-        wrong(n, name, "a string with a zero byte");
-        return otherwise;
+    const char *text = a ? text_of(n, name, &a->s) : NULL;
+    return text ? text : otherwise;
+}
+
+const char *const *fe_attr_strs(const fe_node *n, const char *name, size_t *count)
+{
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(STRINGS), true);
+    *count = a ? a->n_strings : 0;
+    if (!a) return NULL;
+    const char **texts = IR_NEW_N(n->g->arena, const char *, a->n_strings + 1);
+    for (size_t i = 0; i < a->n_strings; i++) {
+        const char *text = text_of(n, name, &a->strings[i]);
+        texts[i] = text ? text : "";
     }
-    char *text = ir_alloc(n->g->arena, a->s.len + 1, 1);
-    if (a->s.len) memcpy(text, a->s.data, a->s.len);
-    return text;
+    return texts;
 }
 
 const int64_t *fe_attr_ints(const fe_node *n, const char *name, size_t *count)

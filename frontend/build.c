@@ -36,14 +36,16 @@ lathe_status fe_need_dim(const fe_node *n, size_t k, int axis, ir_dim want)
 {
     const ir_type *t = fe_type(n, k);
     if (axis >= t->rank)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, more than %d expected", t->rank, axis);
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, more than %d expected", t->rank,
+                             axis);
     if (!ir_dim_require(n->g, t->dims[axis], want))
         return fe_fail_input(n, k, LATHE_BAD_INPUT, "dims %s found, axis %d must be %s",
                              ir_type_text(n->g, t), axis, ir_dim_text(n->g, want));
     return LATHE_OK;
 }
 
-lathe_status fe_attr_axis(const fe_node *n, const char *name, int64_t otherwise, int rank, int *axis)
+lathe_status fe_attr_axis(const fe_node *n, const char *name, int64_t otherwise, int rank,
+                          int *axis)
 {
     return fe_axis(n, fe_attr_int(n, name, otherwise), rank, axis);
 }
@@ -54,7 +56,8 @@ ir_value fe_refuse(ir_builder *b, const char *format, ...)
     va_start(args, format);
     const char *text = ir_vformat(b->g->arena, format, args);
     va_end(args);
-    diag_place place = { ir_text(b->g, b->g->file), ir_text(b->g, b->name), ir_text(b->g, b->origin), NULL };
+    diag_place place = {ir_text(b->g, b->g->file), ir_text(b->g, b->name), ir_text(b->g, b->origin),
+                        NULL};
     diag_add(b->g->diag, LATHE_BAD_INPUT, &place, "%s", text);
     return IR_NONE;
 }
@@ -64,7 +67,7 @@ lathe_status fe_guard(fe_node *n, ir_value holds, const char *message)
     ir_graph *g = n->g;
     if (holds == IR_NONE) return fe_fail(n, LATHE_INTERNAL, "a condition cannot be computed");
     ir_expr body = ir_x_load(g, IR_BOOL, 0, NULL, 0);
-    ir_attr attrs[] = { ir_a_exprs(g, IR_KEY_body, &body, 1), ir_a_str(g, IR_KEY_kind, message) };
+    ir_attr attrs[] = {ir_a_exprs(g, IR_KEY_body, &body, 1), ir_a_str(g, IR_KEY_kind, message)};
     ir_node_new(&n->b, IR_OP_GUARD, &holds, 1, attrs, 2, NULL, 0, NULL, 0);
     return LATHE_OK;
 }
@@ -79,7 +82,8 @@ bool fe_broadcast(ir_nest *nest, ir_builder *b, const ir_value *v, size_t n)
     if (ir_nest_broadcast(nest, b, v, n, &bad)) return true;
     const char *shapes = "";
     for (size_t i = 0; i < n; i++)
-        shapes = ir_format(b->g->arena, "%s%s%s", shapes, i ? ", " : "", ir_type_text(b->g, ir_type_of(b->g, v[i])));
+        shapes = ir_format(b->g->arena, "%s%s%s", shapes, i ? ", " : "",
+                           ir_type_text(b->g, ir_type_of(b->g, v[i])));
     fe_refuse(b, "shapes do not broadcast (axis %d from the end): %s", bad, shapes);
     return false;
 }
@@ -94,7 +98,7 @@ ir_value fe_unary(ir_builder *b, ir_scalar op, ir_value v)
 ir_value fe_binary(ir_builder *b, ir_scalar op, ir_value x, ir_value y)
 {
     ir_nest nest;
-    if (!fe_broadcast(&nest, b, (ir_value[]){ x, y }, 2)) return IR_NONE;
+    if (!fe_broadcast(&nest, b, (ir_value[]){x, y}, 2)) return IR_NONE;
     ir_expr left = ir_nest_read(&nest, x), right = ir_nest_read(&nest, y);
     return ir_nest_map(&nest, ir_type_of(b->g, x)->elem, ir_x_2(b->g, op, left, right));
 }
@@ -155,8 +159,9 @@ ir_value fe_split_heads(ir_builder *b, ir_value v, ir_dim heads)
     if (v == IR_NONE) return IR_NONE;
     const ir_dim *d = ir_type_of(g, v)->dims;
     if (!ir_dim_require(g, ir_dim_mod(g, d[2], heads), ir_dim_const(g, 0)))
-        return fe_refuse(b, "%s values do not divide into %s heads", ir_dim_text(g, d[2]), ir_dim_text(g, heads));
-    ir_dim dims[] = { d[0], d[1], heads, ir_dim_floordiv(g, d[2], heads) };
+        return fe_refuse(b, "%s values do not divide into %s heads", ir_dim_text(g, d[2]),
+                         ir_dim_text(g, heads));
+    ir_dim dims[] = {d[0], d[1], heads, ir_dim_floordiv(g, d[2], heads)};
     return fe_swap(b, ir_reshape(b, v, 4, dims), 1, 2);
 }
 
@@ -165,7 +170,7 @@ ir_value fe_merge_heads(ir_builder *b, ir_value v)
     ir_graph *g = b->g;
     if (v == IR_NONE) return IR_NONE;
     const ir_dim *d = ir_type_of(g, v)->dims;
-    ir_dim dims[] = { d[0], d[2], ir_dim_mul(g, d[1], d[3]) };
+    ir_dim dims[] = {d[0], d[2], ir_dim_mul(g, d[1], d[3])};
     return ir_reshape(b, fe_swap(b, v, 1, 2), 3, dims);
 }
 
@@ -224,7 +229,8 @@ ir_value fe_fold_end(fe_fold *f, const char *kind, ir_elem out, ir_expr body, bo
     return keep && f->nest.nred ? keep_axes(b, r, f->v, f->axes) : r;
 }
 
-ir_value fe_reduce(ir_builder *b, const char *kind, ir_value v, unsigned axes, ir_elem out, bool keep)
+ir_value fe_reduce(ir_builder *b, const char *kind, ir_value v, unsigned axes, ir_elem out,
+                   bool keep)
 {
     fe_fold f;
     if (!fe_fold_begin(&f, b, v, axes)) return IR_NONE;
@@ -255,15 +261,15 @@ ir_value fe_mean(ir_builder *b, ir_value v, unsigned axes)
 ir_value fe_softmax(ir_builder *b, ir_value v, int axis, bool log)
 {
     if (v == IR_NONE) return IR_NONE;
-    ir_attr attrs[] = { ir_a_int(IR_KEY_axis, axis), ir_a_int(IR_KEY_log, log) };
+    ir_attr attrs[] = {ir_a_int(IR_KEY_axis, axis), ir_a_int(IR_KEY_log, log)};
     ir_node_id id = ir_node_new(b, IR_OP_SOFTMAX, &v, 1, attrs, 2, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : b->g->nodes[id].results[0];
 }
 
 /* ---- contractions ---- */
 
-ir_value fe_contract(ir_builder *b, const fe_factor *f, size_t n, int rank, const ir_dim *space, int nred,
-                     ir_elem out)
+ir_value fe_contract(ir_builder *b, const fe_factor *f, size_t n, int rank, const ir_dim *space,
+                     int nred, ir_elem out)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -303,11 +309,12 @@ static ir_value matmul_full(ir_builder *b, ir_value x, ir_value y, bool tx, bool
     ir_graph *g = b->g;
     ir_type s = *ir_type_of(g, x), t = *ir_type_of(g, y);
     int batch = (s.rank > t.rank ? s.rank : t.rank) - 2;
-    fe_factor f[2] = { { .v = x }, { .v = y } };
+    fe_factor f[2] = {{.v = x}, {.v = y}};
     ir_dim space[IR_MAX_SPACE];
     for (int i = 1; i <= batch; i++) {
         ir_dim one = ir_dim_const(g, 1);
-        ir_dim p = i <= s.rank - 2 ? s.dims[s.rank - 2 - i] : one, q = i <= t.rank - 2 ? t.dims[t.rank - 2 - i] : one;
+        ir_dim p = i <= s.rank - 2 ? s.dims[s.rank - 2 - i] : one,
+               q = i <= t.rank - 2 ? t.dims[t.rank - 2 - i] : one;
         space[batch - i] = meet(g, p, q);
         if (space[batch - i] == IR_NONE) goto mismatch;
     }
@@ -323,7 +330,8 @@ static ir_value matmul_full(ir_builder *b, ir_value x, ir_value y, bool tx, bool
     f[1].axes[n] = batch + 1;
     return fe_contract(b, f, 2, batch + 3, space, 1, out);
 mismatch:
-    return fe_refuse(b, "shapes cannot be multiplied: %s and %s", ir_type_text(g, &s), ir_type_text(g, &t));
+    return fe_refuse(b, "shapes cannot be multiplied: %s and %s", ir_type_text(g, &s),
+                     ir_type_text(g, &t));
 }
 
 ir_value fe_matmul(ir_builder *b, ir_value x, ir_value y, bool tx, bool ty, ir_elem out)
@@ -331,7 +339,8 @@ ir_value fe_matmul(ir_builder *b, ir_value x, ir_value y, bool tx, bool ty, ir_e
     ir_graph *g = b->g;
     if (x == IR_NONE || y == IR_NONE) return IR_NONE;
     int rx = ir_type_of(g, x)->rank, ry = ir_type_of(g, y)->rank;
-    if (rx == 0 || ry == 0) return fe_refuse(b, "a matrix product needs operands of rank 1 or more");
+    if (rx == 0 || ry == 0)
+        return fe_refuse(b, "a matrix product needs operands of rank 1 or more");
     if (rx == 1) x = ir_unsqueeze(b, x, tx ? 1 : 0);
     if (ry == 1) y = ir_unsqueeze(b, y, ty ? 0 : 1);
     ir_value r = matmul_full(b, x, y, tx, ty, out);

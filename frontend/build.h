@@ -20,7 +20,8 @@ lathe_status fe_need_same(const fe_node *, size_t a, size_t b);
 /* Axis `axis` of input k has this size (a guard where that is not known yet). */
 lathe_status fe_need_dim(const fe_node *, size_t k, int axis, ir_dim);
 /* Attribute `name` is an axis (default `otherwise`) of an operand of this rank. */
-lathe_status fe_attr_axis(const fe_node *, const char *name, int64_t otherwise, int rank, int *axis);
+lathe_status fe_attr_axis(const fe_node *, const char *name, int64_t otherwise, int rank,
+                          int *axis);
 /* The run fails with this message unless the bool, of rank 0, is true. */
 lathe_status fe_guard(fe_node *, ir_value, const char *message);
 /* A message about the node under construction; IR_NONE, so that it can be returned. */
@@ -30,11 +31,11 @@ ir_value fe_refuse(ir_builder *, const char *format, ...) __attribute__((format(
 /* ir_nest_broadcast with a message where the dims do not fit. */
 bool fe_broadcast(ir_nest *, ir_builder *, const ir_value *, size_t n);
 ir_value fe_unary(ir_builder *, ir_scalar, ir_value);
-ir_value fe_binary(ir_builder *, ir_scalar, ir_value a, ir_value b);   /* element type of a */
-ir_value fe_affine(ir_builder *, ir_value, double scale, double shift);   /* x itself for 1, 0 */
+ir_value fe_binary(ir_builder *, ir_scalar, ir_value a, ir_value b);    /* element type of a */
+ir_value fe_affine(ir_builder *, ir_value, double scale, double shift); /* x itself for 1, 0 */
 ir_value fe_fill(ir_builder *, ir_elem, int rank, const ir_dim *dims, double);
 ir_expr fe_x_gelu(ir_graph *, ir_expr x, bool tanh_form);
-ir_expr fe_x_silu(ir_graph *, ir_expr x, double alpha);                /* x * sigmoid(alpha * x) */
+ir_expr fe_x_silu(ir_graph *, ir_expr x, double alpha); /* x * sigmoid(alpha * x) */
 
 /* ---- layout ---- */
 /* Two axes exchanged; negative ones count from the end. */
@@ -46,7 +47,8 @@ ir_value fe_merge_heads(ir_builder *, ir_value);
 ir_value fe_part(ir_builder *, ir_value, int axis, ir_dim start, ir_dim count);
 
 /* ---- reductions ---- */
-/* Axes as a set of bits. A fold's space is v's other axes in order, then these; x is the element. */
+/* Axes as a set of bits. A fold's space is v's other axes in order, then these; x is the element.
+ */
 typedef struct fe_fold {
     ir_nest nest;
     ir_value v;
@@ -64,9 +66,12 @@ ir_dim fe_axes_count(ir_graph *, const ir_type *, unsigned axes);
 ir_value fe_softmax(ir_builder *, ir_value, int axis, bool log);
 
 /* Layer norm (or rms) over the axes from `axis` on; scale and bias, or IR_NONE, broadcast to x. */
-ir_value fe_norm(ir_builder *, bool rms, ir_value x, ir_value scale, ir_value bias, int axis, double eps);
-/* Sets the outputs of these numbers, where they have a name, to mean and 1 / deviation of such rows. */
-void fe_norm_statistics(fe_node *, bool rms, ir_value x, int axis, double eps, size_t mean_out, size_t inv_out);
+ir_value fe_norm(ir_builder *, bool rms, ir_value x, ir_value scale, ir_value bias, int axis,
+                 double eps);
+/* Sets the outputs of these numbers, where they have a name, to mean and 1 / deviation of such
+ * rows. */
+void fe_norm_statistics(fe_node *, bool rms, ir_value x, int axis, double eps, size_t mean_out,
+                        size_t inv_out);
 
 /* ---- contractions ---- */
 /* One operand of a contract: axes[i] is the axis of the space that its axis i runs along, or -1
@@ -76,7 +81,8 @@ typedef struct fe_factor {
     int axes[IR_MAX_RANK];
 } fe_factor;
 /* sum over the last nred axes of the product of the factors. */
-ir_value fe_contract(ir_builder *, const fe_factor *, size_t n, int rank, const ir_dim *space, int nred, ir_elem out);
+ir_value fe_contract(ir_builder *, const fe_factor *, size_t n, int rank, const ir_dim *space,
+                     int nred, ir_elem out);
 /* NumPy's matmul, operands of rank 1 and batch broadcasting included; ta, tb: the last two axes of
  * a or b are exchanged first. */
 ir_value fe_matmul(ir_builder *, ir_value a, ir_value b, bool ta, bool tb, ir_elem out);

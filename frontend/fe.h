@@ -16,9 +16,12 @@ typedef enum { FE_ABSENT, FE_TENSOR, FE_SEQUENCE, FE_OPTIONAL_NONE, FE_POISON } 
  * skipped without a further message. An optional that holds a value is the value itself. */
 typedef struct fe_value {
     fe_kind kind;
-    ir_value tensor;
-    const struct fe_value *items;       /* SEQUENCE */
+    ir_value tensor;                    /* TENSOR; SEQUENCE of a length that is known at run time
+                                           only: its items stacked along a new first axis */
+    const struct fe_value *items;       /* SEQUENCE without a tensor */
     size_t nitems;
+    bool open;                          /* SEQUENCE in a loop's body: the items follow unknown ones,
+                                           so that it can only be appended to */
     ir_elem elem;                       /* SEQUENCE: of its tensors, for an empty one */
 } fe_value;
 
@@ -71,6 +74,7 @@ double fe_attr_float(const fe_node *, const char *name, double otherwise);
 const char *fe_attr_str(const fe_node *, const char *name, const char *otherwise);
 const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n);     /* NULL if absent */
 const float *fe_attr_floats(const fe_node *, const char *name, size_t *n);
+const char *const *fe_attr_strs(const fe_node *, const char *name, size_t *n);
 const Onnx__TensorProto *fe_attr_tensor(const fe_node *, const char *name);
 const Onnx__GraphProto *fe_attr_graph(const fe_node *, const char *name);
 

@@ -33,12 +33,6 @@ bool fe_dim_since(const ir_graph *g, ir_dim d, fe_mark mark)
     return fe_dim_since(g, n->a, mark) || fe_dim_since(g, n->b, mark);
 }
 
-ir_value fe_as_scalar(fe_node *n, ir_value v, ir_elem elem)
-{
-    ir_value cast = ir_cast(&n->b, v, elem);
-    return cast == IR_NONE || ir_type_of(n->g, cast)->rank == 0 ? cast : ir_reshape(&n->b, cast, 0, NULL);
-}
-
 /* ---- finding the types ---- */
 
 typedef struct trial {

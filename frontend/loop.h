@@ -29,7 +29,4 @@ void fe_discard(ir_graph *, fe_mark);
 /* d has a symbol that was made since. */
 bool fe_dim_since(const ir_graph *, ir_dim, fe_mark);
 
-/* v with one element as rank 0 of this type. */
-ir_value fe_as_scalar(fe_node *, ir_value, ir_elem);
-
 #endif

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define ATTR(name, otherwise) ir_x_num(g, ir_expr_get(g, x)->type, fe_attr_float(n, name, otherwise))
+#define ATTR(name, otherwise)                                                                      \
+    ir_x_num(g, ir_expr_get(g, x)->type, fe_attr_float(n, name, otherwise))
 
 static ir_expr relu(const fe_node *n, ir_graph *g, ir_expr x)
 {
@@ -31,7 +32,8 @@ static ir_expr elu(const fe_node *n, ir_graph *g, ir_expr x)
 
 static ir_expr selu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    ir_expr low = X2(MUL, ATTR("alpha", n->version < 6 ? 1.6732f : 1.67326319217681884765625), X1(EXPM1, x));
+    ir_expr low =
+        X2(MUL, ATTR("alpha", n->version < 6 ? 1.6732f : 1.67326319217681884765625), X1(EXPM1, x));
     ir_expr gamma = ATTR("gamma", n->version < 6 ? 1.0507f : 1.05070102214813232421875);
     return X2(MUL, gamma, ir_x_select(g, X2(LT, XN(x, 0), x), x, low));
 }
@@ -70,7 +72,10 @@ static ir_expr softsign(const fe_node *n, ir_graph *g, ir_expr x)
     return X2(DIV, x, X2(ADD, X1(ABS, x), XN(x, 1)));
 }
 
-static ir_expr mish(const fe_node *n, ir_graph *g, ir_expr x) { return X2(MUL, x, X1(TANH, softplus(n, g, x))); }
+static ir_expr mish(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return X2(MUL, x, X1(TANH, softplus(n, g, x)));
+}
 
 static ir_expr swish(const fe_node *n, ir_graph *g, ir_expr x)
 {
@@ -100,11 +105,21 @@ static const struct {
     ir_expr (*body)(const fe_node *, ir_graph *, ir_expr);
     const char *classes;
 } activations[] = {
-    { "Relu", relu, "FLS" }, { "LeakyRelu", leaky_relu, "FL" }, { "ThresholdedRelu", thresholded_relu, "FL" },
-    { "Elu", elu, "FL" }, { "Selu", selu, "FL" }, { "Celu", celu, "FL" }, { "HardSigmoid", hard_sigmoid, "FL" },
-    { "HardSwish", hard_swish, "FL" }, { "Softplus", softplus, "FL" }, { "Softsign", softsign, "FL" },
-    { "Mish", mish, "FL" }, { "Swish", swish, "FL" }, { "QuickGelu", quick_gelu, "FL" }, { "Gelu", gelu, "FL" },
-    { "Shrink", shrink, "FLSU" },
+    {"Relu", relu, "FLS"},
+    {"LeakyRelu", leaky_relu, "FL"},
+    {"ThresholdedRelu", thresholded_relu, "FL"},
+    {"Elu", elu, "FL"},
+    {"Selu", selu, "FL"},
+    {"Celu", celu, "FL"},
+    {"HardSigmoid", hard_sigmoid, "FL"},
+    {"HardSwish", hard_swish, "FL"},
+    {"Softplus", softplus, "FL"},
+    {"Softsign", softsign, "FL"},
+    {"Mish", mish, "FL"},
+    {"Swish", swish, "FL"},
+    {"QuickGelu", quick_gelu, "FL"},
+    {"Gelu", gelu, "FL"},
+    {"Shrink", shrink, "FLSU"},
 };
 
 lathe_status fe_import_activation(fe_node *n)
@@ -112,15 +127,19 @@ lathe_status fe_import_activation(fe_node *n)
     ir_graph *g = n->g;
     ir_nest nest;
     size_t i = 0;
-    while (i < sizeof activations / sizeof *activations && strcmp(activations[i].op, n->op) != 0) i++;
-    if (i == sizeof activations / sizeof *activations) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    while (i < sizeof activations / sizeof *activations && strcmp(activations[i].op, n->op) != 0)
+        i++;
+    if (i == sizeof activations / sizeof *activations)
+        return fe_fail(n, LATHE_INTERNAL, "not in the table");
     TRY(fe_need_class(n, 0, activations[i].classes));
     ir_value v = fe_in(n, 0);
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;
     ir_expr x = ir_nest_read(&nest, v);
     ir_elem elem = fe_type(n, 0)->elem;
     if (!ir_elem_is_float(elem) && activations[i].body != relu) x = ir_x_cast(g, x, IR_F64);
-    fe_out(n, 0, ir_nest_map(&nest, elem, ir_x_cast(g, activations[i].body(n, g, x), ir_elem_arith(elem))));
+    fe_out(
+        n, 0,
+        ir_nest_map(&nest, elem, ir_x_cast(g, activations[i].body(n, g, x), ir_elem_arith(elem))));
     return LATHE_OK;
 }
 
@@ -149,7 +168,8 @@ static lathe_status refuse_training(fe_node *n)
         if (!known) return fe_fail(n, LATHE_UNSUPPORTED, "training mode");
         return LATHE_OK;
     }
-    return fe_guard(n, ir_nest_map(&nest, IR_BOOL, fine), "Dropout in training mode is not supported");
+    return fe_guard(n, ir_nest_map(&nest, IR_BOOL, fine),
+                    "Dropout in training mode is not supported");
 }
 
 lathe_status fe_import_dropout(fe_node *n)
@@ -158,6 +178,7 @@ lathe_status fe_import_dropout(fe_node *n)
     TRY(refuse_training(n));
     const ir_type *t = fe_type(n, 0);
     fe_out(n, 0, fe_in(n, 0));
-    if (fe_wants(n, 1)) fe_out(n, 1, fe_fill(&n->b, n->version < 10 ? t->elem : IR_BOOL, t->rank, t->dims, 1));
+    if (fe_wants(n, 1))
+        fe_out(n, 1, fe_fill(&n->b, n->version < 10 ? t->elem : IR_BOOL, t->rank, t->dims, 1));
     return LATHE_OK;
 }

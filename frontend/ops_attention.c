@@ -1,13 +1,13 @@
-/* Attention and RotaryEmbedding of opset 23 and later. In: queries, keys and values of three or four
- * axes, a mask, a cache, lengths. Out: two contracts with one map of everything that happens to a
- * score and a softmax between them. Scores stay in the arithmetic type. Order: scale, soft cap, mask,
- * softmax; qk_matmul_output is the scores after as many of these as its mode says. */
+/* Attention and RotaryEmbedding of opset 23 and later. In: queries, keys and values of three or
+ * four axes, a mask, a cache, lengths. Out: two contracts with one map of everything that happens
+ * to a score and a softmax between them. Scores stay in the arithmetic type. Order: scale, soft
+ * cap, mask, softmax; qk_matmul_output is the scores after as many of these as its mode says. */
 #include "frontend/attend.h"
 
 typedef struct attention {
     fe_node *n;
     ir_value q, k, v, mask, lengths;
-    ir_dim past;                    /* rows of the cache before this call, or IR_NONE */
+    ir_dim past; /* rows of the cache before this call, or IR_NONE */
     double scale, softcap;
     bool causal;
 } attention;
@@ -22,8 +22,10 @@ static lathe_status read_heads(fe_node *n, size_t k, const char *attr, ir_value 
     int64_t heads = fe_attr_int(n, attr, 0);
     *out = fe_in(n, k);
     if (rank == 4) return LATHE_OK;
-    if (rank != 3) return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", rank);
-    if (heads <= 0) return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is needed for operands of rank 3", attr);
+    if (rank != 3)
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", rank);
+    if (heads <= 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is needed for operands of rank 3", attr);
     *out = fe_split_heads(&n->b, *out, ir_dim_const(n->g, heads));
     return *out == IR_NONE ? LATHE_BAD_INPUT : LATHE_OK;
 }
@@ -32,7 +34,8 @@ static lathe_status read_cache(attention *a)
 {
     fe_node *n = a->n;
     a->past = IR_NONE;
-    if (fe_has(n, 4) != fe_has(n, 5)) return fe_fail(n, LATHE_BAD_INPUT, "past_key and past_value come together");
+    if (fe_has(n, 4) != fe_has(n, 5))
+        return fe_fail(n, LATHE_BAD_INPUT, "past_key and past_value come together");
     if (fe_has(n, 4)) {
         for (size_t k = 4; k < 6; k++) TRY(fe_need_rank(n, k, 4));
         a->past = fe_type(n, 4)->dims[2];
@@ -58,7 +61,9 @@ static ir_expr visible(const attention *a, ir_nest *nest, ir_expr x)
         x = fe_x_mask(g, X2(LT, j, length), x);
     }
     if (!a->causal) return x;
-    ir_expr offset = a->past != IR_NONE ? XD(a->past) : length != IR_NONE ? X2(SUB, length, XD(nest->space[2])) : XI(0);
+    ir_expr offset = a->past != IR_NONE  ? XD(a->past)
+                     : length != IR_NONE ? X2(SUB, length, XD(nest->space[2]))
+                                         : XI(0);
     return fe_x_mask(g, X2(LE, j, X2(ADD, i, offset)), x);
 }
 
@@ -97,18 +102,22 @@ static lathe_status check_mask(attention *a)
     if (a->mask == IR_NONE) return LATHE_OK;
     TRY(fe_need_class(n, 3, "FLB"));
     int rank = fe_type(n, 3)->rank;
-    if (rank > 4) return fe_fail_input(n, 3, LATHE_BAD_INPUT, "rank %d found, at most 4 expected", rank);
+    if (rank > 4)
+        return fe_fail_input(n, 3, LATHE_BAD_INPUT, "rank %d found, at most 4 expected", rank);
     return LATHE_OK;
 }
 
 lathe_status fe_import_attention(fe_node *n)
 {
     ir_builder *b = &n->b;
-    attention a = { .n = n, .scale = fe_attr_float(n, "scale", 0), .softcap = fe_attr_float(n, "softcap", 0),
-                    .causal = fe_attr_int(n, "is_causal", 0) != 0 };
+    attention a = {.n = n,
+                   .scale = fe_attr_float(n, "scale", 0),
+                   .softcap = fe_attr_float(n, "softcap", 0),
+                   .causal = fe_attr_int(n, "is_causal", 0) != 0};
     int64_t mode = fe_attr_int(n, "qk_matmul_output_mode", RAW);
     if (mode < RAW || mode > PROBABILITY)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute qk_matmul_output_mode is %lld, 0 to 3 expected", (long long)mode);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute qk_matmul_output_mode is %lld, 0 to 3 expected", (long long)mode);
     TRY(read_heads(n, 0, "q_num_heads", &a.q));
     TRY(read_heads(n, 1, "kv_num_heads", &a.k));
     TRY(read_heads(n, 2, "kv_num_heads", &a.v));
@@ -120,7 +129,8 @@ lathe_status fe_import_attention(fe_node *n)
     fe_out(n, 0, fe_type(n, 0)->rank == 3 ? fe_merge_heads(b, y) : y);
     if (fe_wants(n, 1)) fe_out(n, 1, a.k);
     if (fe_wants(n, 2)) fe_out(n, 2, a.v);
-    if (fe_wants(n, 3)) fe_out(n, 3, mode == PROBABILITY ? ir_cast(b, p, elem) : stage(&a, raw, (int)mode, elem));
+    if (fe_wants(n, 3))
+        fe_out(n, 3, mode == PROBABILITY ? ir_cast(b, p, elem) : stage(&a, raw, (int)mode, elem));
     return LATHE_OK;
 }
 
@@ -131,19 +141,25 @@ static lathe_status rotary_node(fe_node *n, size_t cos_input, ir_value positions
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
     for (size_t k = 0; k < 3; k++) TRY(fe_need_class(n, k ? cos_input + k - 1 : 0, "FL"));
-    fe_rotary r = { .x = fe_in(n, 0), .cos = fe_in(n, cos_input), .sin = fe_in(n, cos_input + 1),
-                    .interleaved = fe_attr_int(n, "interleaved", 0) != 0, .ctx = &positions };
+    fe_rotary r = {.x = fe_in(n, 0),
+                   .cos = fe_in(n, cos_input),
+                   .sin = fe_in(n, cos_input + 1),
+                   .interleaved = fe_attr_int(n, "interleaved", 0) != 0,
+                   .ctx = &positions};
     if (positions != IR_NONE) r.position = fe_position_ids;
     const ir_type t = *fe_type(n, 0);
     int64_t heads = fe_attr_int(n, "num_heads", 0), dim = fe_attr_int(n, "rotary_embedding_dim", 0);
-    if (t.rank != 3 && t.rank != 4) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", t.rank);
-    if (heads < 0 || dim < 0) return fe_fail(n, LATHE_BAD_INPUT, "num_heads %lld, rotary_embedding_dim %lld",
-                                             (long long)heads, (long long)dim);
+    if (t.rank != 3 && t.rank != 4)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", t.rank);
+    if (heads < 0 || dim < 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "num_heads %lld, rotary_embedding_dim %lld",
+                       (long long)heads, (long long)dim);
     if (t.rank == 3 && heads == 0) {
         /* Without a number of heads the tables tell their width. */
         const ir_type *table = fe_type(n, cos_input);
         if (table->rank == 0) return fe_fail_input(n, cos_input, LATHE_BAD_INPUT, "rank 0 found");
-        ir_dim width = dim ? ir_dim_const(g, dim) : ir_dim_mul(g, table->dims[table->rank - 1], ir_dim_const(g, 2));
+        ir_dim width = dim ? ir_dim_const(g, dim)
+                           : ir_dim_mul(g, table->dims[table->rank - 1], ir_dim_const(g, 2));
         r.x = fe_split_heads(b, r.x, ir_dim_floordiv(g, t.dims[2], width));
     } else if (t.rank == 3) {
         r.x = fe_split_heads(b, r.x, ir_dim_const(g, heads));
@@ -169,7 +185,8 @@ static lathe_status need_positions(const fe_node *n, size_t k, size_t x)
 lathe_status fe_import_rotary(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
-    if (fe_type(n, 0)->rank < 3) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
+    if (fe_type(n, 0)->rank < 3)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
     if (fe_has(n, 3)) TRY(need_positions(n, 3, 0));
     return rotary_node(n, 1, fe_in(n, 3));
 }
@@ -178,8 +195,45 @@ lathe_status fe_import_rotary(fe_node *n)
 lathe_status fe_import_ms_rotary(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
-    if (fe_type(n, 0)->rank < 3) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
+    if (fe_type(n, 0)->rank < 3)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
     TRY(need_positions(n, 1, 0));
-    if (fe_attr_int(n, "is_packed_batching", 0)) return fe_fail(n, LATHE_UNSUPPORTED, "is_packed_batching");
+    if (fe_attr_int(n, "is_packed_batching", 0))
+        return fe_fail(n, LATHE_UNSUPPORTED, "is_packed_batching");
     return rotary_node(n, 2, fe_in(n, 1));
+}
+
+/* ---- FlexAttention: subgraphs change the scores and the probabilities ---- */
+
+static lathe_status modified(fe_node *n, const char *attr, ir_value *v)
+{
+    const Onnx__GraphProto *graph = fe_attr_graph(n, attr);
+    fe_value in = {.kind = FE_TENSOR, .tensor = *v}, out = {0};
+    if (!graph) return LATHE_OK;
+    if (graph->n_input != 1 || graph->n_output != 1)
+        return fe_fail(n, LATHE_BAD_INPUT, "%s must have one input and one output", attr);
+    TRY(fe_subgraph(n, graph, n->b.block, &in, 1, &out));
+    if (out.kind != FE_TENSOR || !ir_type_equal(ir_type_of(n->g, out.tensor), ir_type_of(n->g, *v)))
+        return fe_fail(n, LATHE_UNSUPPORTED, "%s does not keep the type of its input", attr);
+    *v = out.tensor;
+    return LATHE_OK;
+}
+
+lathe_status fe_import_flex_attention(fe_node *n)
+{
+    ir_builder *b = &n->b;
+    attention a = {.n = n, .scale = fe_attr_float(n, "scale", 0)};
+    for (size_t k = 0; k < 3; k++) {
+        TRY(fe_need_class(n, k, "FL"));
+        TRY(fe_need_rank(n, k, 4));
+    }
+    a.q = fe_in(n, 0);
+    ir_value scores =
+        stage(&a, fe_scores(b, a.q, fe_in(n, 1)), RAW, ir_elem_arith(fe_type(n, 0)->elem));
+    if (scores == IR_NONE) return LATHE_BAD_INPUT;
+    TRY(modified(n, "score_mod", &scores));
+    ir_value p = fe_softmax(b, scores, 3, false);
+    TRY(modified(n, "prob_mod", &p));
+    fe_out(n, 0, fe_weighted(b, p, fe_in(n, 2)));
+    return LATHE_OK;
 }

@@ -4,7 +4,7 @@
 #include "frontend/loop.h"
 
 #define UNROLL_TURNS 16         /* loops over tensors */
-#define UNROLL_SEQUENCE 1024    /* loops that carry sequences, which have no other form */
+#define UNROLL_SEQUENCE 64      /* loops that carry sequences, whose items then may differ in size */
 #define UNROLL_NODES 4096
 
 static bool known_int(fe_node *n, size_t k, int64_t *value)
@@ -148,23 +148,98 @@ lathe_status fe_import_if(fe_node *n)
 
 typedef struct body {
     const Onnx__GraphProto *graph;
-    size_t ncarried, nscans;
+    size_t ncarried, nscans;    /* of the node: tensors and sequences; scan outputs */
+    size_t ntensors;            /* carried ones: those are carried by the loop node, too */
 } body;
 
 static fe_value tensor_value(ir_value v) { return (fe_value){.kind = FE_TENSOR, .tensor = v}; }
 
+/* A size that only the turn's data decides, where the body declares it as a number: taken as that
+ * number, which the run then checks. */
+static ir_value as_declared(fe_node *n, const Onnx__ValueInfoProto *info, ir_value v, fe_mark start)
+{
+    const Onnx__TypeProto *type = info->type;
+    const Onnx__TensorShapeProto *shape = type && type->tensor_type ? type->tensor_type->shape : NULL;
+    ir_type t = *ir_type_of(n->g, v);
+    if (!shape || shape->n_dim != (size_t)t.rank) return v;
+    for (int a = 0; a < t.rank; a++)
+        if (shape->dim[a]->has_dim_value && fe_dim_since(n->g, t.dims[a], start))
+            t.dims[a] = ir_dim_const(n->g, shape->dim[a]->dim_value);
+    return ir_reshape(&n->b, v, t.rank, t.dims);
+}
+
+/* Stacks tensors along a new first axis. */
+static ir_value stack(fe_node *n, const ir_value *items, size_t count)
+{
+    ir_value *parts = IR_NEW_N(n->g->arena, ir_value, count);
+    for (size_t t = 0; t < count; t++) parts[t] = ir_unsqueeze(&n->b, items[t], 0);
+    return ir_concat(&n->b, parts, count, 0);
+}
+
+static ir_value stack_items(fe_node *n, const fe_value *sequence)
+{
+    ir_value *items = IR_NEW_N(n->g->arena, ir_value, sequence->nitems);
+    for (size_t i = 0; i < sequence->nitems; i++) items[i] = sequence->items[i].tensor;
+    return stack(n, items, sequence->nitems);
+}
+
+/* Arguments of a turn. A sequence starts every turn empty and open, so that its items at the end are
+ * those that the turn appended; they leave the turn as one more scan output. */
+static fe_value *turn_args(fe_node *n, const body *b, const ir_value *params)
+{
+    fe_value *args = IR_NEW_N(n->g->arena, fe_value, 2 + b->ncarried);
+    for (size_t i = 0; i < 2; i++) args[i] = tensor_value(*params++);
+    for (size_t c = 0; c < b->ncarried; c++) {
+        const fe_value *init = &n->in[2 + c];
+        bool tensor = init->kind == FE_TENSOR;
+        args[2 + c] = tensor ? tensor_value(*params++)
+                             : (fe_value){.kind = FE_SEQUENCE, .open = true, .elem = init->elem};
+    }
+    return args;
+}
+
+static lathe_status turn_output(fe_node *n, const body *b, size_t i, const fe_value *out, fe_mark start,
+                                ir_value *result)
+{
+    bool sequence = i >= 1 && i <= b->ncarried && n->in[1 + i].kind == FE_SEQUENCE;
+    if (out->kind != (sequence ? FE_SEQUENCE : FE_TENSOR))
+        return fe_fail(n, LATHE_UNSUPPORTED, "output %zu of the body is not what the loop carries", i);
+    if (!sequence) {
+        *result = as_declared(n, b->graph->output[i], out->tensor, start);
+        return LATHE_OK;
+    }
+    if (!out->open || out->nitems == 0)
+        return fe_fail(n, LATHE_UNSUPPORTED, "a sequence that a loop carries must be appended to in each turn");
+    *result = stack_items(n, out);
+    return LATHE_OK;
+}
+
 static lathe_status loop_turn(void *ctx, fe_node *n, const ir_value *params, ir_value *results)
 {
     const body *b = ctx;
-    size_t nargs = 2 + b->ncarried, nout = 1 + b->ncarried + b->nscans;
-    fe_value *args = IR_NEW_N(n->g->arena, fe_value, nargs), *outs = IR_NEW_N(n->g->arena, fe_value, nout);
-    for (size_t i = 0; i < nargs; i++) args[i] = tensor_value(params[i]);
-    TRY(fe_subgraph(n, b->graph, n->b.block, args, nargs, outs));
-    for (size_t i = 0; i < nout; i++) {
-        if (outs[i].kind != FE_TENSOR)
-            return fe_fail(n, LATHE_UNSUPPORTED, "output %zu of the body is not a tensor", i);
-        results[i] = outs[i].tensor;
+    size_t nout = 1 + b->ncarried + b->nscans, tensors = 1, others = 1 + b->ntensors;
+    fe_value *args = turn_args(n, b, params), *outs = IR_NEW_N(n->g->arena, fe_value, nout);
+    fe_mark start = fe_mark_now(n->g);
+    TRY(fe_subgraph(n, b->graph, n->b.block, args, 2 + b->ncarried, outs));
+    TRY(turn_output(n, b, 0, &outs[0], start, &results[0]));
+    for (size_t i = 1; i < nout; i++) {
+        bool tensor = i <= b->ncarried && n->in[1 + i].kind == FE_TENSOR;
+        TRY(turn_output(n, b, i, &outs[i], start, &results[tensor ? tensors++ : others++]));
     }
+    return LATHE_OK;
+}
+
+/* A carried sequence after the loop: what it held before, then the turns' items, all stacked. */
+static lathe_status appended(fe_node *n, const fe_value *init, ir_value turns, fe_value *result)
+{
+    ir_type t = *ir_type_of(n->g, turns);           /* [turns, items a turn, ...] */
+    for (int a = 1; a < t.rank - 1; a++) t.dims[a] = t.dims[a + 1];
+    t.dims[0] = ir_dim_mul(n->g, t.dims[0], ir_type_of(n->g, turns)->dims[1]);
+    ir_value parts[2] = {init->tensor, ir_reshape(&n->b, turns, t.rank - 1, t.dims)};
+    if (!init->tensor && init->nitems) parts[0] = stack_items(n, init);
+    ir_value all = parts[0] ? ir_concat(&n->b, parts, 2, 0) : parts[1];
+    if (all == IR_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "the items of a sequence differ in size");
+    *result = (fe_value){.kind = FE_SEQUENCE, .tensor = all, .elem = t.elem};
     return LATHE_OK;
 }
 
@@ -188,14 +263,6 @@ static lathe_status runs_through(fe_node *n, const body *b, bool *through)
                 (ir_content_ints(g, outs[0].tensor, &value, 1, &one) && value));
     fe_discard(g, mark);
     return LATHE_OK;
-}
-
-/* Stacks what each turn gave along a new first axis. */
-static ir_value stack(fe_node *n, const ir_value *turns, size_t count)
-{
-    ir_value *parts = IR_NEW_N(n->g->arena, ir_value, count);
-    for (size_t t = 0; t < count; t++) parts[t] = ir_unsqueeze(&n->b, turns[t], 0);
-    return ir_concat(&n->b, parts, count, 0);
 }
 
 static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
@@ -235,21 +302,36 @@ static lathe_status want_unroll(fe_node *n, const body *b, int64_t *trips, bool 
     for (size_t c = 0; c < b->ncarried; c++) sequences |= n->in[2 + c].kind != FE_TENSOR;
     *yes = false;
     if (counted && !cond) *trips = 0;
-    if (sequences) {
-        if (!counted || *trips > UNROLL_SEQUENCE)
-            return fe_fail(n, LATHE_UNSUPPORTED, "a sequence is carried and the trip count is not known");
+    if (sequences && counted && *trips <= UNROLL_SEQUENCE) {
         *yes = true;
         return LATHE_OK;
     }
-    if (!counted || *trips < 1 || *trips > UNROLL_TURNS ||
+    if (sequences || !counted || *trips < 1 || *trips > UNROLL_TURNS ||
         *trips * (int64_t)b->graph->n_node > UNROLL_NODES)
         return LATHE_OK;
     return runs_through(n, b, yes);
 }
 
+static lathe_status loop_node(fe_node *n, body *b)
+{
+    ir_value *init = IR_NEW_N(n->g->arena, ir_value, b->ncarried + 1);
+    ir_value *results = IR_NEW_N(n->g->arena, ir_value, b->graph->n_output);
+    for (size_t c = 0; c < b->ncarried; c++)
+        if (n->in[2 + c].kind == FE_TENSOR) init[b->ntensors++] = fe_in(n, 2 + c);
+    size_t nscans = b->ncarried - b->ntensors + b->nscans, tensors = 0, others = b->ntensors;
+    fe_loop loop = {fe_in(n, 0), fe_in(n, 1), init, b->ntensors, nscans, loop_turn, b};
+    TRY(fe_loop_build(n, &loop, results));
+    for (size_t i = 0; i < b->ncarried + b->nscans; i++) {
+        bool carried = i < b->ncarried, tensor = carried && n->in[2 + i].kind == FE_TENSOR;
+        fe_value v = tensor_value(results[tensor ? tensors++ : others++]);
+        if (carried && !tensor) TRY(appended(n, &n->in[2 + i], v.tensor, &v));
+        if (i < n->nout && fe_wants(n, i)) fe_out_value(n, i, v);
+    }
+    return LATHE_OK;
+}
+
 lathe_status fe_import_loop(fe_node *n)
 {
-    ir_graph *g = n->g;
     body b = {.graph = fe_attr_graph(n, "body")};
     if (!b.graph || n->nin < 2) return fe_fail(n, LATHE_BAD_INPUT, "body or inputs are missing");
     b.ncarried = n->nin - 2;
@@ -265,12 +347,5 @@ lathe_status fe_import_loop(fe_node *n)
     bool yes;
     TRY(want_unroll(n, &b, &trips, &yes));
     if (yes) return unroll(n, &b, trips);
-    ir_value *init = IR_NEW_N(g->arena, ir_value, b.ncarried + 1);
-    ir_value *results = IR_NEW_N(g->arena, ir_value, b.graph->n_output);
-    for (size_t c = 0; c < b.ncarried; c++) init[c] = fe_in(n, 2 + c);
-    fe_loop loop = {fe_in(n, 0), fe_in(n, 1), init, b.ncarried, b.nscans, loop_turn, &b};
-    TRY(fe_loop_build(n, &loop, results));
-    for (size_t i = 0; i < n->nout; i++)
-        if (fe_wants(n, i)) fe_out(n, i, results[i]);
-    return LATHE_OK;
+    return loop_node(n, &b);
 }

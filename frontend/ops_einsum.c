@@ -1,7 +1,7 @@
 /* Einsum. In: an equation and its operands; out: a chain of contracts of two operands each, from
- * left to right. Labels are numbers: letters, then the axes of the ellipsis, counted from its end so
- * that they align. A label that one operand alone has, and nothing later needs, is summed before the
- * product, so that the product's reduced axes are those of both operands. */
+ * left to right. Labels are numbers: letters, then the axes of the ellipsis, counted from its end
+ * so that they align. A label that one operand alone has, and nothing later needs, is summed before
+ * the product, so that the product's reduced axes are those of both operands. */
 #include "frontend/build.h"
 
 #include <ctype.h>
@@ -12,7 +12,7 @@ enum { LETTERS = 52, LABELS = LETTERS + IR_MAX_RANK };
 typedef struct term {
     ir_value v;
     int rank, labels[LABELS];
-    uint64_t set[2];                /* of labels, as bits */
+    uint64_t set[2]; /* of labels, as bits */
 } term;
 
 typedef struct einsum {
@@ -20,11 +20,14 @@ typedef struct einsum {
     term *terms;
     size_t nterms;
     term out;
-    ir_dim dims[LABELS];            /* IR_NONE: unused so far */
-    int uses[LABELS], ellipsis;     /* most axes that an ellipsis stands for */
+    ir_dim dims[LABELS];        /* IR_NONE: unused so far */
+    int uses[LABELS], ellipsis; /* most axes that an ellipsis stands for */
 } einsum;
 
-static bool has(const term *t, int label) { return t->set[label / 64] >> label % 64 & 1; }
+static bool has(const term *t, int label)
+{
+    return t->set[label / 64] >> label % 64 & 1;
+}
 
 static void push(term *t, int label)
 {
@@ -32,7 +35,10 @@ static void push(term *t, int label)
     t->set[label / 64] |= UINT64_C(1) << label % 64;
 }
 
-static int label_of(char c) { return c >= 'a' ? c - 'a' + 26 : c - 'A'; }
+static int label_of(char c)
+{
+    return c >= 'a' ? c - 'a' + 26 : c - 'A';
+}
 
 /* ---- the equation ---- */
 
@@ -49,7 +55,8 @@ static lathe_status read_labels(einsum *e, const char *at, const char *end, int 
         } else if (isalpha((unsigned char)*at) && t->rank + 1 < LABELS) {
             push(t, label_of(*at));
         } else {
-            return fe_fail(e->n, LATHE_BAD_INPUT, "attribute equation: '%c' is not understood", *at);
+            return fe_fail(e->n, LATHE_BAD_INPUT, "attribute equation: '%c' is not understood",
+                           *at);
         }
     }
     return LATHE_OK;
@@ -75,15 +82,16 @@ static lathe_status read_term(einsum *e, size_t k, const char *at, const char *e
     t->v = fe_in(n, k);
     if (axes >= 0) TRY(read_labels(e, at, end, axes, t));
     if (axes < 0 || t->rank != type->rank)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d does not fit the term '%.*s'", type->rank, (int)(end - at), at);
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d does not fit the term '%.*s'",
+                             type->rank, (int)(end - at), at);
     if (axes > e->ellipsis) e->ellipsis = axes;
     for (int i = 0; i < t->rank; i++) {
         ir_dim *d = &e->dims[t->labels[i]];
         e->uses[t->labels[i]]++;
         if (*d == IR_NONE || ir_dim_equals(g, *d, 1)) *d = type->dims[i];
         else if (!ir_dim_equals(g, type->dims[i], 1) && !ir_dim_require(g, *d, type->dims[i]))
-            return fe_fail_input(n, k, LATHE_BAD_INPUT, "axis %d is %s, %s expected", i, ir_dim_text(g, type->dims[i]),
-                                 ir_dim_text(g, *d));
+            return fe_fail_input(n, k, LATHE_BAD_INPUT, "axis %d is %s, %s expected", i,
+                                 ir_dim_text(g, type->dims[i]), ir_dim_text(g, *d));
     }
     return LATHE_OK;
 }
@@ -104,7 +112,8 @@ static lathe_status read_equation(einsum *e)
     for (size_t k = 0; k < e->nterms; k++) {
         const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;
         if ((comma != NULL) != (k + 1 < e->nterms))
-            return fe_fail(n, LATHE_BAD_INPUT, "%zu inputs do not fit the equation '%s'", e->nterms, text);
+            return fe_fail(n, LATHE_BAD_INPUT, "%zu inputs do not fit the equation '%s'", e->nterms,
+                           text);
         TRY(read_term(e, k, at, stop));
         at = comma ? comma + 1 : end;
     }
@@ -112,10 +121,12 @@ static lathe_status read_equation(einsum *e)
     else implied_output(e);
     for (int i = 0; i < e->out.rank; i++) {
         if (e->dims[e->out.labels[i]] == IR_NONE)
-            return fe_fail(n, LATHE_BAD_INPUT, "equation '%s': no input has output label %d", text, i);
+            return fe_fail(n, LATHE_BAD_INPUT, "equation '%s': no input has output label %d", text,
+                           i);
         for (int j = 0; j < i; j++)
             if (e->out.labels[i] == e->out.labels[j])
-                return fe_fail(n, LATHE_BAD_INPUT, "equation '%s' repeats output label %d", text, i);
+                return fe_fail(n, LATHE_BAD_INPUT, "equation '%s' repeats output label %d", text,
+                               i);
     }
     return LATHE_OK;
 }
@@ -123,8 +134,8 @@ static lathe_status read_equation(einsum *e)
 /* ---- the products ---- */
 
 /* Product of the terms with result axes `out` and, behind them, the reduced ones. */
-static lathe_status product(einsum *e, const term *t, size_t count, const term *out, const term *reduced, ir_elem elem,
-                            ir_value *result)
+static lathe_status product(einsum *e, const term *t, size_t count, const term *out,
+                            const term *reduced, ir_elem elem, ir_value *result)
 {
     ir_graph *g = e->n->g;
     ir_dim space[IR_MAX_SPACE];
@@ -140,7 +151,8 @@ static lathe_status product(einsum *e, const term *t, size_t count, const term *
     for (size_t k = 0; k < count; k++) {
         f[k].v = t[k].v;
         for (int i = 0; i < t[k].rank; i++) {
-            bool repeated = ir_dim_equals(g, ir_type_of(g, t[k].v)->dims[i], 1) && !ir_dim_equals(g, e->dims[t[k].labels[i]], 1);
+            bool repeated = ir_dim_equals(g, ir_type_of(g, t[k].v)->dims[i], 1) &&
+                            !ir_dim_equals(g, e->dims[t[k].labels[i]], 1);
             f[k].axes[i] = repeated ? -1 : place[t[k].labels[i]];
         }
     }
@@ -159,7 +171,7 @@ static bool needed(const einsum *e, size_t k, int label)
 /* Sums t over the labels that neither `other` nor anything from k on needs; diagonals are read. */
 static lathe_status sum_alone(einsum *e, term *t, const term *other, size_t k)
 {
-    term keep = { 0 }, drop = { 0 };
+    term keep = {0}, drop = {0};
     for (int i = 0; i < t->rank; i++) {
         int label = t->labels[i];
         if (has(&keep, label) || has(&drop, label)) continue;
@@ -175,7 +187,7 @@ static lathe_status sum_alone(einsum *e, term *t, const term *other, size_t k)
 /* left becomes left * right: batch labels, left's own, right's own. */
 static lathe_status multiply(einsum *e, term *left, size_t k, ir_elem elem)
 {
-    term both[2] = { *left, e->terms[k] }, out = { 0 }, reduced = { 0 };
+    term both[2] = {*left, e->terms[k]}, out = {0}, reduced = {0};
     TRY(sum_alone(e, &both[0], &both[1], k + 1));
     TRY(sum_alone(e, &both[1], &both[0], k + 1));
     for (int i = 0; i < both[0].rank; i++) {
@@ -194,7 +206,7 @@ static lathe_status multiply(einsum *e, term *left, size_t k, ir_elem elem)
 static lathe_status arrange(einsum *e, term *t, ir_elem elem)
 {
     int perm[IR_MAX_RANK];
-    term none = { 0 };
+    term none = {0};
     TRY(sum_alone(e, t, &none, e->nterms));
     if (t->rank != e->out.rank) return fe_fail(e->n, LATHE_INTERNAL, "labels are left over");
     for (int i = 0; i < t->rank; i++)
@@ -207,7 +219,7 @@ static lathe_status arrange(einsum *e, term *t, ir_elem elem)
 lathe_status fe_import_einsum(fe_node *n)
 {
     if (n->nin == 0) return fe_fail(n, LATHE_BAD_INPUT, "an input is needed");
-    einsum e = { .n = n, .nterms = n->nin };
+    einsum e = {.n = n, .nterms = n->nin};
     e.terms = IR_NEW_N(n->g->arena, term, n->nin);
     TRY(read_equation(&e));
     ir_elem elem = fe_type(n, 0)->elem;

@@ -1,12 +1,13 @@
 /* Elementwise operators. In: ONNX nodes; out: one map a node, over the broadcast space of its
  * operands. Operators that are one scalar operator are rows of a table; what needs attributes has a
- * function. Broadcasting of opset < 7 (attributes broadcast and axis) is a reshape of the operand. */
+ * function. Broadcasting of opset < 7 (attributes broadcast and axis) is a reshape of the operand.
+ */
 #include "frontend/build.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Classes of element types; X: strings, which only exist in operators that say so. */
+/* Classes of element types (types.def); strings and complex numbers are in none of them. */
 #define FLOATS "FL"
 #define INTS "SU"
 #define NUMBERS "FLSU"
@@ -18,16 +19,24 @@ static lathe_status broadcast(fe_node *n, ir_nest *nest, const ir_value *v, size
 
 /* ---- one operand ---- */
 
-static const struct { const char *op; ir_scalar scalar; const char *classes; } unary[] = {
-    { "Abs", IR_X_ABS, NUMBERS }, { "Neg", IR_X_NEG, NUMBERS }, { "Sign", IR_X_SIGN, NUMBERS },
-    { "Ceil", IR_X_CEIL, FLOATS }, { "Floor", IR_X_FLOOR, FLOATS }, { "Round", IR_X_ROUND, FLOATS },
-    { "Sqrt", IR_X_SQRT, FLOATS }, { "Exp", IR_X_EXP, FLOATS }, { "Log", IR_X_LOG, FLOATS },
-    { "Sin", IR_X_SIN, FLOATS }, { "Cos", IR_X_COS, FLOATS }, { "Tan", IR_X_TAN, FLOATS },
-    { "Asin", IR_X_ASIN, FLOATS }, { "Acos", IR_X_ACOS, FLOATS }, { "Atan", IR_X_ATAN, FLOATS },
-    { "Sinh", IR_X_SINH, FLOATS }, { "Cosh", IR_X_COSH, FLOATS }, { "Tanh", IR_X_TANH, FLOATS },
-    { "Asinh", IR_X_ASINH, FLOATS }, { "Acosh", IR_X_ACOSH, FLOATS }, { "Atanh", IR_X_ATANH, FLOATS },
-    { "Erf", IR_X_ERF, NUMBERS }, { "Sigmoid", IR_X_SIGMOID, FLOATS },
-    { "Not", IR_X_NOT, "B" }, { "BitwiseNot", IR_X_NOT, INTS },
+static const struct {
+    const char *op;
+    ir_scalar scalar;
+    const char *classes;
+} unary[] = {
+    {"Abs", IR_X_ABS, NUMBERS},        {"Neg", IR_X_NEG, NUMBERS},
+    {"Sign", IR_X_SIGN, NUMBERS},      {"Ceil", IR_X_CEIL, FLOATS},
+    {"Floor", IR_X_FLOOR, FLOATS},     {"Round", IR_X_ROUND, FLOATS},
+    {"Sqrt", IR_X_SQRT, FLOATS},       {"Exp", IR_X_EXP, FLOATS},
+    {"Log", IR_X_LOG, FLOATS},         {"Sin", IR_X_SIN, FLOATS},
+    {"Cos", IR_X_COS, FLOATS},         {"Tan", IR_X_TAN, FLOATS},
+    {"Asin", IR_X_ASIN, FLOATS},       {"Acos", IR_X_ACOS, FLOATS},
+    {"Atan", IR_X_ATAN, FLOATS},       {"Sinh", IR_X_SINH, FLOATS},
+    {"Cosh", IR_X_COSH, FLOATS},       {"Tanh", IR_X_TANH, FLOATS},
+    {"Asinh", IR_X_ASINH, FLOATS},     {"Acosh", IR_X_ACOSH, FLOATS},
+    {"Atanh", IR_X_ATANH, FLOATS},     {"Erf", IR_X_ERF, FLOATS},
+    {"Sigmoid", IR_X_SIGMOID, FLOATS}, {"Not", IR_X_NOT, "B"},
+    {"BitwiseNot", IR_X_NOT, INTS},
 };
 
 lathe_status fe_import_unary(fe_node *n)
@@ -85,26 +94,31 @@ lathe_status fe_import_identity(fe_node *n)
 
 /* ---- two operands ---- */
 
-/* Opset < 7: axes of input 1 start at `axis` of input 0; trailing axes of 1 align it to the right. */
+/* Opset < 7: axes of input 1 start at `axis` of input 0; trailing axes of 1 align it to the right.
+ */
 static lathe_status second_operand(fe_node *n, ir_value *out)
 {
     *out = fe_in(n, 1);
-    if (n->version >= 7 || !fe_attr_int(n, "broadcast", 0) || !fe_has_attr(n, "axis")) return LATHE_OK;
+    if (n->version >= 7 || !fe_attr_int(n, "broadcast", 0) || !fe_has_attr(n, "axis"))
+        return LATHE_OK;
     ir_type t = *fe_type(n, 1);
     int rank = fe_type(n, 0)->rank, axis;
     TRY(fe_attr_axis(n, "axis", 0, rank, &axis));
-    if (axis + t.rank > rank) return fe_fail_input(n, 1, LATHE_BAD_INPUT, "rank %d does not fit at axis %d", t.rank, axis);
+    if (axis + t.rank > rank)
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "rank %d does not fit at axis %d", t.rank,
+                             axis);
     while (axis + t.rank < rank) t.dims[t.rank++] = ir_dim_const(n->g, 1);
     *out = ir_reshape(&n->b, *out, t.rank, t.dims);
     return LATHE_OK;
 }
 
 /* Both operands, of one element type, read at a point of their space. */
-static lathe_status begin_binary(fe_node *n, const char *classes, ir_nest *nest, ir_expr *x, ir_expr *y)
+static lathe_status begin_binary(fe_node *n, const char *classes, ir_nest *nest, ir_expr *x,
+                                 ir_expr *y)
 {
     TRY(fe_need_class(n, 0, classes));
     TRY(fe_need_class(n, 1, classes));
-    ir_value v[2] = { fe_in(n, 0), IR_NONE };
+    ir_value v[2] = {fe_in(n, 0), IR_NONE};
     TRY(second_operand(n, &v[1]));
     TRY(broadcast(n, nest, v, 2));
     *x = ir_nest_read(nest, v[0]);
@@ -119,14 +133,21 @@ static const struct {
     const char *classes;
     bool swap, compare;
 } binary[] = {
-    { "Add", IR_X_ADD, NUMBERS, false, false }, { "Sub", IR_X_SUB, NUMBERS, false, false },
-    { "Mul", IR_X_MUL, NUMBERS, false, false }, { "Div", IR_X_DIV, NUMBERS, false, false },
-    { "And", IR_X_AND, "B", false, false }, { "Or", IR_X_OR, "B", false, false },
-    { "Xor", IR_X_XOR, "B", false, false }, { "BitwiseAnd", IR_X_AND, INTS, false, false },
-    { "BitwiseOr", IR_X_OR, INTS, false, false }, { "BitwiseXor", IR_X_XOR, INTS, false, false },
-    { "Equal", IR_X_EQ, NUMBERS "B", false, true }, { "Less", IR_X_LT, NUMBERS, false, true },
-    { "LessOrEqual", IR_X_LE, NUMBERS, false, true }, { "Greater", IR_X_LT, NUMBERS, true, true },
-    { "GreaterOrEqual", IR_X_LE, NUMBERS, true, true },
+    {"Add", IR_X_ADD, NUMBERS, false, false},
+    {"Sub", IR_X_SUB, NUMBERS, false, false},
+    {"Mul", IR_X_MUL, NUMBERS, false, false},
+    {"Div", IR_X_DIV, NUMBERS, false, false},
+    {"And", IR_X_AND, "B", false, false},
+    {"Or", IR_X_OR, "B", false, false},
+    {"Xor", IR_X_XOR, "B", false, false},
+    {"BitwiseAnd", IR_X_AND, INTS, false, false},
+    {"BitwiseOr", IR_X_OR, INTS, false, false},
+    {"BitwiseXor", IR_X_XOR, INTS, false, false},
+    {"Equal", IR_X_EQ, NUMBERS "B", false, true},
+    {"Less", IR_X_LT, NUMBERS, false, true},
+    {"LessOrEqual", IR_X_LE, NUMBERS, false, true},
+    {"Greater", IR_X_LT, NUMBERS, true, true},
+    {"GreaterOrEqual", IR_X_LE, NUMBERS, true, true},
 };
 
 lathe_status fe_import_binary(fe_node *n)
@@ -138,7 +159,8 @@ lathe_status fe_import_binary(fe_node *n)
     if (i == sizeof binary / sizeof *binary) return fe_fail(n, LATHE_INTERNAL, "not in the table");
     TRY(begin_binary(n, binary[i].classes, &nest, &x, &y));
     TRY(fe_need_same(n, 0, 1));
-    ir_expr r = binary[i].swap ? ir_x_2(n->g, binary[i].scalar, y, x) : ir_x_2(n->g, binary[i].scalar, x, y);
+    ir_expr r = binary[i].swap ? ir_x_2(n->g, binary[i].scalar, y, x)
+                               : ir_x_2(n->g, binary[i].scalar, x, y);
     fe_out(n, 0, ir_nest_map(&nest, binary[i].compare ? IR_BOOL : fe_type(n, 0)->elem, r));
     return LATHE_OK;
 }
@@ -161,10 +183,12 @@ lathe_status fe_import_bitshift(fe_node *n)
     const char *direction = fe_attr_str(n, "direction", "");
     bool left = strcmp(direction, "LEFT") == 0;
     if (!left && strcmp(direction, "RIGHT") != 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute direction is '%s', LEFT or RIGHT expected", direction);
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute direction is '%s', LEFT or RIGHT expected",
+                       direction);
     TRY(begin_binary(n, INTS, &nest, &x, &y));
     TRY(fe_need_same(n, 0, 1));
-    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_2(n->g, left ? IR_X_SHL : IR_X_SHR, x, y)));
+    fe_out(n, 0,
+           ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_2(n->g, left ? IR_X_SHL : IR_X_SHR, x, y)));
     return LATHE_OK;
 }
 
@@ -193,7 +217,8 @@ lathe_status fe_import_pow(fe_node *n)
     double e;
     int64_t k;
     bool known = ir_x_is_const(g, y, &k, &e);
-    ir_expr r = known && ir_elem_is_float(type) ? small_power(g, x, exponent_float ? e : (double)k) : IR_NONE;
+    ir_expr r = known && ir_elem_is_float(type) ? small_power(g, x, exponent_float ? e : (double)k)
+                                                : IR_NONE;
     if (r == IR_NONE) r = X2(POW, x, ir_x_cast(g, y, type));
     fe_out(n, 0, ir_nest_map(&nest, elem, ir_x_cast(g, r, elem)));
     return LATHE_OK;
@@ -213,9 +238,10 @@ lathe_status fe_import_prelu(fe_node *n)
         while (s.rank < fe_type(n, 0)->rank - 1) s.dims[s.rank++] = ir_dim_const(g, 1);
         slope = ir_reshape(&n->b, slope, s.rank, s.dims);
     }
-    TRY(broadcast(n, &nest, (ir_value[]){ v, slope }, 2));
+    TRY(broadcast(n, &nest, (ir_value[]){v, slope}, 2));
     ir_expr x = ir_nest_read(&nest, v), scaled = X2(MUL, x, ir_nest_read(&nest, slope));
-    fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_select(g, X2(LT, x, XN(x, 0)), scaled, x)));
+    fe_out(n, 0,
+           ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_select(g, X2(LT, x, XN(x, 0)), scaled, x)));
     return LATHE_OK;
 }
 
@@ -233,7 +259,9 @@ lathe_status fe_import_variadic(fe_node *n)
         v[i] = fe_in(n, i);
     }
     TRY(broadcast(n, &nest, v, n->nin));
-    ir_scalar op = strcmp(n->op, "Min") == 0 ? IR_X_MIN : strcmp(n->op, "Max") == 0 ? IR_X_MAX : IR_X_ADD;
+    ir_scalar op = strcmp(n->op, "Min") == 0   ? IR_X_MIN
+                   : strcmp(n->op, "Max") == 0 ? IR_X_MAX
+                                               : IR_X_ADD;
     ir_expr x = ir_nest_read(&nest, v[0]);
     for (size_t i = 1; i < n->nin; i++) x = ir_x_2(g, op, x, ir_nest_read(&nest, v[i]));
     if (strcmp(n->op, "Mean") == 0) x = X2(DIV, x, XN(x, (double)n->nin));
@@ -250,7 +278,7 @@ lathe_status fe_import_where(fe_node *n)
     TRY(fe_need_class(n, 1, NUMBERS "B"));
     TRY(fe_need_class(n, 2, NUMBERS "B"));
     TRY(fe_need_same(n, 1, 2));
-    ir_value v[] = { fe_in(n, 0), fe_in(n, 1), fe_in(n, 2) };
+    ir_value v[] = {fe_in(n, 0), fe_in(n, 1), fe_in(n, 2)};
     TRY(broadcast(n, &nest, v, 3));
     ir_expr x[3];
     for (int i = 0; i < 3; i++) x[i] = ir_nest_read(&nest, v[i]);
@@ -259,7 +287,8 @@ lathe_status fe_import_where(fe_node *n)
 }
 
 /* Bound k of Clip: an attribute before opset 11, then an input of one element. IR_NONE: none. */
-static lathe_status clip_bound(fe_node *n, ir_nest *nest, size_t k, const char *name, ir_expr *bound)
+static lathe_status clip_bound(fe_node *n, ir_nest *nest, size_t k, const char *name,
+                               ir_expr *bound)
 {
     ir_elem type = ir_elem_arith(fe_type(n, 0)->elem);
     *bound = IR_NONE;
@@ -294,6 +323,7 @@ lathe_status fe_import_clip(fe_node *n)
 
 /* ---- conversions ---- */
 
+/* A float becomes a sub-byte integer by its low bits, unlike wider ones, which saturate. */
 static ir_value cast_to(fe_node *n, ir_value v, ir_elem to)
 {
     ir_graph *g = n->g;
@@ -301,6 +331,8 @@ static ir_value cast_to(fe_node *n, ir_value v, ir_elem to)
     ir_elem from = ir_type_of(g, v)->elem;
     bool narrow = ir_elem_class(to) == 'L' && ir_elem_bits(to) <= 8;
     if (from == to) return v;
+    if (ir_elem_is_float(from) && ir_elem_is_int(to) && ir_elem_bits(to) < 8)
+        v = ir_cast(&n->b, v, IR_I32);
     if (!narrow || !fe_attr_int(n, "saturate", 1)) return ir_cast(&n->b, v, to);
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return IR_NONE;
     ir_expr x = ir_x_cast(g, ir_nest_read(&nest, v), IR_F32);
@@ -310,7 +342,8 @@ static ir_value cast_to(fe_node *n, ir_value v, ir_elem to)
 static lathe_status import_cast(fe_node *n, ir_elem to)
 {
     TRY(fe_need_rank(n, 0, -1));
-    if (ir_elem_class(to) == 0) return fe_fail(n, LATHE_BAD_INPUT, "%d is not an element type", (int)to);
+    if (ir_elem_class(to) == 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "%d is not an element type", (int)to);
     if (fe_type(n, 0)->elem != to) TRY(fe_need_class(n, 0, NUMBERS "B"));
     if (fe_type(n, 0)->elem != to && ir_elem_arith(to) == IR_ELEM_NONE)
         return fe_fail(n, LATHE_UNSUPPORTED, "a cast to %s", ir_elem_name(to));
@@ -324,10 +357,13 @@ static lathe_status import_cast(fe_node *n, ir_elem to)
 /* Opset < 6 names the type by a string. */
 static ir_elem attr_elem(const fe_node *n)
 {
-    static const struct { const char *name; ir_elem elem; } names[] = {
-        { "FLOAT", IR_F32 }, { "UINT8", IR_U8 }, { "INT8", IR_I8 }, { "UINT16", IR_U16 }, { "INT16", IR_I16 },
-        { "INT32", IR_I32 }, { "INT64", IR_I64 }, { "BOOL", IR_BOOL }, { "FLOAT16", IR_F16 }, { "DOUBLE", IR_F64 },
-        { "UINT32", IR_U32 }, { "UINT64", IR_U64 },
+    static const struct {
+        const char *name;
+        ir_elem elem;
+    } names[] = {
+        {"FLOAT", IR_F32},   {"UINT8", IR_U8},   {"INT8", IR_I8},    {"UINT16", IR_U16},
+        {"INT16", IR_I16},   {"INT32", IR_I32},  {"INT64", IR_I64},  {"BOOL", IR_BOOL},
+        {"FLOAT16", IR_F16}, {"DOUBLE", IR_F64}, {"UINT32", IR_U32}, {"UINT64", IR_U64},
     };
     if (n->version >= 6) {
         int64_t to = fe_attr_int(n, "to", 0);
@@ -339,7 +375,10 @@ static ir_elem attr_elem(const fe_node *n)
     return IR_ELEM_NONE;
 }
 
-lathe_status fe_import_cast(fe_node *n) { return import_cast(n, attr_elem(n)); }
+lathe_status fe_import_cast(fe_node *n)
+{
+    return import_cast(n, attr_elem(n));
+}
 
 lathe_status fe_import_castlike(fe_node *n)
 {
@@ -353,14 +392,16 @@ lathe_status fe_import_bitcast(fe_node *n)
     ir_nest nest;
     TRY(fe_need_class(n, 0, NUMBERS "B"));
     ir_elem from = fe_type(n, 0)->elem, to = attr_elem(n);
-    if (ir_elem_arith(to) == IR_ELEM_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast to %s", ir_elem_name(to));
+    if (ir_elem_arith(to) == IR_ELEM_NONE)
+        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast to %s", ir_elem_name(to));
     if (ir_elem_bits(from) != ir_elem_bits(to))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width", ir_elem_name(from),
-                       ir_elem_name(to));
+        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width",
+                       ir_elem_name(from), ir_elem_name(to));
     ir_value v = fe_in(n, 0);
     TRY(broadcast(n, &nest, &v, 1));
     ir_expr x = ir_nest_read(&nest, v);
-    if (from != to) x = ir_x_make(g, IR_X_BITCAST, ir_elem_arith(to), (int64_t)from | (int64_t)to << 8, &x, 1);
+    if (from != to)
+        x = ir_x_make(g, IR_X_BITCAST, ir_elem_arith(to), (int64_t)from | (int64_t)to << 8, &x, 1);
     fe_out(n, 0, ir_nest_map(&nest, to, x));
     return LATHE_OK;
 }

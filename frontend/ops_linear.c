@@ -1,6 +1,6 @@
-/* MatMul, Gemm and Det. In: ONNX nodes; out: a contract node whose body is the product of two loads,
- * then, for Gemm, a map for alpha, beta and C. A product with an epilogue stays in the arithmetic
- * type until the map rounds it. */
+/* MatMul, Gemm and Det. In: ONNX nodes; out: a contract node whose body is the product of two
+ * loads, then, for Gemm, a map for alpha, beta and C. A product with an epilogue stays in the
+ * arithmetic type until the map rounds it. */
 #include "frontend/build.h"
 
 #include <math.h>
@@ -17,7 +17,8 @@ lathe_status fe_import_matmul(fe_node *n)
 /* ---- Gemm ---- */
 
 /* product * alpha + c * beta, c broadcast to the product; IR_NONE: no c. */
-static ir_value epilogue(ir_builder *b, ir_value product, double alpha, ir_value c, double beta, ir_elem out)
+static ir_value epilogue(ir_builder *b, ir_value product, double alpha, ir_value c, double beta,
+                         ir_elem out)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -65,8 +66,9 @@ lathe_status fe_import_fused_matmul(fe_node *n)
         return fe_fail(n, LATHE_UNSUPPORTED, "transBatchA and transBatchB");
     double alpha = fe_attr_float(n, "alpha", 1);
     ir_elem elem = fe_type(n, 0)->elem;
-    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), fe_attr_int(n, "transA", 0) != 0,
-                           fe_attr_int(n, "transB", 0) != 0, alpha == 1 ? elem : ir_elem_arith(elem));
+    ir_value r =
+        fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), fe_attr_int(n, "transA", 0) != 0,
+                  fe_attr_int(n, "transB", 0) != 0, alpha == 1 ? elem : ir_elem_arith(elem));
     fe_out(n, 0, alpha == 1 ? r : epilogue(&n->b, r, alpha, IR_NONE, 0, elem));
     return LATHE_OK;
 }
@@ -76,7 +78,8 @@ lathe_status fe_import_fused_matmul(fe_node *n)
 #define MAX_DET 4
 
 /* Determinant of the rows from `row` on, over the columns whose bits are not in `used`. */
-static ir_expr cofactors(ir_nest *nest, ir_value v, ir_expr *idx, int rank, int size, int row, unsigned used)
+static ir_expr cofactors(ir_nest *nest, ir_value v, ir_expr *idx, int rank, int size, int row,
+                         unsigned used)
 {
     ir_graph *g = nest->b->g;
     ir_expr sum = IR_NONE;
@@ -86,7 +89,8 @@ static ir_expr cofactors(ir_nest *nest, ir_value v, ir_expr *idx, int rank, int 
         idx[rank - 2] = XI(row);
         idx[rank - 1] = XI(c);
         ir_expr x = ir_nest_load(nest, v, idx);
-        if (row + 1 < size) x = X2(MUL, x, cofactors(nest, v, idx, rank, size, row + 1, used | 1u << c));
+        if (row + 1 < size)
+            x = X2(MUL, x, cofactors(nest, v, idx, rank, size, row + 1, used | 1u << c));
         sum = sum == IR_NONE ? x : negative ? X2(SUB, sum, x) : X2(ADD, sum, x);
         negative = !negative;
     }
@@ -101,13 +105,16 @@ lathe_status fe_import_det(fe_node *n)
     int64_t size;
     TRY(fe_need_class(n, 0, "FL"));
     const ir_type t = *fe_type(n, 0);
-    if (t.rank < 2) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", t.rank);
+    if (t.rank < 2)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", t.rank);
     TRY(fe_need_dim(n, 0, t.rank - 1, t.dims[t.rank - 2]));
     if (!ir_dim_is_const(g, t.dims[t.rank - 1], &size) || size < 1 || size > MAX_DET)
-        return fe_fail_input(n, 0, LATHE_UNSUPPORTED, "matrices %s x %s; 1 to %d rows are supported",
-                             ir_dim_text(g, t.dims[t.rank - 2]), ir_dim_text(g, t.dims[t.rank - 1]), MAX_DET);
+        return fe_fail_input(
+            n, 0, LATHE_UNSUPPORTED, "matrices %s x %s; 1 to %d rows are supported",
+            ir_dim_text(g, t.dims[t.rank - 2]), ir_dim_text(g, t.dims[t.rank - 1]), MAX_DET);
     ir_nest_begin(&nest, &n->b, t.rank - 2, t.dims, 0);
     for (int i = 0; i < t.rank - 2; i++) idx[i] = ir_nest_index(&nest, i);
-    fe_out(n, 0, ir_nest_map(&nest, t.elem, cofactors(&nest, fe_in(n, 0), idx, t.rank, (int)size, 0, 0)));
+    fe_out(n, 0,
+           ir_nest_map(&nest, t.elem, cofactors(&nest, fe_in(n, 0), idx, t.rank, (int)size, 0, 0)));
     return LATHE_OK;
 }

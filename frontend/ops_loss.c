@@ -1,6 +1,6 @@
-/* NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss. In: log-probabilities [N, C, d...] (made by
- * a softmax node for the latter), labels [N, d...], class weights. Out: one map over the labels, or
- * its sum divided by the sum of the weights used. A label that is ignored has weight 0 and reads
+/* NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss. In: log-probabilities [N, C, d...] (made
+ * by a softmax node for the latter), labels [N, d...], class weights. Out: one map over the labels,
+ * or its sum divided by the sum of the weights used. A label that is ignored has weight 0 and reads
  * class 0, so that it is never out of range. */
 #include "frontend/build.h"
 
@@ -9,14 +9,15 @@
 typedef struct loss {
     fe_node *n;
     ir_value logp;
-    ir_type t;              /* of logp */
+    ir_type t; /* of logp */
 } loss;
 
 static lathe_status check(const loss *s)
 {
     const fe_node *n = s->n;
     TRY(fe_need_class(n, 1, "S"));
-    if (s->t.rank < 2) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", s->t.rank);
+    if (s->t.rank < 2)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", s->t.rank);
     TRY(fe_need_rank(n, 1, s->t.rank - 1));
     for (int i = 0; i < s->t.rank - 1; i++) TRY(fe_need_dim(n, 1, i, s->t.dims[i ? i + 1 : 0]));
     if (!fe_has(n, 2)) return LATHE_OK;
@@ -55,7 +56,8 @@ static ir_value loss_sum(const loss *s, bool of_weights)
     ir_nest nest;
     ir_expr value, weight;
     begin(s, &nest, true, &value, &weight);
-    return ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", ir_elem_arith(s->t.elem), of_weights ? weight : value);
+    return ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", ir_elem_arith(s->t.elem),
+                          of_weights ? weight : value);
 }
 
 static lathe_status import_loss(loss *s)
@@ -72,7 +74,8 @@ static lathe_status import_loss(loss *s)
     }
     bool mean = strcmp(reduction, "mean") == 0;
     if (!mean && strcmp(reduction, "sum") != 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute reduction is '%s'; none, sum or mean expected", reduction);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute reduction is '%s'; none, sum or mean expected", reduction);
     ir_value total = loss_sum(s, false);
     if (mean) total = fe_binary(&n->b, IR_X_DIV, total, loss_sum(s, true));
     fe_out(n, 0, total == IR_NONE ? IR_NONE : ir_cast(&n->b, total, s->t.elem));
@@ -82,15 +85,16 @@ static lathe_status import_loss(loss *s)
 lathe_status fe_import_nllloss(fe_node *n)
 {
     TRY(fe_need_class(n, 0, "FL"));
-    loss s = { n, fe_in(n, 0), *fe_type(n, 0) };
+    loss s = {n, fe_in(n, 0), *fe_type(n, 0)};
     return import_loss(&s);
 }
 
 lathe_status fe_import_sceloss(fe_node *n)
 {
     TRY(fe_need_class(n, 0, "FL"));
-    loss s = { n, IR_NONE, *fe_type(n, 0) };
-    if (s.t.rank < 2) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", s.t.rank);
+    loss s = {n, IR_NONE, *fe_type(n, 0)};
+    if (s.t.rank < 2)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", s.t.rank);
     s.logp = fe_softmax(&n->b, fe_in(n, 0), 1, true);
     if (s.logp == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "no logarithm of the softmax");
     if (fe_wants(n, 1)) fe_out(n, 1, s.logp);

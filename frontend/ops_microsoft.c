@@ -1,6 +1,6 @@
-/* Fused operators of com.microsoft other than attention: activations with a bias, skip and embedding
- * norms, block-quantized products. In: their nodes; out: the same core operators that the unfused
- * graph would give, so that every pass sees one form only. */
+/* Fused operators of com.microsoft other than attention: activations with a bias, skip and
+ * embedding norms, block-quantized products. In: their nodes; out: the same core operators that the
+ * unfused graph would give, so that every pass sees one form only. */
 #include "frontend/build.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ lathe_status fe_import_ms_gelu(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     if (fe_has(n, 1)) TRY(fe_need_class(n, 1, "FL"));
     TRY(fe_need_same(n, 0, 1));
-    ir_value v[] = { fe_in(n, 0), fe_in(n, 1) };
+    ir_value v[] = {fe_in(n, 0), fe_in(n, 1)};
     if (!fe_broadcast(&nest, &n->b, v, v[1] == IR_NONE ? 1 : 2)) return LATHE_BAD_INPUT;
     ir_expr x = ir_nest_read(&nest, v[0]);
     if (v[1] != IR_NONE) x = X2(ADD, x, ir_nest_read(&nest, v[1]));
@@ -50,7 +50,8 @@ lathe_status fe_import_skip_norm(fe_node *n)
 static ir_expr table_row(ir_nest *nest, ir_value table, ir_expr index)
 {
     ir_graph *g = nest->b->g;
-    ir_expr at[2] = { fe_x_index(g, index, ir_type_of(g, table)->dims[0]), ir_nest_index(nest, nest->rank - 1) };
+    ir_expr at[2] = {fe_x_index(g, index, ir_type_of(g, table)->dims[0]),
+                     ir_nest_index(nest, nest->rank - 1)};
     return ir_nest_load(nest, table, at);
 }
 
@@ -60,16 +61,17 @@ static ir_value embeddings(fe_node *n)
     ir_graph *g = n->g;
     ir_nest nest;
     const ir_type *ids = fe_type(n, 0);
-    ir_dim space[] = { ids->dims[0], ids->dims[1], fe_type(n, 2)->dims[1] };
+    ir_dim space[] = {ids->dims[0], ids->dims[1], fe_type(n, 2)->dims[1]};
     ir_nest_begin(&nest, &n->b, 3, space, 0);
-    ir_expr at[2] = { ir_nest_index(&nest, 0), ir_nest_index(&nest, 1) }, where = at[1];
+    ir_expr at[2] = {ir_nest_index(&nest, 0), ir_nest_index(&nest, 1)}, where = at[1];
     ir_expr sum = table_row(&nest, fe_in(n, 2), fe_load_i64(&nest, fe_in(n, 0), at));
     if (fe_has(n, 8)) {
-        ir_expr from[2] = { ir_dim_equals(g, fe_type(n, 8)->dims[0], 1) ? XI(0) : at[0], at[1] };
+        ir_expr from[2] = {ir_dim_equals(g, fe_type(n, 8)->dims[0], 1) ? XI(0) : at[0], at[1]};
         where = fe_load_i64(&nest, fe_in(n, 8), from);
     }
     sum = X2(ADD, sum, table_row(&nest, fe_in(n, 3), where));
-    if (fe_has(n, 1)) sum = X2(ADD, sum, table_row(&nest, fe_in(n, 4), fe_load_i64(&nest, fe_in(n, 1), at)));
+    if (fe_has(n, 1))
+        sum = X2(ADD, sum, table_row(&nest, fe_in(n, 4), fe_load_i64(&nest, fe_in(n, 1), at)));
     return ir_nest_map(&nest, fe_type(n, 2)->elem, sum);
 }
 
@@ -96,9 +98,12 @@ lathe_status fe_import_embed_norm(fe_node *n)
         if (k == 3 || k == 4) TRY(fe_need_dim(n, k, 1, fe_type(n, 2)->dims[1]));
         if (k >= 3 && k <= 6) TRY(fe_need_same(n, 2, k));
     }
-    if (fe_has(n, 1) && !fe_has(n, 4)) return fe_fail(n, LATHE_BAD_INPUT, "segment ids without their table");
+    if (fe_has(n, 1) && !fe_has(n, 4))
+        return fe_fail(n, LATHE_BAD_INPUT, "segment ids without their table");
     ir_value sum = embeddings(n);
-    fe_out(n, 0, fe_norm(&n->b, false, sum, fe_in(n, 5), fe_in(n, 6), 2, fe_attr_float(n, "epsilon", 1e-12f)));
+    fe_out(n, 0,
+           fe_norm(&n->b, false, sum, fe_in(n, 5), fe_in(n, 6), 2,
+                   fe_attr_float(n, "epsilon", 1e-12f)));
     if (fe_wants(n, 1)) fe_out(n, 1, mask_lengths(n));
     if (fe_wants(n, 2)) fe_out(n, 2, sum);
     return LATHE_OK;
@@ -112,7 +117,8 @@ typedef struct nbits {
 } nbits;
 
 /* Code number `at` of a row of packed bytes, low bits first, as u8. */
-static ir_expr packed_code(ir_graph *g, ir_nest *nest, ir_value v, const ir_expr *lead, int nlead, ir_expr at, int64_t bits)
+static ir_expr packed_code(ir_graph *g, ir_nest *nest, ir_value v, const ir_expr *lead, int nlead,
+                           ir_expr at, int64_t bits)
 {
     ir_expr idx[3], per = XI(8 / bits);
     for (int i = 0; i < nlead; i++) idx[i] = lead[i];
@@ -125,7 +131,7 @@ static ir_expr packed_code(ir_graph *g, ir_nest *nest, ir_value v, const ir_expr
 
 static ir_value reshape_const(ir_builder *b, ir_value v, int64_t rows, int64_t columns)
 {
-    return ir_reshape(b, v, 2, fe_const_dims(b->g, (int64_t[]){ rows, columns }, 2));
+    return ir_reshape(b, v, 2, fe_const_dims(b->g, (int64_t[]){rows, columns}, 2));
 }
 
 /* The weights [N, K] as floats: (code - zero) * scale. */
@@ -138,10 +144,11 @@ static ir_value nbits_weights(const nbits *q)
     int64_t zero_bytes = (q->blocks * q->bits + 7) / 8;
     bool packed = fe_has(n, 3) && fe_type(n, 3)->elem == IR_U8;
     ir_value scales = reshape_const(&n->b, fe_in(n, 2), q->columns, q->blocks), zeros = IR_NONE;
-    if (fe_has(n, 3)) zeros = reshape_const(&n->b, fe_in(n, 3), q->columns, packed ? zero_bytes : q->blocks);
-    ir_nest_begin(&nest, &n->b, 2, fe_const_dims(g, (int64_t[]){ q->columns, q->k }, 2), 0);
+    if (fe_has(n, 3))
+        zeros = reshape_const(&n->b, fe_in(n, 3), q->columns, packed ? zero_bytes : q->blocks);
+    ir_nest_begin(&nest, &n->b, 2, fe_const_dims(g, (int64_t[]){q->columns, q->k}, 2), 0);
     ir_expr k = ir_nest_index(&nest, 1), block = X2(FLOORDIV, k, XI(q->block));
-    ir_expr at[2] = { ir_nest_index(&nest, 0), block }, scale = ir_nest_load(&nest, scales, at);
+    ir_expr at[2] = {ir_nest_index(&nest, 0), block}, scale = ir_nest_load(&nest, scales, at);
     if (scale == IR_NONE || (fe_has(n, 3) && zeros == IR_NONE)) return IR_NONE;
     ir_elem type = ir_expr_get(g, scale)->type;
     ir_expr code = packed_code(g, &nest, fe_in(n, 1), at, 2, X2(MOD, k, XI(q->block)), q->bits);
@@ -153,19 +160,24 @@ static ir_value nbits_weights(const nbits *q)
 
 static lathe_status read_nbits(fe_node *n, nbits *q)
 {
-    *q = (nbits){ n, fe_attr_int(n, "K", 0), fe_attr_int(n, "N", 0), fe_attr_int(n, "bits", 4),
-                  fe_attr_int(n, "block_size", 0), 0 };
+    *q = (nbits){n,
+                 fe_attr_int(n, "K", 0),
+                 fe_attr_int(n, "N", 0),
+                 fe_attr_int(n, "bits", 4),
+                 fe_attr_int(n, "block_size", 0),
+                 0};
     bool bits = q->bits == 2 || q->bits == 4 || q->bits == 8;
     if (q->k < 1 || q->columns < 1 || q->k > INT32_MAX || q->columns > INT32_MAX || q->block < 8 ||
         q->block > INT32_MAX || !bits)
-        return fe_fail(n, LATHE_BAD_INPUT, "K %lld, N %lld, bits %lld, block_size %lld", (long long)q->k,
-                       (long long)q->columns, (long long)q->bits, (long long)q->block);
+        return fe_fail(n, LATHE_BAD_INPUT, "K %lld, N %lld, bits %lld, block_size %lld",
+                       (long long)q->k, (long long)q->columns, (long long)q->bits,
+                       (long long)q->block);
     if (fe_has(n, 4)) return fe_fail_input(n, 4, LATHE_UNSUPPORTED, "g_idx");
     q->blocks = (q->k + q->block - 1) / q->block;
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_class(n, 1, "U"));
     TRY(fe_need_rank(n, 1, 3));
-    int64_t dims[] = { q->columns, q->blocks, q->block * q->bits / 8 };
+    int64_t dims[] = {q->columns, q->blocks, q->block * q->bits / 8};
     for (int i = 0; i < 3; i++) TRY(fe_need_dim(n, 1, i, ir_dim_const(n->g, dims[i])));
     TRY(fe_need_class(n, 2, "FL"));
     if (fe_has(n, 3)) TRY(fe_need_class(n, 3, "FLU"));

@@ -7,8 +7,8 @@
 
 typedef struct attention {
     fe_node *n;
-    ir_value q, k, v, mask, bias, lengths;  /* lengths: valid rows less one, of each batch */
-    ir_dim past;                            /* rows before the queries, where that is a size */
+    ir_value q, k, v, mask, bias, lengths; /* lengths: valid rows less one, of each batch */
+    ir_dim past;                           /* rows before the queries, where that is a size */
     int64_t window;
     double scale, softcap, filter;
     bool causal;
@@ -21,7 +21,8 @@ static ir_expr mask_allows(const attention *a, ir_nest *nest)
 {
     ir_graph *g = nest->b->g;
     const ir_type *t = ir_type_of(g, a->mask);
-    ir_expr b = ir_nest_index(nest, 0), i = ir_nest_index(nest, 2), j = ir_nest_index(nest, 3), at[] = { b, i, j };
+    ir_expr b = ir_nest_index(nest, 0), i = ir_nest_index(nest, 2), j = ir_nest_index(nest, 3),
+            at[] = {b, i, j};
     if (t->rank == 3) return X2(NE, fe_load_i64(nest, a->mask, at), XI(0));
     if (t->rank == 2) {
         at[1] = j;
@@ -33,7 +34,8 @@ static ir_expr mask_allows(const attention *a, ir_nest *nest)
     return X2(AND, allowed, X2(LE, fe_load_i64(nest, a->mask, &start), j));
 }
 
-static lathe_status check_mask(const attention *a, size_t k, ir_dim batch, ir_dim rows, ir_dim total)
+static lathe_status check_mask(const attention *a, size_t k, ir_dim batch, ir_dim rows,
+                               ir_dim total)
 {
     const fe_node *n = a->n;
     ir_graph *g = n->g;
@@ -61,7 +63,8 @@ static ir_expr query_position(const attention *a, ir_nest *nest, ir_expr batch, 
 static ir_expr causal_rule(const attention *a, ir_nest *nest)
 {
     ir_graph *g = nest->b->g;
-    ir_expr at = query_position(a, nest, ir_nest_index(nest, 0), ir_nest_index(nest, 2)), j = ir_nest_index(nest, 3);
+    ir_expr at = query_position(a, nest, ir_nest_index(nest, 0), ir_nest_index(nest, 2)),
+            j = ir_nest_index(nest, 3);
     ir_expr allowed = X2(LE, j, at);
     if (a->window > 0) allowed = X2(AND, allowed, X2(LT, X2(SUB, at, XI(a->window)), j));
     return allowed;
@@ -75,15 +78,19 @@ static ir_value bias_scores(const attention *a, ir_value scores)
     if (!fe_broadcast(&nest, &a->n->b, &scores, 1)) return IR_NONE;
     ir_expr x = ir_nest_read(&nest, scores);
     ir_elem type = ir_expr_get(g, x)->type;
-    x = fe_x_softcap(g, X2(MUL, x, fe_x_scale(g, x, a->scale, ir_type_of(g, a->q)->dims[3])), a->softcap);
+    x = fe_x_softcap(g, X2(MUL, x, fe_x_scale(g, x, a->scale, ir_type_of(g, a->q)->dims[3])),
+                     a->softcap);
     if (a->bias != IR_NONE) {
         ir_expr bias = ir_nest_read(&nest, a->bias);
         if (bias == IR_NONE) return IR_NONE;
         x = X2(ADD, x, ir_x_cast(g, bias, type));
     }
-    if (a->lengths != IR_NONE) return ir_nest_map(&nest, type, fe_x_mask(g, causal_rule(a, &nest), x));
+    if (a->lengths != IR_NONE)
+        return ir_nest_map(&nest, type, fe_x_mask(g, causal_rule(a, &nest), x));
     ir_expr allowed = a->mask == IR_NONE ? IR_NONE : mask_allows(a, &nest);
-    if (a->causal) allowed = allowed == IR_NONE ? causal_rule(a, &nest) : X2(AND, allowed, causal_rule(a, &nest));
+    if (a->causal)
+        allowed =
+            allowed == IR_NONE ? causal_rule(a, &nest) : X2(AND, allowed, causal_rule(a, &nest));
     if (allowed != IR_NONE) x = ir_x_select(g, allowed, x, X2(ADD, x, XN(x, a->filter)));
     return ir_nest_map(&nest, type, x);
 }
@@ -110,12 +117,14 @@ static void read_attrs(attention *a)
 static lathe_status need_heads(const fe_node *n, const char *name, ir_dim *heads)
 {
     int64_t count = fe_attr_int(n, name, 0);
-    if (count < 1) return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is %lld", name, (long long)count);
+    if (count < 1)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is %lld", name, (long long)count);
     *heads = ir_dim_const(n->g, count);
     return LATHE_OK;
 }
 
-/* ---- Attention: x, weights of q, k, v side by side, their bias, mask, past, attention bias ---- */
+/* ---- Attention: x, weights of q, k, v side by side, their bias, mask, past, attention bias ----
+ */
 
 /* Columns of q, k and v in the weights. */
 static lathe_status widths(const fe_node *n, ir_dim *width)
@@ -126,9 +135,11 @@ static lathe_status widths(const fe_node *n, ir_dim *width)
     ir_dim all = fe_type(n, 1)->dims[1], three = ir_dim_const(g, 3);
     if (sizes && (count != 3 || sizes[0] < 1 || sizes[1] < 1 || sizes[2] < 1))
         return fe_fail(n, LATHE_BAD_INPUT, "attribute qkv_hidden_sizes");
-    for (int i = 0; i < 3; i++) width[i] = sizes ? ir_dim_const(g, sizes[i]) : ir_dim_floordiv(g, all, three);
+    for (int i = 0; i < 3; i++)
+        width[i] = sizes ? ir_dim_const(g, sizes[i]) : ir_dim_floordiv(g, all, three);
     ir_dim sum = ir_dim_add(g, ir_dim_add(g, width[0], width[1]), width[2]);
-    if (!ir_dim_require(g, sum, all)) return fe_fail_input(n, 1, LATHE_BAD_INPUT, "%s columns", ir_dim_text(g, all));
+    if (!ir_dim_require(g, sum, all))
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "%s columns", ir_dim_text(g, all));
     return LATHE_OK;
 }
 
@@ -153,7 +164,7 @@ static lathe_status stacked_cache(attention *a)
     }
     if (a->k == IR_NONE || a->v == IR_NONE) return LATHE_BAD_INPUT;
     if (fe_wants(n, 1)) {
-        ir_value both[] = { ir_unsqueeze(b, a->k, 0), ir_unsqueeze(b, a->v, 0) };
+        ir_value both[] = {ir_unsqueeze(b, a->k, 0), ir_unsqueeze(b, a->v, 0)};
         fe_out(n, 1, ir_concat(b, both, 2, 0));
     }
     return LATHE_OK;
@@ -169,14 +180,15 @@ lathe_status fe_import_ms_attention(fe_node *n)
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, 3 - (int)k));
     }
-    if (fe_attr_int(n, "do_rotary", 0) || fe_has(n, 6)) return fe_fail(n, LATHE_UNSUPPORTED, "do_rotary, past_sequence_length");
+    if (fe_attr_int(n, "do_rotary", 0) || fe_has(n, 6))
+        return fe_fail(n, LATHE_UNSUPPORTED, "do_rotary, past_sequence_length");
     TRY(need_heads(n, "num_heads", &heads));
     TRY(widths(n, width));
-    attention a = { .n = n, .mask = fe_in(n, 3), .bias = fe_in(n, 5) };
+    attention a = {.n = n, .mask = fe_in(n, 3), .bias = fe_in(n, 5)};
     read_attrs(&a);
     ir_value all = fe_matmul(b, fe_in(n, 0), fe_in(n, 1), false, false, fe_type(n, 0)->elem);
     if (fe_has(n, 2)) all = fe_binary(b, IR_X_ADD, all, fe_in(n, 2));
-    ir_value *parts[] = { &a.q, &a.k, &a.v };
+    ir_value *parts[] = {&a.q, &a.k, &a.v};
     for (int i = 0; i < 3; i++) {
         *parts[i] = fe_split_heads(b, fe_part(b, all, 2, start, width[i]), heads);
         start = ir_dim_add(g, start, width[i]);
@@ -213,10 +225,11 @@ lathe_status fe_import_ms_multihead(fe_node *n)
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
     ir_dim heads, at = ir_dim_const(g, 0);
-    attention a = { .n = n, .mask = fe_in(n, 4), .bias = fe_in(n, 5) };
+    attention a = {.n = n, .mask = fe_in(n, 4), .bias = fe_in(n, 5)};
     read_attrs(&a);
     TRY(need_heads(n, "num_heads", &heads));
-    if (!fe_has(n, 1) || !fe_has(n, 2)) return fe_fail(n, LATHE_UNSUPPORTED, "packed queries, keys and values");
+    if (!fe_has(n, 1) || !fe_has(n, 2))
+        return fe_fail(n, LATHE_UNSUPPORTED, "packed queries, keys and values");
     if (fe_has(n, 3)) {
         TRY(fe_need_class(n, 3, "FL"));
         TRY(fe_need_rank(n, 3, 1));
@@ -250,26 +263,31 @@ static ir_value turned(attention *a, ir_value x)
 {
     fe_node *n = a->n;
     if (!fe_attr_int(n, "do_rotary", 0) || x == IR_NONE) return x;
-    fe_rotary r = { .x = x, .cos = fe_in(n, 7), .sin = fe_in(n, 8), .position = token_position, .ctx = a,
-                    .interleaved = fe_attr_int(n, "rotary_interleaved", 0) != 0 };
+    fe_rotary r = {.x = x,
+                   .cos = fe_in(n, 7),
+                   .sin = fe_in(n, 8),
+                   .position = token_position,
+                   .ctx = a,
+                   .interleaved = fe_attr_int(n, "rotary_interleaved", 0) != 0};
     ir_dim half = ir_type_of(n->g, r.cos)->dims[1];
     r.dim = ir_dim_mul(n->g, half, ir_dim_const(n->g, 2));
     return fe_rotate(&n->b, &r);
 }
 
-/* The cache after this call, [B, G, length, D]: rows before the batch's position from past, then the
- * new ones, then zeros. */
+/* The cache after this call, [B, G, length, D]: rows before the batch's position from past, then
+ * the new ones, then zeros. */
 static ir_value present(const attention *a, ir_value past, ir_value fresh, ir_dim length)
 {
     ir_graph *g = a->n->g;
     ir_nest nest;
     if (fresh == IR_NONE) return IR_NONE;
     const ir_type t = *ir_type_of(g, fresh);
-    ir_dim space[] = { t.dims[0], t.dims[1], length, t.dims[3] };
+    ir_dim space[] = {t.dims[0], t.dims[1], length, t.dims[3]};
     ir_nest_begin(&nest, &a->n->b, 4, space, 0);
     ir_expr at[4], zero = XI(0), one = XI(1);
     for (int i = 0; i < 4; i++) at[i] = ir_nest_index(&nest, i);
-    ir_expr j = at[2], since = X2(SUB, j, query_position(a, &nest, at[0], zero)), rows = XD(t.dims[2]);
+    ir_expr j = at[2], since = X2(SUB, j, query_position(a, &nest, at[0], zero)),
+            rows = XD(t.dims[2]);
     at[2] = fe_x_clamp(g, since, zero, X2(SUB, rows, one));
     ir_expr x = ir_nest_load(&nest, fresh, at);
     x = ir_x_select(g, X2(LT, since, rows), x, XN(x, 0));
@@ -309,7 +327,7 @@ lathe_status fe_import_group_query(fe_node *n)
     ir_dim heads, groups;
     const ir_dim *total;
     size_t count;
-    attention a = { .n = n, .lengths = fe_in(n, 5), .bias = fe_in(n, 10) };
+    attention a = {.n = n, .lengths = fe_in(n, 5), .bias = fe_in(n, 10)};
     read_attrs(&a);
     TRY(check_group(n));
     TRY(need_heads(n, "num_heads", &heads));
@@ -318,7 +336,8 @@ lathe_status fe_import_group_query(fe_node *n)
     a.k = fe_split_heads(b, fe_in(n, 1), groups);
     a.v = fe_split_heads(b, fe_in(n, 2), groups);
     if (a.q == IR_NONE) return LATHE_BAD_INPUT;
-    ir_dim rows = ir_type_of(g, a.q)->dims[2], past = fe_has(n, 3) ? fe_type(n, 3)->dims[2] : ir_dim_const(g, 0);
+    ir_dim rows = ir_type_of(g, a.q)->dims[2],
+           past = fe_has(n, 3) ? fe_type(n, 3)->dims[2] : ir_dim_const(g, 0);
     TRY(fe_need_class(n, 6, "S"));
     TRY(fe_sizes(n, fe_in(n, 6), 0, INT32_MAX, ir_dim_add(g, past, rows), &total, &count));
     ir_dim length = ir_dim_max(g, past, total[0]);

@@ -17,20 +17,22 @@ static ir_value to_normalized(ir_builder *b, ir_value v, int rank, const ir_dim 
     return ir_expand(b, ir_reshape(b, v, t.rank, t.dims), rank, dims);
 }
 
-static ir_value norm_node(ir_builder *b, bool rms, ir_value x, ir_value scale, ir_value bias, int axis, double eps)
+static ir_value norm_node(ir_builder *b, bool rms, ir_value x, ir_value scale, ir_value bias,
+                          int axis, double eps)
 {
-    ir_value operands[] = { x, scale, bias };
-    ir_attr attrs[] = { ir_a_str(b->g, IR_KEY_kind, rms ? "rms" : "layer"), ir_a_int(IR_KEY_axis, axis),
-                        ir_a_float(IR_KEY_eps, eps) };
+    ir_value operands[] = {x, scale, bias};
+    ir_attr attrs[] = {ir_a_str(b->g, IR_KEY_kind, rms ? "rms" : "layer"),
+                       ir_a_int(IR_KEY_axis, axis), ir_a_float(IR_KEY_eps, eps)};
     ir_node_id id = ir_node_new(b, IR_OP_NORM, operands, 3, attrs, 3, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : b->g->nodes[id].results[0];
 }
 
-ir_value fe_norm(ir_builder *b, bool rms, ir_value x, ir_value scale, ir_value bias, int axis, double eps)
+ir_value fe_norm(ir_builder *b, bool rms, ir_value x, ir_value scale, ir_value bias, int axis,
+                 double eps)
 {
     if (x == IR_NONE) return IR_NONE;
     const ir_type t = *ir_type_of(b->g, x);
-    ir_value operands[2] = { scale, bias };
+    ir_value operands[2] = {scale, bias};
     bool inside = true;
     for (int i = 0; i < 2; i++) {
         if (operands[i] == IR_NONE) continue;
@@ -48,7 +50,7 @@ static ir_value centre(ir_builder *b, ir_value x, unsigned axes, ir_value *mean)
 {
     ir_nest nest;
     *mean = fe_mean(b, x, axes);
-    if (!fe_broadcast(&nest, b, (ir_value[]){ x, *mean }, 2)) return IR_NONE;
+    if (!fe_broadcast(&nest, b, (ir_value[]){x, *mean}, 2)) return IR_NONE;
     ir_expr d = ir_x_2(b->g, IR_X_SUB, ir_nest_read(&nest, x), ir_nest_read(&nest, *mean));
     return ir_nest_map(&nest, ir_type_of(b->g, *mean)->elem, d);
 }
@@ -59,10 +61,12 @@ static ir_value mean_square(ir_builder *b, ir_value x, unsigned axes)
     ir_nest nest;
     if (!fe_broadcast(&nest, b, &x, 1)) return IR_NONE;
     ir_expr e = ir_nest_read(&nest, x);
-    return fe_mean(b, ir_nest_map(&nest, ir_elem_arith(ir_type_of(g, x)->elem), X2(MUL, e, e)), axes);
+    return fe_mean(b, ir_nest_map(&nest, ir_elem_arith(ir_type_of(g, x)->elem), X2(MUL, e, e)),
+                   axes);
 }
 
-void fe_norm_statistics(fe_node *n, bool rms, ir_value x, int axis, double eps, size_t mean_out, size_t inv_out)
+void fe_norm_statistics(fe_node *n, bool rms, ir_value x, int axis, double eps, size_t mean_out,
+                        size_t inv_out)
 {
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
@@ -89,14 +93,16 @@ lathe_status fe_import_norm(fe_node *n)
     if (fe_has(n, 2)) TRY(fe_need_class(n, 2, "FL"));
     TRY(fe_attr_axis(n, "axis", -1, fe_type(n, 0)->rank, &axis));
     double eps = fe_attr_float(n, "epsilon", 1e-5f);
-    fe_out(n, 0, fe_norm(&n->b, rms, fe_in(n, 0), fe_in(n, 1), rms ? IR_NONE : fe_in(n, 2), axis, eps));
+    fe_out(n, 0,
+           fe_norm(&n->b, rms, fe_in(n, 0), fe_in(n, 1), rms ? IR_NONE : fe_in(n, 2), axis, eps));
     fe_norm_statistics(n, rms, fe_in(n, 0), axis, eps, rms ? SIZE_MAX : 1, rms ? 1 : 2);
     return LATHE_OK;
 }
 
 /* ---- channels ---- */
 
-/* Element of v, of one axis, for the channel (axis 1) of this point; share: channels per element. */
+/* Element of v, of one axis, for the channel (axis 1) of this point; share: channels per element.
+ */
 static ir_expr channel(ir_nest *nest, ir_value v, ir_dim share)
 {
     ir_graph *g = nest->b->g;
@@ -105,7 +111,8 @@ static ir_expr channel(ir_nest *nest, ir_value v, ir_dim share)
 }
 
 /* x * scale + bias along the channels. */
-static ir_value scale_channels(ir_builder *b, ir_value x, ir_value scale, ir_value bias, ir_dim share)
+static ir_value scale_channels(ir_builder *b, ir_value x, ir_value scale, ir_value bias,
+                               ir_dim share)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -129,7 +136,8 @@ static lathe_status need_channels(const fe_node *n)
 {
     TRY(fe_need_class(n, 0, "FL"));
     if (fe_type(n, 0)->rank < 2)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", fe_type(n, 0)->rank);
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected",
+                             fe_type(n, 0)->rank);
     return LATHE_OK;
 }
 
@@ -139,7 +147,8 @@ static ir_value normalize_groups(ir_builder *b, ir_value x, ir_dim groups, doubl
     ir_graph *g = b->g;
     const ir_type t = *ir_type_of(g, x);
     ir_dim rest = ir_dim_floordiv(g, t.dims[1], groups);
-    ir_dim dims[] = { t.dims[0], groups, ir_dim_mul(g, rest, ir_dim_product(g, t.dims + 2, t.rank - 2)) };
+    ir_dim dims[] = {t.dims[0], groups,
+                     ir_dim_mul(g, rest, ir_dim_product(g, t.dims + 2, t.rank - 2))};
     ir_value r = norm_node(b, false, ir_reshape(b, x, 3, dims), IR_NONE, IR_NONE, 2, eps);
     return r == IR_NONE ? IR_NONE : ir_reshape(b, r, t.rank, t.dims);
 }
@@ -160,11 +169,12 @@ lathe_status fe_import_groupnorm(fe_node *n)
     ir_graph *g = n->g;
     int64_t count = fe_attr_int(n, "num_groups", 0);
     TRY(need_channels(n));
-    if (count <= 0) return fe_fail(n, LATHE_BAD_INPUT, "attribute num_groups is %lld", (long long)count);
+    if (count <= 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute num_groups is %lld", (long long)count);
     ir_dim channels = fe_type(n, 0)->dims[1], groups = ir_dim_const(g, count);
     if (!ir_dim_require(g, ir_dim_mod(g, channels, groups), ir_dim_const(g, 0)))
-        return fe_fail(n, LATHE_BAD_INPUT, "%s channels do not divide into %lld groups", ir_dim_text(g, channels),
-                       (long long)count);
+        return fe_fail(n, LATHE_BAD_INPUT, "%s channels do not divide into %lld groups",
+                       ir_dim_text(g, channels), (long long)count);
     bool by_group = n->version < 21;
     TRY(need_vectors(n, 1, 3, by_group ? groups : channels));
     ir_value r = normalize_groups(&n->b, fe_in(n, 0), groups, fe_attr_float(n, "epsilon", 1e-5f));
@@ -180,7 +190,7 @@ static ir_value batch_factor(ir_builder *b, ir_value scale, ir_value var, double
 {
     ir_graph *g = b->g;
     ir_nest nest;
-    if (!fe_broadcast(&nest, b, (ir_value[]){ scale, var }, 2)) return IR_NONE;
+    if (!fe_broadcast(&nest, b, (ir_value[]){scale, var}, 2)) return IR_NONE;
     ir_expr v = ir_nest_read(&nest, var), s = ir_nest_read(&nest, scale);
     ir_elem type = ir_expr_get(g, v)->type;
     v = X1(SQRT, X2(ADD, v, XN(v, eps)));
@@ -188,7 +198,8 @@ static ir_value batch_factor(ir_builder *b, ir_value scale, ir_value var, double
 }
 
 /* (x - mean) * factor + bias along the channels; statistics may be of another float type. */
-static ir_value batch_apply(ir_builder *b, ir_value x, ir_value mean, ir_value factor, ir_value bias)
+static ir_value batch_apply(ir_builder *b, ir_value x, ir_value mean, ir_value factor,
+                            ir_value bias)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -205,8 +216,9 @@ static ir_value running(ir_builder *b, ir_value old, ir_value now, double moment
 {
     ir_graph *g = b->g;
     ir_nest nest;
-    if (!fe_broadcast(&nest, b, (ir_value[]){ old, now }, 2)) return IR_NONE;
-    ir_expr was = ir_nest_read(&nest, old), is = ir_x_cast(g, ir_nest_read(&nest, now), ir_expr_get(g, was)->type);
+    if (!fe_broadcast(&nest, b, (ir_value[]){old, now}, 2)) return IR_NONE;
+    ir_expr was = ir_nest_read(&nest, old),
+            is = ir_x_cast(g, ir_nest_read(&nest, now), ir_expr_get(g, was)->type);
     was = X2(ADD, X2(MUL, was, XN(was, momentum)), X2(MUL, is, XN(is, 1 - momentum)));
     return ir_nest_map(&nest, ir_type_of(g, old)->elem, was);
 }
@@ -217,7 +229,8 @@ lathe_status fe_import_batchnorm(fe_node *n)
     TRY(need_channels(n));
     ir_dim channels = fe_type(n, 0)->dims[1];
     TRY(need_vectors(n, 1, 5, channels));
-    if (n->version < 9 && !fe_attr_int(n, "spatial", 1)) return fe_fail(n, LATHE_UNSUPPORTED, "spatial = 0");
+    if (n->version < 9 && !fe_attr_int(n, "spatial", 1))
+        return fe_fail(n, LATHE_UNSUPPORTED, "spatial = 0");
     bool train = n->version < 14 ? fe_wants(n, 1) : fe_attr_int(n, "training_mode", 0) != 0;
     if (train && n->version < 14) return fe_fail(n, LATHE_UNSUPPORTED, "training before opset 14");
     ir_value x = fe_in(n, 0), mean = fe_in(n, 3), var = fe_in(n, 4);
@@ -239,7 +252,7 @@ lathe_status fe_import_batchnorm(fe_node *n)
 
 lathe_status fe_import_mvn(fe_node *n)
 {
-    static const int64_t usual[] = { 0, 2, 3 };
+    static const int64_t usual[] = {0, 2, 3};
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
     ir_nest nest;
@@ -257,7 +270,7 @@ lathe_status fe_import_mvn(fe_node *n)
         axes |= 1u << axis;
     }
     ir_value mean, d = centre(b, fe_in(n, 0), axes, &mean), var = mean_square(b, d, axes);
-    if (!fe_broadcast(&nest, b, (ir_value[]){ d, var }, 2)) return LATHE_BAD_INPUT;
+    if (!fe_broadcast(&nest, b, (ir_value[]){d, var}, 2)) return LATHE_BAD_INPUT;
     ir_expr deviation = X1(SQRT, ir_nest_read(&nest, var));
     ir_expr y = X2(DIV, ir_nest_read(&nest, d), X2(ADD, deviation, XN(deviation, 1e-9)));
     fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, y));
@@ -290,9 +303,10 @@ lathe_status fe_import_lrn(fe_node *n)
     ir_nest nest;
     int64_t size = fe_attr_int(n, "size", 0);
     TRY(need_channels(n));
-    if (size < 1 || size > INT32_MAX) return fe_fail(n, LATHE_BAD_INPUT, "attribute size is %lld", (long long)size);
+    if (size < 1 || size > INT32_MAX)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute size is %lld", (long long)size);
     ir_value x = fe_in(n, 0), sum = window_squares(&n->b, x, size);
-    if (!fe_broadcast(&nest, &n->b, (ir_value[]){ x, sum }, 2)) return LATHE_BAD_INPUT;
+    if (!fe_broadcast(&nest, &n->b, (ir_value[]){x, sum}, 2)) return LATHE_BAD_INPUT;
     ir_expr s = ir_nest_read(&nest, sum);
     s = X2(MUL, s, XN(s, fe_attr_float(n, "alpha", 1e-4f) / (double)size));
     s = X2(ADD, s, XN(s, fe_attr_float(n, "bias", 1)));

@@ -1,7 +1,7 @@
-/* Quantization. In: integer or float8 codes with scales and zero points that are one for the tensor,
- * one a slice of an axis, or one a block of an axis. Out: maps between codes and floats, and integer
- * contracts. A code minus its zero point is exact in i32; results are rounded half to even and
- * saturated by the cast. */
+/* Quantization. In: integer or float8 codes with scales and zero points that are one for the
+ * tensor, one a slice of an axis, or one a block of an axis. Out: maps between codes and floats,
+ * and integer contracts. A code minus its zero point is exact in i32; results are rounded half to
+ * even and saturated by the cast. */
 #include "frontend/build.h"
 
 #define NUMBERS "FLSU"
@@ -10,8 +10,14 @@
 
 typedef struct grid {
     int axis;
-    int64_t block;          /* 0: no blocks */
+    int64_t block; /* 0: no blocks */
 } grid;
+
+/* One element, with or without an axis. */
+static bool is_single(ir_graph *g, const ir_type *t)
+{
+    return t->rank == 0 || (t->rank == 1 && ir_dim_equals(g, t->dims[0], 1));
+}
 
 static lathe_status read_grid(const fe_node *n, grid *q)
 {
@@ -19,9 +25,9 @@ static lathe_status read_grid(const fe_node *n, grid *q)
     ir_graph *g = n->g;
     q->axis = 0;
     q->block = fe_attr_int(n, "block_size", 0);
-    if (q->block < 0) return fe_fail(n, LATHE_BAD_INPUT, "attribute block_size is %lld", (long long)q->block);
-    bool single = s->rank == 0 || (s->rank == 1 && ir_dim_equals(g, s->dims[0], 1));
-    if (single && !q->block) return LATHE_OK;
+    if (q->block < 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute block_size is %lld", (long long)q->block);
+    if (is_single(g, s) && !q->block) return LATHE_OK;
     TRY(fe_attr_axis(n, "axis", 1, x->rank, &q->axis));
     if (!q->block) {
         TRY(fe_need_rank(n, 1, 1));
@@ -29,7 +35,8 @@ static lathe_status read_grid(const fe_node *n, grid *q)
     }
     TRY(fe_need_rank(n, 1, x->rank));
     for (int i = 0; i < x->rank; i++) {
-        ir_dim size = i == q->axis ? ir_dim_ceildiv(g, x->dims[i], ir_dim_const(g, q->block)) : x->dims[i];
+        ir_dim size =
+            i == q->axis ? ir_dim_ceildiv(g, x->dims[i], ir_dim_const(g, q->block)) : x->dims[i];
         TRY(fe_need_dim(n, 1, i, size));
     }
     return LATHE_OK;
@@ -41,6 +48,7 @@ static lathe_status need_zero(const fe_node *n, size_t k)
     if (!fe_has(n, k)) return LATHE_OK;
     TRY(fe_need_class(n, k, NUMBERS));
     const ir_type *s = fe_type(n, 1);
+    if (is_single(n->g, s) && is_single(n->g, fe_type(n, k))) return LATHE_OK;
     TRY(fe_need_rank(n, k, s->rank));
     for (int i = 0; i < s->rank; i++) TRY(fe_need_dim(n, k, i, s->dims[i]));
     return LATHE_OK;
@@ -52,7 +60,7 @@ static ir_expr parameter(ir_nest *nest, const grid *q, ir_value v)
     ir_graph *g = nest->b->g;
     const ir_type *t = ir_type_of(g, v);
     ir_expr idx[IR_MAX_RANK];
-    if (t->rank == 0 || (t->rank == 1 && !q->block && ir_dim_equals(g, t->dims[0], 1))) return fe_load_scalar(nest, v);
+    if (is_single(g, t) && !q->block) return fe_load_scalar(nest, v);
     for (int i = 0; i < t->rank; i++) idx[i] = ir_nest_index(nest, q->block ? i : q->axis);
     if (q->block) idx[q->axis] = X2(FLOORDIV, idx[q->axis], XI(q->block));
     return ir_nest_load(nest, v, idx);
@@ -78,11 +86,13 @@ lathe_status fe_import_dequantize(fe_node *n)
     TRY(fe_need_same(n, 0, 2));
     ir_elem out = (ir_elem)fe_attr_int(n, "output_dtype", 0);
     if (out == IR_ELEM_NONE) out = fe_type(n, 1)->elem;
-    if (!ir_elem_is_float(out)) return fe_fail(n, LATHE_BAD_INPUT, "attribute output_dtype is %d, no float type", (int)out);
+    if (!ir_elem_is_float(out))
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute output_dtype is %d, no float type", (int)out);
     const ir_type t = *fe_type(n, 0);
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr zero = fe_has(n, 2) ? parameter(&nest, &q, fe_in(n, 2)) : IR_NONE;
-    ir_expr x = centred(g, ir_nest_read(&nest, fe_in(n, 0)), zero), scale = parameter(&nest, &q, fe_in(n, 1));
+    ir_expr x = centred(g, ir_nest_read(&nest, fe_in(n, 0)), zero),
+            scale = parameter(&nest, &q, fe_in(n, 1));
     x = X2(MUL, ir_x_cast(g, x, ir_expr_get(g, scale)->type), scale);
     fe_out(n, 0, ir_nest_map(&nest, out, ir_x_cast(g, x, ir_elem_arith(out))));
     return LATHE_OK;
@@ -150,16 +160,17 @@ lathe_status fe_import_dynamic_quantize(fe_node *n)
     ir_builder *b = &n->b;
     ir_nest nest;
     TRY(fe_need_class(n, 0, "F"));
-    ir_value x = fe_in(n, 0), low = extreme(b, "min", IR_X_MIN, x), high = extreme(b, "max", IR_X_MAX, x);
-    if (!fe_broadcast(&nest, b, (ir_value[]){ low, high }, 2)) return LATHE_BAD_INPUT;
+    ir_value x = fe_in(n, 0), low = extreme(b, "min", IR_X_MIN, x),
+             high = extreme(b, "max", IR_X_MAX, x);
+    if (!fe_broadcast(&nest, b, (ir_value[]){low, high}, 2)) return LATHE_BAD_INPUT;
     ir_expr range = X2(SUB, ir_nest_read(&nest, high), ir_nest_read(&nest, low));
     /* A tensor of zeros has no range; any scale gives it back. */
     range = ir_x_select(g, X2(EQ, range, XN(range, 0)), XN(range, 255), range);
     ir_value scale = ir_nest_map(&nest, IR_F32, X2(DIV, range, XN(range, 255)));
-    if (!fe_broadcast(&nest, b, (ir_value[]){ low, scale }, 2)) return LATHE_BAD_INPUT;
+    if (!fe_broadcast(&nest, b, (ir_value[]){low, scale}, 2)) return LATHE_BAD_INPUT;
     ir_expr offset = X2(DIV, X1(NEG, ir_nest_read(&nest, low)), ir_nest_read(&nest, scale));
     ir_value zero = ir_nest_map(&nest, IR_U8, ir_x_cast(g, X1(ROUND, offset), IR_U8));
-    if (!fe_broadcast(&nest, b, (ir_value[]){ x, scale, zero }, 3)) return LATHE_BAD_INPUT;
+    if (!fe_broadcast(&nest, b, (ir_value[]){x, scale, zero}, 3)) return LATHE_BAD_INPUT;
     ir_expr code = X2(DIV, ir_nest_read(&nest, x), ir_nest_read(&nest, scale));
     fe_out(n, 0, store_code(&nest, code, ir_nest_read(&nest, zero), IR_U8, true));
     fe_out(n, 1, scale);
@@ -175,11 +186,12 @@ static ir_value shifted(fe_node *n, size_t k, size_t z, bool left)
 {
     ir_graph *g = n->g;
     ir_nest nest;
-    ir_value v[2] = { fe_in(n, k), fe_in(n, z) };
+    ir_value v[2] = {fe_in(n, k), fe_in(n, z)};
     size_t count = v[1] == IR_NONE ? 1 : 2;
     if (count == 2 && left && ir_type_of(g, v[1])->rank == 1) v[1] = ir_unsqueeze(&n->b, v[1], 1);
     if (!fe_broadcast(&nest, &n->b, v, count)) return IR_NONE;
-    ir_expr x = centred(g, ir_nest_read(&nest, v[0]), count == 2 ? ir_nest_read(&nest, v[1]) : IR_NONE);
+    ir_expr x =
+        centred(g, ir_nest_read(&nest, v[0]), count == 2 ? ir_nest_read(&nest, v[1]) : IR_NONE);
     return ir_nest_map(&nest, ir_expr_get(g, x)->type, x);
 }
 
@@ -187,7 +199,8 @@ lathe_status fe_import_matmulinteger(fe_node *n)
 {
     for (size_t k = 0; k < 4; k++)
         if (k < 2 || fe_has(n, k)) TRY(fe_need_class(n, k, "SU"));
-    fe_out(n, 0, fe_matmul(&n->b, shifted(n, 0, 2, true), shifted(n, 1, 3, false), false, false, IR_I32));
+    fe_out(n, 0,
+           fe_matmul(&n->b, shifted(n, 0, 2, true), shifted(n, 1, 3, false), false, false, IR_I32));
     return LATHE_OK;
 }
 
@@ -205,12 +218,14 @@ lathe_status fe_import_qlinearmatmul(fe_node *n)
     ir_graph *g = n->g;
     ir_nest nest;
     ir_elem out;
-    for (size_t k = 0; k < 8; k++) TRY(fe_need_class(n, k, k % 3 == 1 || k == 6 ? "FL" : NUMBERS));
+    for (size_t k = 0; k < 8; k++)
+        TRY(fe_need_class(n, k, k == 1 || k == 4 || k == 6 ? "FL" : NUMBERS));
     TRY(code_type(n, 7, &out));
     ir_value a = shifted(n, 0, 2, true), b = shifted(n, 3, 5, false);
     if (a == IR_NONE || b == IR_NONE) return LATHE_BAD_INPUT;
     ir_value sum = fe_matmul(&n->b, a, b, false, false, ir_type_of(g, a)->elem);
-    ir_value v[] = { sum, row_parameter(n, 1), fe_in(n, 4), row_parameter(n, 6), row_parameter(n, 7) };
+    ir_value v[] = {sum, row_parameter(n, 1), fe_in(n, 4), row_parameter(n, 6),
+                    row_parameter(n, 7)};
     if (!fe_broadcast(&nest, &n->b, v, 5)) return LATHE_BAD_INPUT;
     ir_expr x = ir_x_cast(g, ir_nest_read(&nest, v[0]), IR_F32), scale[3];
     for (int i = 0; i < 3; i++) scale[i] = ir_x_cast(g, ir_nest_read(&nest, v[i + 1]), IR_F32);

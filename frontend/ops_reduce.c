@@ -16,16 +16,16 @@ static const struct reduce_kind {
     reduce_pre pre;
     reduce_post post;
 } kinds[] = {
-    { "ReduceSum", "sum", "FLSU", PRE_NONE, POST_NONE },
-    { "ReduceMean", "sum", "FLSU", PRE_NONE, POST_MEAN },
-    { "ReduceProd", "prod", "FLSU", PRE_NONE, POST_NONE },
-    { "ReduceMax", "max", "FLSUB", PRE_NONE, POST_NONE },
-    { "ReduceMin", "min", "FLSUB", PRE_NONE, POST_NONE },
-    { "ReduceL1", "sum", "FLSU", PRE_ABS, POST_NONE },
-    { "ReduceL2", "sum", "FLSU", PRE_SQUARE, POST_SQRT },
-    { "ReduceSumSquare", "sum", "FLSU", PRE_SQUARE, POST_NONE },
-    { "ReduceLogSum", "sum", "FLSU", PRE_NONE, POST_LOG },
-    { "ReduceLogSumExp", "sum", "FLSU", PRE_EXP, POST_LOG },
+    {"ReduceSum", "sum", "FLSU", PRE_NONE, POST_NONE},
+    {"ReduceMean", "sum", "FLSU", PRE_NONE, POST_MEAN},
+    {"ReduceProd", "prod", "FLSU", PRE_NONE, POST_NONE},
+    {"ReduceMax", "max", "FLSUB", PRE_NONE, POST_NONE},
+    {"ReduceMin", "min", "FLSUB", PRE_NONE, POST_NONE},
+    {"ReduceL1", "sum", "FLSU", PRE_ABS, POST_NONE},
+    {"ReduceL2", "sum", "FLSU", PRE_SQUARE, POST_SQRT},
+    {"ReduceSumSquare", "sum", "FLSU", PRE_SQUARE, POST_NONE},
+    {"ReduceLogSum", "sum", "FLSU", PRE_NONE, POST_LOG},
+    {"ReduceLogSumExp", "sum", "FLSU", PRE_EXP, POST_LOG},
 };
 
 /* in[a]: 1 if axis a is reduced, else 0; a symbol's expression if that is data. */
@@ -86,8 +86,8 @@ static bool fold_begin(fe_fold *f, ir_builder *b, ir_value v, const axis_set *se
 }
 
 /* v folded with its axes kept, in arithmetic type `acc`; shift: subtracted before PRE_EXP. */
-static ir_value fold(ir_builder *b, const char *kind, ir_value v, const axis_set *set, reduce_pre pre,
-                     ir_value shift, ir_elem acc)
+static ir_value fold(ir_builder *b, const char *kind, ir_value v, const axis_set *set,
+                     reduce_pre pre, ir_value shift, ir_elem acc)
 {
     ir_graph *g = b->g;
     fe_fold f;
@@ -112,7 +112,8 @@ static ir_value finite_max(ir_builder *b, ir_value v, const axis_set *set, ir_el
     return ir_nest_map(&nest, acc, ir_x_select(g, odd, XN(x, 0), x));
 }
 
-static ir_value finish(ir_builder *b, ir_value folded, reduce_post post, ir_dim count, ir_value shift, ir_elem out)
+static ir_value finish(ir_builder *b, ir_value folded, reduce_post post, ir_dim count,
+                       ir_value shift, ir_elem out)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -136,7 +137,8 @@ static ir_value drop_axes(ir_builder *b, ir_value folded, const ir_type *t, cons
         ir_dim before = zero;
         dims[j] = zero;
         for (int a = 0; a < t->rank; a++) {
-            ir_dim kept = ir_dim_sub(g, one, set->in[a]), here = ir_dim_eq(g, before, ir_dim_const(g, j));
+            ir_dim kept = ir_dim_sub(g, one, set->in[a]),
+                   here = ir_dim_eq(g, before, ir_dim_const(g, j));
             dims[j] = ir_dim_add(g, dims[j], ir_dim_mul(g, ir_dim_mul(g, kept, here), t->dims[a]));
             before = ir_dim_add(g, before, kept);
         }
@@ -154,13 +156,15 @@ lathe_status fe_import_reduce(fe_node *n)
     ir_builder *b = &n->b;
     const struct reduce_kind *k = kinds;
     while (k < kinds + sizeof kinds / sizeof *kinds && strcmp(k->op, n->op) != 0) k++;
-    if (k == kinds + sizeof kinds / sizeof *kinds) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    if (k == kinds + sizeof kinds / sizeof *kinds)
+        return fe_fail(n, LATHE_INTERNAL, "not in the table");
     TRY(fe_need_class(n, 0, k->classes));
     axis_set set;
     ir_value v = fe_in(n, 0), shift = IR_NONE;
     ir_type t = *fe_type(n, 0);
     TRY(read_axes(n, t.rank, &set));
-    if (set.count > (size_t)t.rank) return fe_fail(n, LATHE_BAD_INPUT, "%zu axes at rank %d", set.count, t.rank);
+    if (set.count > (size_t)t.rank)
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu axes at rank %d", set.count, t.rank);
     ir_elem acc = ir_elem_arith(t.elem);
     if (!ir_elem_is_float(acc) && (k->post == POST_SQRT || k->post == POST_LOG)) acc = IR_F64;
     bool plain = k->post == POST_NONE && k->pre != PRE_EXP;
@@ -169,7 +173,8 @@ lathe_status fe_import_reduce(fe_node *n)
     if (!plain) {
         ir_dim count = ir_dim_const(n->g, 1);
         for (int a = 0; a < t.rank; a++)
-            count = ir_dim_mul(n->g, count, ir_dim_select(n->g, set.in[a], t.dims[a], ir_dim_const(n->g, 1)));
+            count = ir_dim_mul(n->g, count,
+                               ir_dim_select(n->g, set.in[a], t.dims[a], ir_dim_const(n->g, 1)));
         r = finish(b, r, k->post, count, shift, t.elem);
     }
     fe_out(n, 0, fe_attr_int(n, "keepdims", 1) ? r : drop_axes(b, r, &t, &set));
@@ -200,8 +205,10 @@ static ir_value cumulate(fe_node *n, int axis)
     ir_value v = fe_in(n, 0);
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return IR_NONE;
     const char *kind = strcmp(n->op, "CumSum") == 0 ? "sum" : "prod";
-    bool exclusive = fe_attr_int(n, "exclusive", 0) != 0, reverse = fe_attr_int(n, "reverse", 0) != 0;
-    return ir_nest_cumulate(&nest, kind, axis, exclusive, reverse, fe_type(n, 0)->elem, ir_nest_read(&nest, v));
+    bool exclusive = fe_attr_int(n, "exclusive", 0) != 0,
+         reverse = fe_attr_int(n, "reverse", 0) != 0;
+    return ir_nest_cumulate(&nest, kind, axis, exclusive, reverse, fe_type(n, 0)->elem,
+                            ir_nest_read(&nest, v));
 }
 
 /* The axis is data: all axes are cumulated, and the one asked for is chosen. */
@@ -215,7 +222,8 @@ static ir_value cumulate_any(fe_node *n, int rank)
     ir_expr axis = ir_x_cast(g, fe_load_scalar(&nest, fe_in(n, 1)), IR_I64);
     axis = X2(CHECK, axis, XI(rank));
     ir_expr x = ir_nest_read(&nest, parts[0]);
-    for (int a = 1; a < rank; a++) x = ir_x_select(g, X2(EQ, axis, XI(a)), ir_nest_read(&nest, parts[a]), x);
+    for (int a = 1; a < rank; a++)
+        x = ir_x_select(g, X2(EQ, axis, XI(a)), ir_nest_read(&nest, parts[a]), x);
     return ir_nest_map(&nest, fe_type(n, 0)->elem, x);
 }
 
@@ -245,7 +253,7 @@ static ir_value hardmax(ir_builder *b, ir_value v, int axis)
     if (!fe_fold_begin(&f, b, v, 1u << axis)) return IR_NONE;
     ir_value best = ir_nest_arg(&f.nest, "max", false, f.x);
     if (best != IR_NONE) best = ir_unsqueeze(b, best, axis);
-    if (!fe_broadcast(&nest, b, (ir_value[]){ v, best }, 2)) return IR_NONE;
+    if (!fe_broadcast(&nest, b, (ir_value[]){v, best}, 2)) return IR_NONE;
     ir_elem elem = ir_type_of(g, v)->elem;
     ir_expr hit = X2(EQ, ir_nest_read(&nest, best), ir_nest_index(&nest, axis));
     return ir_nest_map(&nest, elem, ir_x_cast(g, hit, ir_elem_arith(elem)));
@@ -263,11 +271,14 @@ lathe_status fe_import_softmax(fe_node *n)
     TRY(fe_attr_axis(n, "axis", n->version < 13 ? 1 : -1, t.rank, &axis));
     bool flat = n->version < 13 && axis != t.rank - 1;
     if (flat) {
-        ir_dim dims[] = { ir_dim_product(g, t.dims, axis), ir_dim_product(g, t.dims + axis, t.rank - axis) };
+        ir_dim dims[] = {ir_dim_product(g, t.dims, axis),
+                         ir_dim_product(g, t.dims + axis, t.rank - axis)};
         v = ir_reshape(b, v, 2, dims);
         axis = 1;
     }
-    ir_value r = strcmp(n->op, "Hardmax") == 0 ? hardmax(b, v, axis) : fe_softmax(b, v, axis, strcmp(n->op, "LogSoftmax") == 0);
+    ir_value r = strcmp(n->op, "Hardmax") == 0
+                     ? hardmax(b, v, axis)
+                     : fe_softmax(b, v, axis, strcmp(n->op, "LogSoftmax") == 0);
     fe_out(n, 0, flat ? ir_reshape(b, r, t.rank, t.dims) : r);
     return LATHE_OK;
 }
@@ -282,15 +293,18 @@ lathe_status fe_import_lpnormalization(fe_node *n)
     int64_t p = fe_attr_int(n, "p", 2);
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_attr_axis(n, "axis", -1, fe_type(n, 0)->rank, &axis));
-    if (p != 1 && p != 2) return fe_fail(n, LATHE_BAD_INPUT, "attribute p is %lld, 1 or 2 expected", (long long)p);
+    if (p != 1 && p != 2)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute p is %lld, 1 or 2 expected", (long long)p);
     ir_value v = fe_in(n, 0);
     ir_elem elem = fe_type(n, 0)->elem;
     if (!fe_fold_begin(&f, b, v, 1u << axis)) return LATHE_BAD_INPUT;
-    ir_value sum = fe_fold_end(&f, "sum", ir_elem_arith(elem), p == 1 ? X1(ABS, f.x) : X2(MUL, f.x, f.x), true);
-    if (!fe_broadcast(&nest, b, (ir_value[]){ v, sum }, 2)) return LATHE_BAD_INPUT;
+    ir_value sum = fe_fold_end(&f, "sum", ir_elem_arith(elem),
+                               p == 1 ? X1(ABS, f.x) : X2(MUL, f.x, f.x), true);
+    if (!fe_broadcast(&nest, b, (ir_value[]){v, sum}, 2)) return LATHE_BAD_INPUT;
     ir_expr x = ir_nest_read(&nest, v), norm = ir_nest_read(&nest, sum);
     if (p == 2) norm = X1(SQRT, norm);
     ir_expr zero = XN(x, 0);
-    fe_out(n, 0, ir_nest_map(&nest, elem, ir_x_select(g, X2(EQ, norm, zero), zero, X2(DIV, x, norm))));
+    fe_out(n, 0,
+           ir_nest_map(&nest, elem, ir_x_select(g, X2(EQ, norm, zero), zero, X2(DIV, x, norm))));
     return LATHE_OK;
 }

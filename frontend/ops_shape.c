@@ -56,45 +56,62 @@ static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *wan
     return LATHE_OK;
 }
 
-/* Targets that are data: the same rules as formulas. */
-static void data_target(ir_graph *g, const ir_type *t, const ir_dim *want, int rank, bool zero, ir_dim *dims)
+/* Targets that are data: the same rules, computed when the model runs, one symbol a dim. */
+static lathe_status data_target(fe_node *n, const ir_type *t, ir_value shape, int rank, bool zero, ir_dim *dims)
 {
-    ir_dim one = ir_dim_const(g, 1), minus = ir_dim_const(g, -1), none = ir_dim_const(g, 0);
-    ir_dim others = one, count = ir_type_count(g, t);
+    ir_graph *g = n->g;
     for (int i = 0; i < rank; i++) {
-        ir_dim copied = zero && i < t->rank ? t->dims[i] : want[i];
-        dims[i] = ir_dim_select(g, ir_dim_eq(g, want[i], none), copied, want[i]);
-        ir_dim factor = ir_dim_select(g, ir_dim_eq(g, want[i], minus), one, dims[i]);
-        others = ir_dim_mul(g, others, factor);
+        ir_nest nest;
+        ir_expr size[IR_MAX_RANK], others = XI(1), asked = IR_NONE;
+        ir_nest_begin(&nest, &n->b, 0, NULL, 0);
+        for (int j = 0; j < rank; j++) {
+            ir_expr at = XI(j), want = fe_load_i64(&nest, shape, &at);
+            ir_expr copied = zero && j < t->rank ? XD(t->dims[j]) : want;
+            size[j] = ir_x_select(g, X2(EQ, want, XI(0)), copied, want);
+            others = X2(MUL, others, ir_x_select(g, X2(EQ, want, XI(-1)), XI(1), size[j]));
+            if (j == i) asked = want;
+        }
+        ir_expr rest = X2(FLOORDIV, XD(ir_type_count(g, t)), others);
+        ir_expr resolved = ir_x_select(g, X2(EQ, asked, XI(-1)), rest, size[i]);
+        TRY(fe_size_expr(n, &nest, resolved, 0, INT64_MAX, IR_NONE, &dims[i]));
     }
-    ir_dim rest = ir_dim_floordiv(g, count, ir_dim_max(g, others, one));
-    for (int i = 0; i < rank; i++)
-        dims[i] = ir_dim_select(g, ir_dim_eq(g, want[i], minus), rest, dims[i]);
+    return LATHE_OK;
+}
+
+/* Number of targets in input 1, as its type says. */
+static lathe_status target_rank(fe_node *n, int *rank)
+{
+    int64_t length;
+    TRY(fe_need_class(n, 1, "S"));
+    TRY(fe_need_rank(n, 1, 1));
+    if (!ir_dim_is_const(n->g, fe_type(n, 1)->dims[0], &length))
+        return fe_fail_input(n, 1, LATHE_UNSUPPORTED, "a rank that is data");
+    if (length > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a reshape to %lld axes", (long long)length);
+    *rank = (int)length;
+    return LATHE_OK;
 }
 
 lathe_status fe_import_reshape(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
-    const ir_dim *want;
-    ir_dim dims[IR_MAX_RANK];
-    size_t rank = 0, nattr = 0, known = 0;
-    const int64_t *attr = fe_attr_ints(n, "shape", &nattr);
-    bool zero = fe_attr_int(n, "allowzero", 0) == 0;
-    if (attr && n->version < 5) {
-        want = fe_const_dims(n->g, attr, nattr);
-        rank = nattr;
-    } else {
-        TRY(fe_need_rank(n, 1, -1));
-        TRY(fe_sizes(n, fe_in(n, 1), -1, INT64_MAX, IR_NONE, &want, &rank));
-    }
-    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a reshape to %zu axes", rank);
     const ir_type t = *fe_type(n, 0);
-    if ((attr && n->version < 5) || rank == 0 ||
-        ir_content_dims(n->g, fe_in(n, 1), IR_NEW_N(n->g->arena, ir_dim, rank), rank, &known))
-        TRY(known_target(n, &t, want, (int)rank, zero, dims));
-    else
-        data_target(n->g, &t, want, (int)rank, zero, dims);
-    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), (int)rank, dims));
+    ir_dim want[IR_MAX_RANK], dims[IR_MAX_RANK];
+    bool zero = fe_attr_int(n, "allowzero", 0) == 0;
+    size_t count = 0;
+    int rank;
+    const int64_t *attr = n->version < 5 ? fe_attr_ints(n, "shape", &count) : NULL;
+    if (attr) {
+        if (count > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a reshape to %zu axes", count);
+        for (size_t i = 0; i < count; i++) want[i] = ir_dim_const(n->g, attr[i]);
+        TRY(known_target(n, &t, want, rank = (int)count, zero, dims));
+    } else {
+        TRY(target_rank(n, &rank));
+        if (rank == 0 || ir_content_dims(n->g, fe_in(n, 1), want, IR_MAX_RANK, &count))
+            TRY(known_target(n, &t, want, rank, zero, dims));
+        else
+            TRY(data_target(n, &t, fe_in(n, 1), rank, zero, dims));
+    }
+    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), rank, dims));
     return LATHE_OK;
 }
 
@@ -113,78 +130,129 @@ lathe_status fe_import_flatten(fe_node *n)
 
 /* ---- Squeeze, Unsqueeze ---- */
 
-/* Axis i of the result is the i-th axis that is not among the squeezed ones. */
-static void squeezed_dims(ir_graph *g, const ir_type *t, const ir_dim *axes, size_t n, ir_dim *dims)
+/* The axes as an i64 tensor: attribute, else input 1, else (IR_NONE) absent; *n: how many. Known ones
+ * are checked. */
+static lathe_status axes_tensor(fe_node *n, ir_value *axes, int64_t *count)
 {
-    ir_dim place = ir_dim_const(g, 0), zero = place, one = ir_dim_const(g, 1);
-    for (int i = 0; i + (int)n < t->rank; i++) dims[i] = zero;
-    for (int a = 0; a < t->rank; a++) {
-        ir_dim keep = ir_dim_sub(g, one, fe_axis_among(g, axes, n, a));
-        for (int i = 0; i + (int)n < t->rank; i++) {
-            ir_dim here = ir_dim_mul(g, keep, ir_dim_eq(g, place, ir_dim_const(g, i)));
-            dims[i] = ir_dim_add(g, dims[i], ir_dim_mul(g, here, t->dims[a]));
-        }
-        place = ir_dim_add(g, place, keep);
+    size_t given;
+    const int64_t *attr = fe_attr_ints(n, "axes", &given);
+    *axes = IR_NONE;
+    *count = 0;
+    if (attr) {
+        *count = (int64_t)given;
+        *axes = ir_const_ints(&n->b, IR_I64, 1, count, attr);
+    } else if (fe_has(n, 1)) {
+        TRY(fe_need_class(n, 1, "S"));
+        const ir_type *t = fe_type(n, 1);
+        *count = 1;
+        if (t->rank > 1 || (t->rank == 1 && !ir_dim_is_const(n->g, t->dims[0], count)))
+            return fe_fail_input(n, 1, LATHE_UNSUPPORTED, "how many axes there are must be known");
+        *axes = fe_in(n, 1);
     }
+    return *count > IR_MAX_RANK ? fe_fail(n, LATHE_BAD_INPUT, "%lld axes", (long long)*count) : LATHE_OK;
+}
+
+/* 1 where axis `a` of `rank` is among the axes, else 0. */
+static ir_expr named(ir_nest *nest, ir_value axes, int64_t count, int rank, int a)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr sum = XI(0);
+    for (int64_t j = 0; j < count; j++) {
+        ir_expr at = XI(ir_type_of(g, axes)->rank ? j : 0);
+        ir_expr axis = X2(MOD, fe_load_i64(nest, axes, &at), XI(rank));
+        sum = X2(ADD, sum, ir_x_select(g, X2(EQ, axis, XI(a)), XI(1), XI(0)));
+    }
+    return sum;
+}
+
+static lathe_status check_axes(fe_node *n, ir_value axes, int64_t count, int rank)
+{
+    int64_t known[IR_MAX_RANK];
+    size_t found;
+    unsigned seen = 0;
+    if (!axes || !ir_content_ints(n->g, axes, known, IR_MAX_RANK, &found)) return LATHE_OK;
+    for (int64_t j = 0; j < count; j++) {
+        int axis;
+        TRY(fe_axis(n, known[j], rank, &axis));
+        if (seen >> axis & 1) return fe_fail(n, LATHE_BAD_INPUT, "axis %d is named twice", axis);
+        seen |= 1u << axis;
+    }
+    return LATHE_OK;
+}
+
+/* Axis i of the result is the i-th of the input's that is not named. */
+static lathe_status squeezed_dim(fe_node *n, const ir_type *t, ir_value axes, int64_t count, int i, ir_dim *dim)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_nest_begin(&nest, &n->b, 0, NULL, 0);
+    ir_expr place = XI(0), size = XI(1);
+    for (int a = 0; a < t->rank; a++) {
+        ir_expr dropped = named(&nest, axes, count, t->rank, a);
+        ir_expr here = X2(AND, X2(EQ, dropped, XI(0)), X2(EQ, place, XI(i)));
+        size = ir_x_select(g, here, XD(t->dims[a]), size);
+        place = X2(ADD, place, X2(SUB, XI(1), dropped));
+    }
+    return fe_size_expr(n, &nest, size, 0, INT64_MAX, IR_NONE, dim);
 }
 
 /* Without axes: every axis that is known to have size 1. */
-static const ir_dim *unit_axes(ir_graph *g, const ir_type *t, size_t *n)
+static ir_value unit_axes(fe_node *n, const ir_type *t, int64_t *count)
 {
     int64_t axes[IR_MAX_RANK];
-    *n = 0;
+    *count = 0;
     for (int a = 0; a < t->rank; a++)
-        if (ir_dim_equals(g, t->dims[a], 1)) axes[(*n)++] = a;
-    return fe_const_dims(g, axes, *n);
+        if (ir_dim_equals(n->g, t->dims[a], 1)) axes[(*count)++] = a;
+    return ir_const_ints(&n->b, IR_I64, 1, count, axes);
 }
 
 lathe_status fe_import_squeeze(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
     const ir_type t = *fe_type(n, 0);
-    const ir_dim *axes;
+    ir_value axes;
     ir_dim dims[IR_MAX_RANK];
-    size_t count;
-    TRY(fe_axes(n, "axes", 1, t.rank, &axes, &count));
-    if (!axes) axes = unit_axes(n->g, &t, &count);
-    if (count > (size_t)t.rank) return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
-    for (size_t j = 0; j < count; j++) {
-        int64_t a;
-        if (ir_dim_is_const(n->g, axes[j], &a) &&
-            !ir_dim_require(n->g, t.dims[a], ir_dim_const(n->g, 1)))
-            return fe_fail_input(n, 0, LATHE_BAD_INPUT, "axis %lld of %s has not size 1", (long long)a,
-                                 ir_type_text(n->g, &t));
-    }
-    squeezed_dims(n->g, &t, axes, count, dims);
+    int64_t count, known[IR_MAX_RANK];
+    size_t nknown;
+    TRY(axes_tensor(n, &axes, &count));
+    if (!axes) axes = unit_axes(n, &t, &count);
+    if (count > t.rank) return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
+    TRY(check_axes(n, axes, count, t.rank));
+    if (ir_content_ints(n->g, axes, known, IR_MAX_RANK, &nknown))
+        for (size_t j = 0; j < nknown; j++)
+            TRY(fe_need_dim(n, 0, (int)(known[j] < 0 ? known[j] + t.rank : known[j]), ir_dim_const(n->g, 1)));
+    for (int i = 0; i < t.rank - count; i++) TRY(squeezed_dim(n, &t, axes, count, i, &dims[i]));
     fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), t.rank - (int)count, dims));
     return LATHE_OK;
+}
+
+/* Axis i of the result is new, with size 1, or the next one of the input. */
+static lathe_status unsqueezed_dim(fe_node *n, const ir_type *t, ir_value axes, int64_t count, int i, ir_dim *dim)
+{
+    ir_graph *g = n->g;
+    int rank = t->rank + (int)count;
+    ir_nest nest;
+    ir_nest_begin(&nest, &n->b, 0, NULL, 0);
+    ir_expr place = XI(i), size = XI(1);
+    for (int a = 0; a < i; a++) place = X2(SUB, place, named(&nest, axes, count, rank, a));
+    for (int a = 0; a < t->rank; a++) size = ir_x_select(g, X2(EQ, place, XI(a)), XD(t->dims[a]), size);
+    size = ir_x_select(g, X2(EQ, named(&nest, axes, count, rank, i), XI(0)), size, XI(1));
+    return fe_size_expr(n, &nest, size, 0, INT64_MAX, IR_NONE, dim);
 }
 
 lathe_status fe_import_unsqueeze(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
-    ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
-    size_t count = 0;
-    const ir_dim *axes;
-    if (!fe_attr_ints(n, "axes", &count)) {
-        int64_t length = 1;
-        TRY(fe_need_rank(n, 1, -1));
-        if (fe_type(n, 1)->rank == 1) ir_dim_is_const(g, fe_type(n, 1)->dims[0], &length);
-        count = (size_t)length;
-    }
-    if (count > (size_t)(IR_MAX_RANK - t.rank)) return fe_fail(n, LATHE_LIMIT, "too many axes");
-    int rank = t.rank + (int)count;
-    TRY(fe_axes(n, "axes", 1, rank, &axes, &count));
-    ir_dim dims[IR_MAX_RANK], place = ir_dim_const(g, 0), one = ir_dim_const(g, 1);
-    for (int i = 0; i < rank; i++) {
-        ir_dim fresh = fe_axis_among(g, axes, count, i), old = ir_dim_const(g, 0);
-        for (int a = 0; a < t.rank; a++)
-            old = ir_dim_add(g, old, ir_dim_mul(g, ir_dim_eq(g, place, ir_dim_const(g, a)), t.dims[a]));
-        dims[i] = ir_dim_select(g, fresh, one, old);
-        place = ir_dim_add(g, place, ir_dim_sub(g, one, fresh));
-    }
-    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), rank, dims));
+    ir_value axes;
+    int64_t count;
+    ir_dim dims[IR_MAX_RANK];
+    TRY(axes_tensor(n, &axes, &count));
+    if (!axes) return fe_fail(n, LATHE_BAD_INPUT, "axes are missing");
+    if (count + t.rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + (int)count);
+    TRY(check_axes(n, axes, count, t.rank + (int)count));
+    for (int i = 0; i < t.rank + count; i++) TRY(unsqueezed_dim(n, &t, axes, count, i, &dims[i]));
+    fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), t.rank + (int)count, dims));
     return LATHE_OK;
 }
 

@@ -52,6 +52,12 @@ ir_expr fe_load_scalar(ir_nest *nest, ir_value v)
     return ir_nest_load(nest, v, zero);
 }
 
+ir_value fe_as_scalar(fe_node *n, ir_value v, ir_elem elem)
+{
+    ir_value cast = ir_cast(&n->b, v, elem);
+    return cast == IR_NONE || ir_type_of(n->g, cast)->rank == 0 ? cast : ir_reshape(&n->b, cast, 0, NULL);
+}
+
 ir_value fe_nest_move(ir_nest *nest, bool affine, ir_elem elem, ir_expr load)
 {
     return affine ? ir_nest_view(nest, load) : ir_nest_map(nest, elem, load);

@@ -22,6 +22,8 @@ ir_expr fe_x_index(ir_graph *, ir_expr, ir_dim d);
 ir_expr fe_load_i64(ir_nest *, ir_value v, const ir_expr *idx);
 /* The element of a tensor of one element, of any rank. */
 ir_expr fe_load_scalar(ir_nest *, ir_value v);
+/* v with one element as rank 0 of this type. */
+ir_value fe_as_scalar(fe_node *, ir_value, ir_elem);
 /* A view where every index of the load is affine (affine says so), else a map. */
 ir_value fe_nest_move(ir_nest *, bool affine, ir_elem, ir_expr load);
 

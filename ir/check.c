@@ -235,8 +235,14 @@ static void check_guard(node_check *c)
     if (!c->wrong && body_type(c, 0) != IR_BOOL) fail(c, "the condition is no bool");
 }
 
+static ir_elem operand_arith(const node_check *c, uint32_t i)
+{
+    return ir_elem_arith(ir_type_of(c->g, c->n->operands[i])->elem);
+}
+
 static void check_axis(node_check *c)
 {
+    if (c->n->op != IR_OP_CONCAT && !ir_elem_is_float(operand_arith(c, 0))) fail(c, "operand 0 holds no floats");
     int64_t axis = ir_attr_int(c->n, IR_KEY_axis, 0);
     if (axis < 0 || axis >= ir_type_of(c->g, c->n->operands[0])->rank) fail(c, "axis %lld", (long long)axis);
 }
@@ -259,7 +265,11 @@ static void check_window(node_check *c)
         attr_count(c, IR_KEY_pads) != 2 * spatial)
         fail(c, "kernel, strides, pads and dilations must have %zu axes", spatial);
     if (!c->wrong && (!all_positive(strides) || !all_positive(dilations))) fail(c, "strides and dilations must be positive");
-    if (c->n->op == IR_OP_CONV && ir_type_of(c->g, c->n->operands[1])->rank != x->rank) fail(c, "ranks of x and w differ");
+    for (uint32_t i = 1; i < c->n->noperands; i++) {
+        if (ir_type_of(c->g, c->n->operands[i])->rank != (i == 1 ? x->rank : 1)) fail(c, "operand %u has another rank", i);
+        if (operand_arith(c, i) != operand_arith(c, 0)) fail(c, "operand %u has another element type", i);
+    }
+    if (operand_arith(c, 0) == IR_ELEM_NONE || operand_arith(c, 0) == IR_BOOL) fail(c, "operand 0 holds no numbers");
     if (ir_attr_int(c->n, IR_KEY_group, 1) < 1) fail(c, "group must be positive");
 }
 

@@ -42,6 +42,7 @@ static int merit(const ir_graph *g, ir_dim d)
     if (ir_dim_is_const(g, d, &v)) return 3;
     ir_dim_range(g, d, &lo, &hi);
     if (lo > 1) return 2;
+    if (hi <= 1) return -1;
     return ir_dim_get(g, d)->kind != IR_DIM_SYM;
 }
 

@@ -359,7 +359,7 @@ static void parse_symbol_line(ir_parser *p)
     if (!ir_parse_accept_name(p, "inf")) hi = ir_parse_int(p);
     ir_parse_expect(p, ']');
     ir_dim bound = ir_parse_accept_name(p, "bound") ? ir_parse_dim(p) : IR_NONE;
-    if (lo < 0 || lo > hi) ir_parse_fail_at(p, &at, "a size's interval must be [lo, hi] with 0 <= lo <= hi");
+    if (lo > hi || (kind != IR_SYM_DATA && lo < 0)) ir_parse_fail_at(p, &at, "this interval is empty or holds negative sizes");
     if (!p->failed) ir_sym_new(p->g, name, kind, lo, hi, bound);
 }
 

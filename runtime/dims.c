@@ -64,6 +64,7 @@ static rt_range mul_range(rt_range a, rt_range b)
 /* A divisor of zero fails the run, so a range that starts there starts at 1. */
 static rt_range div_range(rt_range a, rt_range b)
 {
+    if (b.lo == 0 && b.hi == 0) return (rt_range){0, 0};
     if (b.lo == 0) b.lo = 1;
     if (b.lo < 1 || b.hi < b.lo) return everything;
     int64_t corners[4];

@@ -1,9 +1,9 @@
 /* The memory of a session: every buffer's place, computed once for the session's maxima.
  *
- * Each slot's interval gives the largest size a buffer can have. Buffers of bounded size are placed
- * in one block, the largest first, each in the smallest gap that is free during all steps of its
- * life; smaller runs use the same places, so a run plans nothing. Buffers without a bound own a
- * block that grows with the runs. Behind the planned buffers lies the workers' scratch memory.
+ * bounds.c gives the largest size of each slot. Buffers of bounded size are placed in one block, the
+ * largest first, each in the smallest gap that is free during all steps of its life; smaller runs
+ * use the same places, so a run plans nothing. A buffer without a bound, or one whose bound a run
+ * exceeds, owns a block that grows. Behind the planned buffers lies the workers' scratch memory.
  *
  * Invariant: two buffers overlap in memory only if their lives [first, last] do not. */
 #include <stdlib.h>
@@ -136,19 +136,6 @@ static void collect(lathe_session *s, layout *l)
 }
 /* ---- the session's memory ---- */
 
-static void symbol_ranges(lathe_session *s, bool use_known)
-{
-    const rt_view *v = s->v;
-    for (uint32_t i = 0; i < v->nsyms; i++) {
-        const lathe_sym *sym = &v->syms[i];
-        rt_range r = {sym->lo, sym->hi};
-        if (i < v->t->n_free && s->maxima[i] < r.hi) r.hi = s->maxima[i];
-        if (use_known && s->known[i]) r = (rt_range){s->syms[i], s->syms[i]};
-        s->sym_range[i] = r;
-    }
-    rt_ranges(v, s->sym_range, s->slot_range);
-}
-
 static lathe_status plan_scratch(lathe_session *s)
 {
     uint32_t slot = s->v->t->scratch_slot;
@@ -208,7 +195,7 @@ lathe_status rt_plan(lathe_session *s)
     layout l = {.live = memset(block, 0, steps * sizeof(uint64_t))};
     l.items = (item *)(l.live + steps);
     l.placed = (item **)(l.items + most);
-    symbol_ranges(s, false);
+    rt_bounds(s);
     collect(s, &l);
     qsort(l.items, l.nitems, sizeof *l.items, by_size);
     for (size_t i = 0; i < l.nitems; i++) place(&l, &l.items[i]);
@@ -242,10 +229,8 @@ static lathe_status grow(lathe_session *s, rt_store *st, uint64_t bytes)
         return rt_fail(&s->text, LATHE_OUT_OF_MEMORY, "no memory to grow a buffer to %llu bytes",
                        (unsigned long long)bytes);
     if (s->model->flags & LATHE_OPEN_POISON) memset(home, 0xFF, (size_t)size);
-    if (st->home_capacity) {
-        memcpy(home, st->home, (size_t)st->home_capacity);
-        rt_free(s->model, st->home, (size_t)st->home_capacity);
-    }
+    if (st->home_capacity) memcpy(home, st->home, (size_t)st->home_capacity);
+    if (st->growing && st->home_capacity) rt_free(s->model, st->home, (size_t)st->home_capacity);
     *st = (rt_store){.data = home, .home = home, .capacity = size, .home_capacity = size,
                      .used = st->used, .growing = true};
     return LATHE_OK;
@@ -257,9 +242,9 @@ lathe_status rt_room(lathe_session *s, uint32_t buffer, int64_t bytes)
     if (bytes < 0)
         return rt_fail(&s->text, LATHE_BAD_DIMS, "a size is negative (%lld)", (long long)bytes);
     if ((uint64_t)bytes <= st->capacity) return LATHE_OK;
-    if (st->growing && st->data == st->home) return grow(s, st, (uint64_t)bytes);
     const lathe_buf *b = buffer < s->v->nbufs ? &s->v->bufs[buffer] : NULL;
-    if (b && b->kind == LATHE_BUF_OUTPUT && st->data != st->home)
+    if (!b || (is_planned(b) && st->data == st->home)) return grow(s, st, (uint64_t)bytes);
+    if (b->kind == LATHE_BUF_OUTPUT)
         return rt_fail(&s->text, LATHE_BUFFER_TOO_SMALL,
                        "output %u '%s' has %llu bytes, %lld are needed", (unsigned)b->index,
                        rt_string(s->v, s->v->outputs[b->index].name),
@@ -271,7 +256,7 @@ lathe_status rt_room(lathe_session *s, uint32_t buffer, int64_t bytes)
 lathe_status rt_room_bound(lathe_session *s, uint32_t buffer)
 {
     if (!s->stores[buffer].growing) return LATHE_OK;
-    symbol_ranges(s, true);
+    rt_bounds_now(s);
     int64_t bytes = s->slot_range[s->v->bufs[buffer].bytes].hi;
     if (bytes > RT_MAX_BYTES) return rt_fail(&s->text, LATHE_LIMIT, "a result's size has no bound");
     return rt_room(s, buffer, bytes);

@@ -114,7 +114,8 @@ struct lathe_session {
     int64_t *maxima;                /* of the free symbols */
     int64_t *syms, *slots;          /* of the run */
     bool *known;                    /* symbols that this run has set */
-    rt_range *sym_range, *slot_range;
+    rt_range *sym_range, *slot_range, *corner_range;
+    int64_t *corner_most;
     rt_store *stores;               /* one a buffer, then one an output without its own buffer */
     char *arena;
     size_t arena_size;              /* allocated: planned buffers, then scratch */
@@ -137,6 +138,11 @@ lathe_status rt_session_memory(const lathe_session *, lathe_memory *);
 const char *rt_session_message(const lathe_session *);
 void rt_session_cancel(lathe_session *);
 lathe_status rt_run(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
+
+/* bounds.c: largest values in slot_range[].hi. Of any run within the maxima: */
+void rt_bounds(lathe_session *);
+/* Of this run, by the symbols known so far. */
+void rt_bounds_now(lathe_session *);
 
 /* plan.c */
 extern const char rt_pad[RT_ALIGN];                 /* what buffers of no bytes point to */

@@ -29,6 +29,8 @@ static size_t lay_out(lathe_session *s, const rt_view *v, char *base)
     s->known = carve(base, &at, v->nsyms, sizeof *s->known);
     s->sym_range = carve(base, &at, v->nsyms, sizeof *s->sym_range);
     s->slot_range = carve(base, &at, v->ndims, sizeof *s->slot_range);
+    s->corner_range = carve(base, &at, v->ndims, sizeof *s->corner_range);
+    s->corner_most = carve(base, &at, v->ndims, sizeof *s->corner_most);
     s->stores = carve(base, &at, stores, sizeof *s->stores);
     s->args_buf = carve(base, &at, v->t->max_bufs, sizeof *s->args_buf);
     s->args_dim = carve(base, &at, v->t->max_dims, sizeof *s->args_dim);

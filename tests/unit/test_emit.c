@@ -192,10 +192,8 @@ static void check_all_ops(const cg_isa *isa, int level)
     kernels_unload();
 }
 
-Test(emit, operators_agree_with_evaluation)
+static void add_all_ops(void)
 {
-    const cg_isa *isas[8];
-    size_t n = runnable(isas, 8);
     ir_sym_new(fx.g, "n", IR_SYM_INPUT, 0, INT64_MAX, IR_NONE);
     for (size_t o = 0; o < NOPS; o++)
         for (size_t t = 0; t < NTYPES; t++) {
@@ -205,40 +203,123 @@ Test(emit, operators_agree_with_evaluation)
             cr_assert_neq(body, IR_NONE, "%s %s", ops[o].text, ir_elem_name(types[t]));
             add_map(types[t], ir_expr_get(fx.g, body)->type, body);
         }
+}
+
+Test(emit, operators_agree_with_evaluation)
+{
+    const cg_isa *isas[8];
+    size_t n = runnable(isas, 8);
+    add_all_ops();
     for (size_t i = 0; i < n; i++) {
         check_all_ops(isas[i], 0);
         check_all_ops(isas[i], 2);
     }
 }
 
+static const ir_elem low[] = {IR_F16, IR_BF16, IR_I4, IR_U4, IR_I2, IR_U2};
+enum { NTARGETS = NTYPES + 6 };
+
+static ir_elem target(size_t i) { return i < NTYPES ? types[i] : low[i - NTYPES]; }
+
+static void add_all_casts(void)
+{
+    ir_sym_new(fx.g, "n", IR_SYM_INPUT, 0, INT64_MAX, IR_NONE);
+    for (size_t f = 0; f < NTYPES; f++)
+        for (size_t t = 0; t < NTARGETS; t++) {
+            ir_expr body = ir_x_cast(fx.g, argument(types[f], 0), target(t));
+            add_map(types[f], ir_elem_arith(target(t)), body);
+        }
+}
+
 Test(emit, casts_agree_with_evaluation)
 {
     const cg_isa *isas[8];
     size_t n = runnable(isas, 8);
-    static const ir_elem low[] = {IR_F16, IR_BF16, IR_I4, IR_U4, IR_I2, IR_U2};
-    ir_elem to[NTYPES + 6];
-    memcpy(to, types, sizeof types);
-    memcpy(to + NTYPES, low, sizeof low);
-    ir_sym_new(fx.g, "n", IR_SYM_INPUT, 0, INT64_MAX, IR_NONE);
-    for (size_t f = 0; f < NTYPES; f++)
-        for (size_t t = 0; t < NTYPES + 6; t++) {
-            ir_expr body = ir_x_cast(fx.g, argument(types[f], 0), to[t]);
-            add_map(types[f], ir_elem_arith(to[t]), body);
-        }
+    add_all_casts();
     for (size_t i = 0; i < n * 2; i++) {
         kernels_load(isas[i / 2], (int)(i % 2) * 2);
-        for (size_t k = 0; k < NTYPES * (NTYPES + 6); k++) {
-            ir_elem from = types[k / (NTYPES + 6)], out = ks.all[k].nest.out.elem;
+        for (size_t k = 0; k < NTYPES * NTARGETS; k++) {
+            ir_elem from = types[k / NTARGETS], out = ks.all[k].nest.out.elem;
             int64_t count = (int64_t)fill(from, false);
             kernels_run(k, (void *[]){left, right, result}, &count, 1);
             for (int64_t at = 0; at < count; at++) {
                 ir_scalar_value want, got = get(out, result, (size_t)at), a = get(from, left, (size_t)at);
                 expected(ks.all[k].nest.body, from, IR_X_CAST, at, &want);
                 cr_assert(close_enough(out, got, want, 0), "%s cast %s -> %s of %.9g (%ld): %.9g (%ld), not %.9g (%ld)",
-                          isas[i / 2]->name, ir_elem_name(from), ir_elem_name(to[k % (NTYPES + 6)]), a.f, (long)a.i, got.f,
+                          isas[i / 2]->name, ir_elem_name(from), ir_elem_name(target(k % NTARGETS)), a.f, (long)a.i, got.f,
                           (long)got.i, want.f, (long)want.i);
             }
         }
         kernels_unload();
     }
+}
+
+static const char *const all_targets[] = {"x86-64", "x86-64-v3", "x86-64-v4", "x86-64-v4+amx", "aarch64",
+                                          "aarch64+dotprod+i8mm+bf16"};
+
+/* cg_emit refuses an object that refers to anything but the runtime. */
+Test(emit, objects_need_the_runtime_only)
+{
+    static const cg_form forms[] = {CG_OBJECT, CG_LLVM, CG_ASM};
+    add_all_ops();
+    add_all_casts();
+    for (size_t i = 0; i < sizeof all_targets / sizeof *all_targets; i++)
+        for (size_t form = 0; form < (i == 1 ? 3u : 1u); form++) {
+            char *data = NULL;
+            size_t size = 0;
+            expect_ok(cg_emit(&ks.p, cg_isa_find(all_targets[i]), forms[form], 2, fx.diag, &data, &size));
+            cr_assert_gt(size, 1000);
+            free(data);
+        }
+    cr_assert_null(cg_isa_find("pentium"));
+}
+
+Test(emit, other_references_are_refused)
+{
+    static const char *functions[] = {"lathe_rt_sort", "puts"};
+    char *data = NULL;
+    size_t size = 0;
+    ks.p.funcs = functions;
+    ks.p.nfuncs = 1;
+    expect_ok(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size));
+    free(data);
+    ks.p.nfuncs = 2;
+    cr_assert_eq(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size), LATHE_TOOLCHAIN);
+    cr_assert_not_null(strstr(lathe_diag_get(fx.diag, 0).text, "'puts'"));
+}
+
+Test(emit, tables_go_into_the_object)
+{
+    static const int64_t numbers[] = {1, -2, INT64_MAX};
+    static const lathe_node nodes[] = {{3, 4}};
+    ks.p.i64s = (int64_t *)numbers;
+    ks.p.ni64s = 3;
+    ks.p.nodes = (lathe_node *)nodes;
+    ks.p.nnodes = 1;
+    ks.p.weights_size = 77;
+    kernels_load(cg_isa_host(), 2);
+    const lathe_tables *t = ks.desc->tables;
+    const char *base = (const char *)t;
+    cr_assert_eq(t->magic, LATHE_MAGIC);
+    cr_assert_eq((uintptr_t)base % 64, 0);
+    cr_assert_eq(t->weights_size, 77);
+    cr_assert_eq(t->features, cg_isa_host()->cpu_bits);
+    cr_assert_str_eq(base + t->strings.offset + t->name, "t");
+    cr_assert_str_eq(base + t->strings.offset + t->target, "test");
+    cr_assert_eq(t->i64s.count, 3);
+    cr_assert_arr_eq(base + t->i64s.offset, numbers, sizeof numbers);
+    cr_assert_arr_eq(base + t->nodes.offset, nodes, sizeof nodes);
+    cr_assert_not_null(ks.desc->rt);
+    cr_assert_null(ks.desc->weights);
+    kernels_unload();
+}
+
+Test(emit, malformed_nests_are_reported)
+{
+    char *data = NULL;
+    size_t size = 0;
+    ir_sym_new(fx.g, "n", IR_SYM_INPUT, 0, INT64_MAX, IR_NONE);
+    add_map(IR_F32, IR_I32, argument(IR_F32, 0));
+    cr_assert_eq(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size), LATHE_INTERNAL);
+    cr_assert_eq(lathe_diag_count(fx.diag), 1);
 }

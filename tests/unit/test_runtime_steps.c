@@ -114,6 +114,50 @@ Test(steps, a_size_that_falls_is_planned_at_its_largest)
     }
 }
 
+/* 8*batch*n / (4*batch) is 2*n, which intervals do not see. */
+Test(steps, a_quotient_is_not_planned_at_its_interval)
+{
+    hand_begin(&h);
+    uint32_t n = hand_free(&h, "n", 0, 1 << 20), batch = hand_free(&h, "batch", 0, 1 << 20);
+    uint32_t four = hand_const(&h, 4), all = hand_op(&h, LATHE_DIM_MUL, n, batch, 0);
+    uint32_t times = hand_op(&h, LATHE_DIM_MUL, all, hand_const(&h, 8), 0);
+    uint32_t by = hand_op(&h, LATHE_DIM_MUL, batch, four, 0);
+    uint32_t size = hand_op(&h, LATHE_DIM_FLOORDIV, times, by, 0);
+    uint32_t x = hand_io(&h, false, "x", LATHE_U8, n, n);
+    hand_io(&h, false, "y", LATHE_U8, batch, batch);
+    hand_buf(&h, LATHE_BUF_ARENA, 0, size, 0, 0);
+    push((lathe_step){.kind = LATHE_STEP_COPY, .args = LIST(&h, x, 2), .range = n});
+    int64_t max[] = {10000, 1000};
+    open_with(max, LATHE_OPEN_POISON);
+    cr_expect_eq(session->stores[2].home_capacity, 20000);
+    static char data[10000];
+    lathe_tensor in[2] = {hand_tensor(LATHE_U8, data, 10000), hand_tensor(LATHE_U8, data, 1000)};
+    cr_expect_eq(lathe_run(session, in, NULL), LATHE_OK, "%s", lathe_session_message(session));
+    in[1].dims[0] = 0;
+    cr_expect_eq(lathe_run(session, in, NULL), LATHE_BAD_DIMS);
+}
+
+/* n * (100 - n) is largest inside of the maxima; what is planned for a corner grows. */
+Test(steps, a_size_that_peaks_inside_grows)
+{
+    hand_begin(&h);
+    uint32_t n = hand_free(&h, "n", 0, 1000), many = hand_const(&h, 1000), minus = hand_const(&h, -1);
+    uint32_t rest = hand_op(&h, LATHE_DIM_ADD, many, hand_op(&h, LATHE_DIM_MUL, n, minus, 0), 0);
+    uint32_t size = hand_op(&h, LATHE_DIM_MUL, n, rest, 0);
+    uint32_t x = hand_io(&h, false, "x", LATHE_U8, n, n);
+    hand_buf(&h, LATHE_BUF_ARENA, 0, size, 0, 0);
+    push((lathe_step){.kind = LATHE_STEP_COPY, .args = LIST(&h, x, 1), .range = n});
+    int64_t max = 1000;
+    open_with(&max, LATHE_OPEN_POISON);
+    static char data[1000];
+    for (int64_t i = 0; i <= max; i += 100) {
+        lathe_tensor in = hand_tensor(LATHE_U8, data, i);
+        cr_expect_eq(lathe_run(session, &in, NULL), LATHE_OK, "%s", lathe_session_message(session));
+        cr_expect_geq(session->stores[1].capacity, (uint64_t)(i * (1000 - i)));
+    }
+    cr_expect_eq(lathe_session_reserve(session, &max), LATHE_OK);
+}
+
 Test(steps, grown_sessions_keep_working)
 {
     static float x[4000], y[4000];
