@@ -191,7 +191,7 @@ static lathe_status weights(work *w, FILE *f) { return cg_write_weights(w->p, f,
 
 static lathe_status write_beside(work *w)
 {
-    progress(w, "writing weights", 80);
+    progress(w, "writing weights", 85);
     TRY(write_staged(w, ir_format(&w->arena, "%s.h", w->name), header));
     if (w->p->embed_weights || w->p->weights_size == 0) return LATHE_OK;
     return write_staged(w, ir_format(&w->arena, "%s.weights", w->name), weights);
@@ -229,7 +229,7 @@ static lathe_status write_linked(work *w, const char *path)
         inputs[n] = cg_output_between(&w->outputs, w->output, ir_format(&w->arena, "%s.weights.o", w->name));
         TRY(write_weights_object(w, inputs[n++]));
     }
-    progress(w, "linking", 90);
+    progress(w, "linking", 60);
     return cg_link(w->isa, inputs, n, runtime, path, w->o->emit, w->diag);
 }
 

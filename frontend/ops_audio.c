@@ -24,8 +24,8 @@ static lathe_status one_size(fe_node *n, size_t k, int64_t least, ir_dim *out)
     TRY(fe_dims_or_data(n, k, least, INT64_MAX, &dims, &count));
     if (count != 1) return fe_fail_input(n, k, LATHE_BAD_INPUT, "%zu values, 1 expected", count);
     if (ir_dim_is_const(n->g, dims[0], &known) && known < least)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%lld found, %lld or more expected", (long long)known,
-                             (long long)least);
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%lld found, %lld or more expected",
+                             (long long)known, (long long)least);
     *out = dims[0];
     return LATHE_OK;
 }
@@ -48,10 +48,12 @@ lathe_status fe_import_window(fe_node *n)
     ir_dim size, one = ir_dim_const(g, 1);
     size_t w = 0;
     while (w < sizeof windows / sizeof *windows && strcmp(windows[w].op, n->op) != 0) w++;
-    if (w == sizeof windows / sizeof *windows) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    if (w == sizeof windows / sizeof *windows)
+        return fe_fail(n, LATHE_INTERNAL, "not in the table");
     TRY(output_type(n, &elem));
     TRY(one_size(n, 0, 0, &size));
-    ir_dim period = fe_attr_int(n, "periodic", 1) ? size : ir_dim_max(g, ir_dim_sub(g, size, one), one);
+    ir_dim period =
+        fe_attr_int(n, "periodic", 1) ? size : ir_dim_max(g, ir_dim_sub(g, size, one), one);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 1, &size, 0);
     ir_expr x = ir_x_cast(g, ir_nest_index(&nest, 0), IR_F64);
@@ -70,7 +72,10 @@ lathe_status fe_import_window(fe_node *n)
 #define MEL 2595.0
 #define HERTZ 700.0
 
-static ir_expr load_f64(ir_nest *nest, ir_value v) { return ir_x_cast(nest->b->g, fe_load_scalar(nest, v), IR_F64); }
+static ir_expr load_f64(ir_nest *nest, ir_value v)
+{
+    return ir_x_cast(nest->b->g, fe_load_scalar(nest, v), IR_F64);
+}
 
 static ir_expr to_mel(ir_graph *g, ir_expr hertz)
 {
@@ -86,7 +91,8 @@ static ir_value band_edges(fe_node *n, ir_dim bands, ir_dim length)
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 1, &edges, 0);
     ir_expr rate = load_f64(&nest, fe_in(n, 2));
-    ir_expr low = to_mel(g, load_f64(&nest, fe_in(n, 3))), high = to_mel(g, load_f64(&nest, fe_in(n, 4)));
+    ir_expr low = to_mel(g, load_f64(&nest, fe_in(n, 3))),
+            high = to_mel(g, load_f64(&nest, fe_in(n, 4)));
     ir_expr step = X2(DIV, X2(SUB, high, low), ir_x_cast(g, XD(edges), IR_F64));
     ir_expr mel = X2(ADD, X2(MUL, ir_x_cast(g, ir_nest_index(&nest, 0), IR_F64), step), low);
     ir_expr hertz = X2(POW, XN(mel, 10), X2(DIV, mel, XN(mel, MEL)));
@@ -102,7 +108,8 @@ static ir_expr triangle(ir_graph *g, ir_expr at, const ir_expr *edge)
     ir_expr zero = ir_x_num(g, IR_F64, 0), one = ir_x_num(g, IR_F64, 1), slope[2];
     for (int i = 0; i < 2; i++) {
         ir_expr part = i == 0 ? X2(SUB, at, edge[0]) : X2(SUB, edge[2], at);
-        slope[i] = X2(DIV, ir_x_cast(g, part, IR_F64), ir_x_cast(g, X2(SUB, edge[i + 1], edge[i]), IR_F64));
+        slope[i] = X2(DIV, ir_x_cast(g, part, IR_F64),
+                      ir_x_cast(g, X2(SUB, edge[i + 1], edge[i]), IR_F64));
     }
     ir_expr rising = ir_x_select(g, X2(EQ, at, edge[1]), one, slope[0]);
     rising = ir_x_select(g, X2(AND, X2(LE, edge[0], at), X2(LE, at, edge[1])), rising, zero);

@@ -4,7 +4,6 @@
  */
 #include "frontend/build.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Classes of element types (types.def); strings and complex numbers are in none of them. */
@@ -318,90 +317,5 @@ lathe_status fe_import_clip(fe_node *n)
     if (lo != IR_NONE) x = X2(MAX, x, lo);
     if (hi != IR_NONE) x = X2(MIN, x, hi);
     fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, x));
-    return LATHE_OK;
-}
-
-/* ---- conversions ---- */
-
-/* A float becomes a sub-byte integer by its low bits, unlike wider ones, which saturate. */
-static ir_value cast_to(fe_node *n, ir_value v, ir_elem to)
-{
-    ir_graph *g = n->g;
-    ir_nest nest;
-    ir_elem from = ir_type_of(g, v)->elem;
-    bool narrow = ir_elem_class(to) == 'L' && ir_elem_bits(to) <= 8;
-    if (from == to) return v;
-    if (ir_elem_is_float(from) && ir_elem_is_int(to) && ir_elem_bits(to) < 8)
-        v = ir_cast(&n->b, v, IR_I32);
-    if (!narrow || !fe_attr_int(n, "saturate", 1)) return ir_cast(&n->b, v, to);
-    if (!fe_broadcast(&nest, &n->b, &v, 1)) return IR_NONE;
-    ir_expr x = ir_x_cast(g, ir_nest_read(&nest, v), IR_F32);
-    return ir_nest_map(&nest, to, ir_x_make(g, IR_X_CASTSAT, IR_F32, to, &x, 1));
-}
-
-static lathe_status import_cast(fe_node *n, ir_elem to)
-{
-    TRY(fe_need_rank(n, 0, -1));
-    if (ir_elem_class(to) == 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "%d is not an element type", (int)to);
-    if (fe_type(n, 0)->elem != to) TRY(fe_need_class(n, 0, NUMBERS "B"));
-    if (fe_type(n, 0)->elem != to && ir_elem_arith(to) == IR_ELEM_NONE)
-        return fe_fail(n, LATHE_UNSUPPORTED, "a cast to %s", ir_elem_name(to));
-    const char *round = fe_attr_str(n, "round_mode", "up");
-    if (to == IR_F8E8M0 && strcmp(round, "up") != 0)
-        return fe_fail(n, LATHE_UNSUPPORTED, "round_mode '%s'; only 'up' is supported", round);
-    fe_out(n, 0, cast_to(n, fe_in(n, 0), to));
-    return LATHE_OK;
-}
-
-/* Opset < 6 names the type by a string. */
-static ir_elem attr_elem(const fe_node *n)
-{
-    static const struct {
-        const char *name;
-        ir_elem elem;
-    } names[] = {
-        {"FLOAT", IR_F32},   {"UINT8", IR_U8},   {"INT8", IR_I8},    {"UINT16", IR_U16},
-        {"INT16", IR_I16},   {"INT32", IR_I32},  {"INT64", IR_I64},  {"BOOL", IR_BOOL},
-        {"FLOAT16", IR_F16}, {"DOUBLE", IR_F64}, {"UINT32", IR_U32}, {"UINT64", IR_U64},
-    };
-    if (n->version >= 6) {
-        int64_t to = fe_attr_int(n, "to", 0);
-        return to > 0 && to < IR_ELEM_COUNT ? (ir_elem)to : IR_ELEM_NONE;
-    }
-    const char *to = fe_attr_str(n, "to", "");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i].name, to) == 0) return names[i].elem;
-    return IR_ELEM_NONE;
-}
-
-lathe_status fe_import_cast(fe_node *n)
-{
-    return import_cast(n, attr_elem(n));
-}
-
-lathe_status fe_import_castlike(fe_node *n)
-{
-    TRY(fe_need_rank(n, 1, -1));
-    return import_cast(n, fe_type(n, 1)->elem);
-}
-
-lathe_status fe_import_bitcast(fe_node *n)
-{
-    ir_graph *g = n->g;
-    ir_nest nest;
-    TRY(fe_need_class(n, 0, NUMBERS "B"));
-    ir_elem from = fe_type(n, 0)->elem, to = attr_elem(n);
-    if (ir_elem_arith(to) == IR_ELEM_NONE)
-        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast to %s", ir_elem_name(to));
-    if (ir_elem_bits(from) != ir_elem_bits(to))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width",
-                       ir_elem_name(from), ir_elem_name(to));
-    ir_value v = fe_in(n, 0);
-    TRY(broadcast(n, &nest, &v, 1));
-    ir_expr x = ir_nest_read(&nest, v);
-    if (from != to)
-        x = ir_x_make(g, IR_X_BITCAST, ir_elem_arith(to), (int64_t)from | (int64_t)to << 8, &x, 1);
-    fe_out(n, 0, ir_nest_map(&nest, to, x));
     return LATHE_OK;
 }

@@ -45,10 +45,12 @@ static ir_expr grid_position(ir_graph *g, const grid *s, ir_expr x, ir_dim size)
     ir_expr length = ir_x_cast(g, XD(size), real), last = X2(SUB, length, XN(x, 1)), unit = X2(ADD, x, XN(x, 1));
     if (s->corners) x = X2(MUL, X2(MUL, unit, XN(x, 0.5)), last);
     else x = X2(MUL, X2(SUB, X2(MUL, unit, length), XN(x, 1)), XN(x, 0.5));
-    if (s->side == FE_SIDE_EDGE) return fe_x_clamp(g, x, XN(x, 0), last);
+    ir_expr low = XN(x, -0.5), high = X2(SUB, length, XN(x, 0.5));
     if (s->side == FE_SIDE_MIRROR) return mirrored(g, x, XN(x, 0), last);
-    if (s->side == FE_SIDE_MIRROR_HALF) return mirrored(g, x, XN(x, -0.5), X2(SUB, length, XN(x, 0.5)));
-    return x;
+    if (s->side == FE_SIDE_MIRROR_HALF) return mirrored(g, x, low, high);
+    if (s->side == FE_SIDE_ZERO) return x;
+    ir_expr clamped = fe_x_clamp(g, x, XN(x, 0), last), near = X2(AND, X2(LE, low, x), X2(LE, x, high));
+    return s->corners ? clamped : ir_x_select(g, near, x, clamped);
 }
 
 lathe_status fe_import_grid_sample(fe_node *n)

@@ -1,9 +1,10 @@
 /* Importers of RNN, GRU and LSTM. In: a layer's weights and states, any of them for one or two
  * directions. Out: for each direction one contract, the input's projection for all time steps at
  * once, and a `loop` node over time, whose body is a contract of the hidden state and a map or two
- * for the gates. Invariant: inside, everything is [time, batch, ...] in the arithmetic type; layouts
- * and element types are dealt with around the loop. A backward direction counts time down, so that
- * padded steps, at the end of each sequence, come first and leave the initial state as it is. */
+ * for the gates. Invariant: inside, everything is [time, batch, ...] in the arithmetic type;
+ * layouts and element types are dealt with around the loop. A backward direction counts time down,
+ * so that padded steps, at the end of each sequence, come first and leave the initial state as it
+ * is. */
 #include "frontend/loop.h"
 
 #include <string.h>
@@ -19,14 +20,14 @@ enum { X, W, R, B, LENGTHS, STATE0, PEEPHOLES = STATE0 + MAX_STATES };
 typedef struct activation {
     const char *name;
     ir_expr (*make)(ir_graph *, ir_expr x, ir_expr alpha, ir_expr beta);
-    int parameters;             /* 0; 1: alpha; 2: alpha and beta */
+    int parameters; /* 0; 1: alpha; 2: alpha and beta */
     double alpha, beta;
 } activation;
 
-#define ACTIVATION(name)                                                                           \
-    static ir_expr name(ir_graph *g, ir_expr x, ir_expr alpha, ir_expr beta)
+#define ACTIVATION(name) static ir_expr name(ir_graph *g, ir_expr x, ir_expr alpha, ir_expr beta)
 #define UNUSED() ((void)alpha, (void)beta)
 
+/* clang-format off */
 ACTIVATION(plain_tanh) { UNUSED(); return X1(TANH, x); }
 ACTIVATION(plain_sigmoid) { UNUSED(); return X1(SIGMOID, x); }
 ACTIVATION(relu) { UNUSED(); return X2(MAX, x, XN(x, 0)); }
@@ -34,6 +35,7 @@ ACTIVATION(affine) { return X2(ADD, X2(MUL, alpha, x), beta); }
 ACTIVATION(scaled_tanh) { return X2(MUL, alpha, X1(TANH, X2(MUL, beta, x))); }
 ACTIVATION(hard_sigmoid) { return fe_x_clamp(g, affine(g, x, alpha, beta), XN(x, 0), XN(x, 1)); }
 ACTIVATION(softsign) { UNUSED(); return X2(DIV, x, X2(ADD, X1(ABS, x), XN(x, 1))); }
+/* clang-format on */
 
 ACTIVATION(leaky_relu)
 {
@@ -96,7 +98,7 @@ typedef struct cell {
 typedef struct layer {
     fe_node *n;
     const cell *cell;
-    ir_dim steps, batch, hidden, gates;     /* gates: rows of a weight, gates * hidden */
+    ir_dim steps, batch, hidden, gates; /* gates: rows of a weight, gates * hidden */
     ir_elem elem, arith;
     int ndirections;
     bool reverse, batch_first, coupled, linear_before_reset, clipped;
@@ -108,9 +110,9 @@ struct direction {
     const layer *layer;
     int number;
     bool backward;
-    ir_value projected;         /* [time, batch, gates]: x * W + biases */
-    ir_value recurrent;         /* [1, gates, hidden] */
-    ir_value bias, peepholes;   /* [1, ...] or IR_NONE */
+    ir_value projected;       /* [time, batch, gates]: x * W + biases */
+    ir_value recurrent;       /* [1, gates, hidden] */
+    ir_value bias, peepholes; /* [1, ...] or IR_NONE */
 };
 
 /* ---- one turn ---- */
@@ -238,7 +240,8 @@ static void gru_turn(const direction *d, const ir_value *states, ir_value iter, 
         inner = load_block(&p, reset, 0);
     }
     ir_expr fresh = activate(&p, 1, X2(ADD, load_input(&p, 2), inner));
-    ir_expr mixed = X2(ADD, X2(MUL, X2(SUB, XN(update, 1), update), fresh), X2(MUL, update, before));
+    ir_expr mixed =
+        X2(ADD, X2(MUL, X2(SUB, XN(update, 1), update), fresh), X2(MUL, update, before));
     next[0] = end_point(&p, mixed, before);
 }
 
@@ -291,7 +294,8 @@ static lathe_status turn(void *ctx, fe_node *n, const ir_value *params, ir_value
     results[0] = ir_scalar_const(&n->b, IR_BOOL, 1);
     d->layer->cell->turn(d, params + 2, params[0], results + 1);
     if (fe_wants(n, 0))
-        results[1 + states] = fe_has(n, LENGTHS) ? step_output(d, results[1], params[0]) : results[1];
+        results[1 + states] =
+            fe_has(n, LENGTHS) ? step_output(d, results[1], params[0]) : results[1];
     return LATHE_OK;
 }
 
@@ -310,7 +314,8 @@ static ir_value project(const direction *d)
     ir_builder *b = &l->n->b;
     ir_graph *g = l->n->g;
     ir_dim space[] = {l->steps, l->batch, l->gates, fe_type(l->n, X)->dims[2]};
-    fe_factor f[] = {{fe_in(l->n, X), {l->batch_first, !l->batch_first, 3}}, {part_of(d, W, 0), {-1, 2, 3}}};
+    fe_factor f[] = {{fe_in(l->n, X), {l->batch_first, !l->batch_first, 3}},
+                     {part_of(d, W, 0), {-1, 2, 3}}};
     ir_value v = fe_contract(b, f, 2, 4, space, 1, l->arith);
     if (v == IR_NONE || d->bias == IR_NONE) return v;
     ir_nest nest;
@@ -343,8 +348,8 @@ static ir_value turn_round(ir_builder *b, ir_value v)
     ir_graph *g = b->g;
     if (v == IR_NONE) return IR_NONE;
     const ir_type t = *ir_type_of(g, v);
-    ir_dim zero = ir_dim_const(g, 0), starts[] = {ir_dim_sub(g, t.dims[0], ir_dim_const(g, 1)), zero, zero};
-    return ir_slice(b, v, starts, (int64_t[]){-1, 1, 1}, t.dims);
+    ir_dim zero = ir_dim_const(g, 0), last = ir_dim_sub(g, t.dims[0], ir_dim_const(g, 1));
+    return ir_slice(b, v, (ir_dim[]){last, zero, zero}, (int64_t[]){-1, 1, 1}, t.dims);
 }
 
 /* results: the final states, then the output sequence [time, batch, hidden] if it is wanted. */
@@ -359,10 +364,15 @@ static lathe_status run_direction(const layer *l, int number, bool backward, ir_
     d.projected = project(&d);
     ir_value init[MAX_STATES];
     for (int s = 0; s < l->cell->states; s++) init[s] = first_state(&d, s);
-    if (d.projected == IR_NONE || init[0] == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the inputs do not fit");
+    if (d.projected == IR_NONE || init[0] == IR_NONE)
+        return fe_fail(n, LATHE_BAD_INPUT, "the inputs do not fit");
     ir_expr steps = XD(l->steps);
-    fe_loop loop = {.trip = ir_values(&n->b, IR_I64, 0, NULL, &steps, 1), .init = init,
-                    .ncarried = (size_t)l->cell->states, .nscans = fe_wants(n, 0), .turn = turn, .ctx = &d};
+    fe_loop loop = {.trip = ir_values(&n->b, IR_I64, 0, NULL, &steps, 1),
+                    .init = init,
+                    .ncarried = (size_t)l->cell->states,
+                    .nscans = fe_wants(n, 0),
+                    .turn = turn,
+                    .ctx = &d};
     TRY(fe_loop_build(n, &loop, results));
     ir_value *sequence = &results[l->cell->states];
     if (backward && fe_wants(n, 0)) *sequence = turn_round(&n->b, *sequence);
@@ -373,8 +383,8 @@ static lathe_status run_direction(const layer *l, int number, bool backward, ir_
 
 /* The next of `count` values of a list. They are consumed by the functions that have the parameter;
  * a list with one value for each of the functions is taken by position. */
-static double parameter(const float *list, size_t count, size_t nfunctions, size_t k, bool has, size_t *next,
-                        double otherwise)
+static double parameter(const float *list, size_t count, size_t nfunctions, size_t k, bool has,
+                        size_t *next, double otherwise)
 {
     if (!has) return 0;
     size_t i = count == nfunctions ? k : (*next)++;
@@ -445,10 +455,11 @@ static lathe_status read_inputs(layer *l)
     l->arith = ir_elem_arith(x.elem);
     l->steps = x.dims[l->batch_first];
     l->batch = x.dims[!l->batch_first];
-    l->hidden = fe_has_attr(n, "hidden_size") ? ir_dim_const(g, fe_attr_int(n, "hidden_size", 0)) : h;
-    h = l->hidden;
+    if (fe_has_attr(n, "hidden_size")) h = ir_dim_const(g, fe_attr_int(n, "hidden_size", 0));
+    l->hidden = h;
     l->gates = ir_dim_mul(g, ir_dim_const(g, l->cell->gates), h);
-    ir_dim twice = ir_dim_mul(g, ir_dim_const(g, 2), l->gates), three = ir_dim_mul(g, ir_dim_const(g, 3), h);
+    ir_dim twice = ir_dim_mul(g, ir_dim_const(g, 2), l->gates);
+    ir_dim three = ir_dim_mul(g, ir_dim_const(g, 3), h);
     TRY(need_dims(l, W, 3, (ir_dim[]){d, l->gates, x.dims[2]}));
     TRY(need_dims(l, R, 3, (ir_dim[]){d, l->gates, h}));
     TRY(need_dims(l, B, 2, (ir_dim[]){d, twice}));
@@ -471,7 +482,8 @@ static void set_output(const layer *l, size_t k, const ir_value *each)
     ir_value parts[MAX_DIRECTIONS];
     if (!fe_wants(l->n, k)) return;
     for (int d = 0; d < l->ndirections; d++) parts[d] = ir_unsqueeze(b, each[d], k == 0);
-    ir_value v = l->ndirections > 1 ? ir_concat(b, parts, (size_t)l->ndirections, k == 0) : parts[0];
+    ir_value v =
+        l->ndirections > 1 ? ir_concat(b, parts, (size_t)l->ndirections, k == 0) : parts[0];
     if (l->batch_first) v = ir_permute(b, v, k == 0 ? sequence_first : state_first);
     fe_out(l->n, k, ir_cast(b, v, l->elem));
 }
@@ -485,7 +497,8 @@ lathe_status fe_import_recurrent(fe_node *n)
     TRY(read_attributes(&l));
     TRY(read_inputs(&l));
     ir_value results[MAX_DIRECTIONS][MAX_STATES + 1], column[MAX_DIRECTIONS];
-    for (int d = 0; d < l.ndirections; d++) TRY(run_direction(&l, d, l.reverse || d == 1, results[d]));
+    for (int d = 0; d < l.ndirections; d++)
+        TRY(run_direction(&l, d, l.reverse || d == 1, results[d]));
     for (int k = 0; k <= l.cell->states; k++) {
         int from = k == 0 ? l.cell->states : k - 1;
         if (k == 0 && !fe_wants(n, 0)) continue;

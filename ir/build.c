@@ -199,6 +199,30 @@ static ir_node_id add_node(ir_builder *b, ir_node node, const ir_type *types)
     return id;
 }
 
+/* A node of the same region has this guard already. */
+static bool is_guarded(const ir_graph *g, const ir_guard *guard, ir_block_id block)
+{
+    for (size_t i = 0; i < g->guards_owned; i++) {
+        const ir_guard *known = &g->guards[i];
+        bool same = known->a == guard->a && known->b == guard->b && known->or_one == guard->or_one;
+        if (same && g->nodes[known->node].block == block) return true;
+    }
+    return false;
+}
+
+/* The guards recorded since the last node was made are this one's. */
+static void own_guards(ir_graph *g, ir_node_id id)
+{
+    if (g->guards_owned > g->nguards) g->guards_owned = g->nguards;     /* an import was undone */
+    size_t kept = g->guards_owned;
+    for (size_t i = kept; i < g->nguards; i++) {
+        ir_guard guard = g->guards[i];
+        if (guard.node == IR_NONE) guard.node = id;
+        if (!is_guarded(g, &guard, g->nodes[guard.node].block)) g->guards[kept++] = guard;
+    }
+    g->nguards = g->guards_owned = kept;
+}
+
 static void append_node(ir_graph *g, ir_block_id block, ir_node_id id)
 {
     ir_block *b = &g->blocks[block];
@@ -206,7 +230,7 @@ static void append_node(ir_graph *g, ir_block_id block, ir_node_id id)
     b->nodes[b->nnodes++] = id;
     const ir_node *n = &g->nodes[id];
     for (uint32_t i = 0; i < n->nregions; i++) g->blocks[n->regions[i]].parent = id;
-    for (size_t i = g->nguards; i-- > 0 && g->guards[i].node == IR_NONE;) g->guards[i].node = id;
+    own_guards(g, id);
 }
 
 ir_node_id ir_node_new(ir_builder *b, ir_op op, const ir_value *operands, size_t n,

@@ -81,13 +81,15 @@ static void check_counts(node_check *c)
     const ir_op_info *info = ir_op_get(c->n->op);
     if (!in_range(c->n->noperands, info->operands_min, info->operands_max))
         fail(c, "%u operands", c->n->noperands);
-    if (info->results >= 0 && c->n->nresults != (uint32_t)info->results) fail(c, "%u results", c->n->nresults);
+    if (info->results >= 0 && c->n->nresults != (uint32_t)info->results)
+        fail(c, "%u results", c->n->nresults);
     if (c->n->nregions != (uint32_t)info->regions) fail(c, "%u regions", c->n->nregions);
     bool gaps = c->n->op == IR_OP_NORM || c->n->op == IR_OP_CALL;
     for (uint32_t i = 0; i < c->n->noperands; i++) {
         ir_value v = c->n->operands[i];
         if (v >= c->g->nvalues) fail(c, "operand %u is no value", i);
-        else if (v == IR_NONE && (!gaps || (int)i < info->operands_min)) fail(c, "operand %u is absent", i);
+        else if (v == IR_NONE && (!gaps || (int)i < info->operands_min))
+            fail(c, "operand %u is absent", i);
     }
 }
 
@@ -103,7 +105,8 @@ static void check_kind(node_check *c)
 {
     const char *list = kinds[c->n->op], *kind = ir_attr_str(c->g, c->n, IR_KEY_kind);
     if (!list || has_word(list, kind)) return;
-    if (*kind || (required[c->n->op] & BIT(kind))) fail(c, "kind \"%s\" is none of: %s", kind, list);
+    if (*kind || (required[c->n->op] & BIT(kind)))
+        fail(c, "kind \"%s\" is none of: %s", kind, list);
 }
 
 /* A const of no elements has an empty list; otherwise NULL lists have no entries. */
@@ -116,7 +119,8 @@ static void check_attrs(node_check *c)
         else found |= UINT64_C(1) << a->key;
         if (ir_key_kind(a->key) == IR_ATTR_DIMS)
             for (size_t k = 0; k < a->n; k++)
-                if (a->u.dims[k] == IR_NONE) fail(c, "attribute %s has an unknown size", ir_key_name(a->key));
+                if (a->u.dims[k] == IR_NONE)
+                    fail(c, "attribute %s has an unknown size", ir_key_name(a->key));
     }
     missing = required[c->n->op] & ~found;
     if (missing) fail(c, "attribute %s is missing", ir_key_name((ir_key)__builtin_ctzll(missing)));
@@ -132,7 +136,8 @@ bool ir_check_affine(const ir_graph *g, ir_expr e)
     switch (n->op) {
     case IR_X_INDEX: return true;
     case IR_X_NEG: return ir_check_affine(g, n->args[0]);
-    case IR_X_ADD: case IR_X_SUB: return ir_check_affine(g, n->args[0]) && ir_check_affine(g, n->args[1]);
+    case IR_X_ADD:
+    case IR_X_SUB: return ir_check_affine(g, n->args[0]) && ir_check_affine(g, n->args[1]);
     case IR_X_MUL:
         return (ir_x_is_closed(g, n->args[0]) && ir_check_affine(g, n->args[1])) ||
                (ir_x_is_closed(g, n->args[1]) && ir_check_affine(g, n->args[0]));
@@ -147,7 +152,8 @@ static void check_load(node_check *c, const ir_expr_node *x)
         return;
     }
     const ir_type *t = ir_type_of(c->g, c->n->operands[x->imm]);
-    if (x->nargs != t->rank) fail(c, "a load of operand %lld with %d indices", (long long)x->imm, x->nargs);
+    if (x->nargs != t->rank)
+        fail(c, "a load of operand %lld with %d indices", (long long)x->imm, x->nargs);
     if (x->type != ir_elem_arith(t->elem) || x->type == IR_ELEM_NONE)
         fail(c, "a load of operand %lld as %s", (long long)x->imm, ir_elem_name(x->type));
 }
@@ -168,7 +174,8 @@ static void check_body(node_check *c, const ir_attr *body)
 {
     ir_memo_begin(c->g->pool, &c->seen);
     for (size_t i = 0; i < body->n; i++) {
-        if (body->u.exprs[i] == IR_NONE || body->u.exprs[i] >= c->g->pool->nexprs) fail(c, "body %zu is none", i);
+        if (body->u.exprs[i] == IR_NONE || body->u.exprs[i] >= c->g->pool->nexprs)
+            fail(c, "body %zu is none", i);
         else check_expr(c, body->u.exprs[i]);
     }
     ir_memo_end(c->g->pool, &c->seen);
@@ -184,13 +191,17 @@ static ir_elem body_type(const node_check *c, size_t i)
 static void check_space(node_check *c)
 {
     int64_t nred = ir_attr_int(c->n, IR_KEY_nred, 0), axis = ir_attr_int(c->n, IR_KEY_axis, 0);
-    bool reduces = c->n->op == IR_OP_REDUCE || c->n->op == IR_OP_CONTRACT || c->n->op == IR_OP_ARG_REDUCE;
+    bool reduces =
+        c->n->op == IR_OP_REDUCE || c->n->op == IR_OP_CONTRACT || c->n->op == IR_OP_ARG_REDUCE;
     size_t rank = attr_count(c, IR_KEY_space);
     if (rank > IR_MAX_SPACE) fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
-    if (nred < 0 || nred > (int64_t)rank || (nred && !reduces)) fail(c, "%lld reduced axes", (long long)nred);
-    if (c->n->op != IR_OP_SCATTER && (int64_t)rank - nred > IR_MAX_RANK) fail(c, "a result of rank over %d", IR_MAX_RANK);
+    if (nred < 0 || nred > (int64_t)rank || (nred && !reduces))
+        fail(c, "%lld reduced axes", (long long)nred);
+    if (c->n->op != IR_OP_SCATTER && (int64_t)rank - nred > IR_MAX_RANK)
+        fail(c, "a result of rank over %d", IR_MAX_RANK);
     if (c->n->op == IR_OP_ARG_REDUCE && nred != 1) fail(c, "one axis must be reduced");
-    if (c->n->op == IR_OP_CUMULATE && (axis < 0 || axis >= (int64_t)rank)) fail(c, "axis %lld", (long long)axis);
+    if (c->n->op == IR_OP_CUMULATE && (axis < 0 || axis >= (int64_t)rank))
+        fail(c, "axis %lld", (long long)axis);
 }
 
 static void check_nest(node_check *c)
@@ -218,9 +229,11 @@ static void check_values(node_check *c)
     int64_t count = 1, d;
     c->rank = 0;
     for (size_t i = 0; i < dims->n; i++)
-        if (!ir_dim_is_const(c->g, dims->u.dims[i], &d) || d < 0 || __builtin_mul_overflow(count, d, &count))
+        if (!ir_dim_is_const(c->g, dims->u.dims[i], &d) || d < 0 ||
+            __builtin_mul_overflow(count, d, &count))
             fail(c, "dims must be constants");
-    if (dims->n > IR_MAX_RANK || (size_t)count != body->n) fail(c, "%zu elements do not fill the dims", body->n);
+    if (dims->n > IR_MAX_RANK || (size_t)count != body->n)
+        fail(c, "%zu elements do not fill the dims", body->n);
     check_body(c, body);
     for (size_t i = 1; i < body->n && !c->wrong; i++)
         if (body_type(c, i) != body_type(c, 0)) fail(c, "elements of different types");
@@ -242,9 +255,11 @@ static ir_elem operand_arith(const node_check *c, uint32_t i)
 
 static void check_axis(node_check *c)
 {
-    if (c->n->op != IR_OP_CONCAT && !ir_elem_is_float(operand_arith(c, 0))) fail(c, "operand 0 holds no floats");
+    if (c->n->op != IR_OP_CONCAT && !ir_elem_is_float(operand_arith(c, 0)))
+        fail(c, "operand 0 holds no floats");
     int64_t axis = ir_attr_int(c->n, IR_KEY_axis, 0);
-    if (axis < 0 || axis >= ir_type_of(c->g, c->n->operands[0])->rank) fail(c, "axis %lld", (long long)axis);
+    if (axis < 0 || axis >= ir_type_of(c->g, c->n->operands[0])->rank)
+        fail(c, "axis %lld", (long long)axis);
 }
 
 static bool all_positive(const ir_attr *a)
@@ -259,17 +274,23 @@ static void check_window(node_check *c)
 {
     const ir_type *x = ir_type_of(c->g, c->n->operands[0]);
     size_t spatial = x->rank < 2 ? 0 : (size_t)x->rank - 2;
-    const ir_attr *strides = ir_attr_find(c->n, IR_KEY_strides), *dilations = ir_attr_find(c->n, IR_KEY_dilations);
-    if (x->rank < 2 || attr_count(c, IR_KEY_dims) != (size_t)x->rank) fail(c, "dims must have the rank of the operand");
-    if (attr_count(c, IR_KEY_kernel) != spatial || strides->n != spatial || dilations->n != spatial ||
-        attr_count(c, IR_KEY_pads) != 2 * spatial)
+    const ir_attr *strides = ir_attr_find(c->n, IR_KEY_strides),
+                  *dilations = ir_attr_find(c->n, IR_KEY_dilations);
+    if (x->rank < 2 || attr_count(c, IR_KEY_dims) != (size_t)x->rank)
+        fail(c, "dims must have the rank of the operand");
+    if (attr_count(c, IR_KEY_kernel) != spatial || strides->n != spatial ||
+        dilations->n != spatial || attr_count(c, IR_KEY_pads) != 2 * spatial)
         fail(c, "kernel, strides, pads and dilations must have %zu axes", spatial);
-    if (!c->wrong && (!all_positive(strides) || !all_positive(dilations))) fail(c, "strides and dilations must be positive");
+    if (!c->wrong && (!all_positive(strides) || !all_positive(dilations)))
+        fail(c, "strides and dilations must be positive");
     for (uint32_t i = 1; i < c->n->noperands; i++) {
-        if (ir_type_of(c->g, c->n->operands[i])->rank != (i == 1 ? x->rank : 1)) fail(c, "operand %u has another rank", i);
-        if (operand_arith(c, i) != operand_arith(c, 0)) fail(c, "operand %u has another element type", i);
+        if (ir_type_of(c->g, c->n->operands[i])->rank != (i == 1 ? x->rank : 1))
+            fail(c, "operand %u has another rank", i);
+        if (operand_arith(c, i) != operand_arith(c, 0))
+            fail(c, "operand %u has another element type", i);
     }
-    if (operand_arith(c, 0) == IR_ELEM_NONE || operand_arith(c, 0) == IR_BOOL) fail(c, "operand 0 holds no numbers");
+    if (operand_arith(c, 0) == IR_ELEM_NONE || operand_arith(c, 0) == IR_BOOL)
+        fail(c, "operand 0 holds no numbers");
     if (ir_attr_int(c->n, IR_KEY_group, 1) < 1) fail(c, "group must be positive");
 }
 
@@ -281,7 +302,8 @@ static void check_operator(node_check *c)
     case IR_OP_CONCAT: case IR_OP_SOFTMAX: case IR_OP_NORM: check_axis(c); break;
     case IR_OP_CONV: case IR_OP_POOL: check_window(c); break;
     case IR_OP_RESHAPE:
-        if (attr_count(c, IR_KEY_dims) > IR_MAX_RANK) fail(c, "a result of rank over %d", IR_MAX_RANK);
+        if (attr_count(c, IR_KEY_dims) > IR_MAX_RANK)
+            fail(c, "a result of rank over %d", IR_MAX_RANK);
         break;
     default:
         if (ir_op_get(c->n->op)->traits & IR_TRAIT_N) check_nest(c);

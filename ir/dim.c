@@ -138,6 +138,9 @@ ir_sym ir_sym_new(ir_graph *g, const char *name, ir_sym_kind kind, int64_t lo, i
     g->syms = ir_grow(g->arena, g->syms, &g->cap_syms, g->nsyms + 1, sizeof *g->syms);
     /* One axis has fewer than 2^31 elements: what makes min(s, INT32_MAX) equal s. */
     if (kind == IR_SYM_INPUT && hi > INT32_MAX) hi = INT32_MAX;
+    int64_t least, most = hi;
+    if (bound != IR_NONE) ir_dim_range(g, bound, &least, &most);
+    if (most < hi && most >= lo) hi = most;
     g->syms[g->nsyms] = (ir_symbol){unique_name(g, name), kind, lo, hi, bound};
     return (ir_sym)g->nsyms++;
 }
@@ -378,10 +381,19 @@ bool ir_dim_eval(const ir_graph *g, ir_dim d, const int64_t *symbols, int64_t *v
 
 /* ---- guards ---- */
 
+/* Checked in every run: not only where some region is entered. */
+static bool is_unconditional(const ir_graph *g, const ir_guard *guard)
+{
+    return guard->node == IR_NONE || g->nodes[guard->node].block == 1;
+}
+
 void ir_guard_add(ir_graph *g, ir_dim a, ir_dim b, bool or_one, ir_node_id node)
 {
-    for (size_t i = 0; i < g->nguards; i++)
-        if (g->guards[i].a == a && g->guards[i].b == b && g->guards[i].or_one == or_one) return;
+    for (size_t i = 0; i < g->nguards; i++) {
+        const ir_guard *known = &g->guards[i];
+        bool same = known->a == a && known->b == b && known->or_one == or_one;
+        if (same && is_unconditional(g, known)) return;
+    }
     g->guards = ir_grow(g->arena, g->guards, &g->cap_guards, g->nguards + 1, sizeof *g->guards);
     g->guards[g->nguards++] = (ir_guard){a, b, or_one, node};
 }

@@ -92,6 +92,52 @@ static ir_dim divide_exact(ir_graph *g, ir_dim a, ir_dim b)
     return IR_NONE;
 }
 
+/* ---- common factors ---- */
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    a = a < 0 ? -a : a;
+    b = b < 0 ? -b : b;
+    while (b) {
+        int64_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+/* Narrows *common, a monomial, to what divides term t as well. */
+static void common_factor(const ir_graph *g, ir_term *common, ir_dim *atoms, const ir_term *t)
+{
+    int n = 0, j = 0;
+    for (int i = 0; i < common->natoms; i++) {
+        while (j < t->natoms && ir_dim_compare(g, t->atoms[j], common->atoms[i]) < 0) j++;
+        if (j < t->natoms && t->atoms[j] == common->atoms[i]) {
+            atoms[n++] = common->atoms[i];
+            j++;
+        }
+    }
+    common->natoms = n;
+    common->atoms = atoms;
+    common->coef = gcd(common->coef, t->coef);
+}
+
+/* Divides a and b by the greatest monomial that divides all terms of both. */
+static void cancel(ir_graph *g, ir_dim *a, ir_dim *b)
+{
+    const ir_dim_node *x = ir_dim_get(g, *a), *y = ir_dim_get(g, *b);
+    if (x->nterms == 0 || y->nterms == 0 || x->terms[0].coef == INT64_MIN) return;
+    ir_term common = x->terms[0];
+    ir_dim *atoms = IR_NEW_N(g->arena, ir_dim, (size_t)common.natoms + 1);
+    common.coef = common.coef < 0 ? -common.coef : common.coef;
+    for (int i = 1; i < x->nterms; i++) common_factor(g, &common, atoms, &x->terms[i]);
+    for (int i = 0; i < y->nterms; i++) common_factor(g, &common, atoms, &y->terms[i]);
+    if (common.natoms == 0 && common.coef == 1) return;
+    ir_dim factor = term_dim(g, &common, common.coef);
+    *a = divide_exact(g, *a, factor);
+    *b = divide_exact(g, *b, factor);
+}
+
 ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
 {
     if (a == IR_NONE || b == IR_NONE) return IR_NONE;
@@ -106,6 +152,8 @@ ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
     if (ir_dim_equals(g, a, 0)) return a;
     ir_dim exact = divide_exact(g, a, b);
     if (exact != IR_NONE) return exact;
+    cancel(g, &a, &b);
+    if (ir_dim_is_const(g, b, NULL)) return ir_dim_floordiv(g, a, b);
     if (in_range(g, a, 0, INT64_MAX) && in_range(g, ir_dim_sub(g, b, a), 1, INT64_MAX)) return ir_dim_const(g, 0);
     return ir_dim_atom(g, IR_DIM_FLOORDIV, a, b);
 }

@@ -2,6 +2,8 @@
  * INT64_MIN and INT64_MAX stand for "unbounded"; arithmetic saturates to them. */
 #include "ir/dim_impl.h"
 
+enum { MAX_BOUNDS = 3 };
+
 typedef struct interval {
     int64_t lo, hi;
 } interval;
@@ -57,24 +59,26 @@ static interval floordiv(interval a, interval b)
     return hull((int64_t[]){sat_div(a.lo, b.lo), sat_div(a.lo, b.hi), sat_div(a.hi, b.lo), sat_div(a.hi, b.hi)}, 4);
 }
 
-static interval range(const ir_graph *g, ir_dim d);
+static interval range(const ir_graph *g, ir_dim d, int bounds);
 
-static interval sum_range(const ir_graph *g, const ir_dim_node *n)
+static interval sum_range(const ir_graph *g, const ir_dim_node *n, int bounds)
 {
     interval sum = {0, 0};
     for (int i = 0; i < n->nterms; i++) {
         interval product = {n->terms[i].coef, n->terms[i].coef};
-        for (int j = 0; j < n->terms[i].natoms; j++) product = mul(product, range(g, n->terms[i].atoms[j]));
+        for (int j = 0; j < n->terms[i].natoms; j++) product = mul(product, range(g, n->terms[i].atoms[j], bounds));
         sum = add(sum, product);
     }
     return sum;
 }
 
-static interval sym_range(const ir_graph *g, const ir_symbol *s)
+/* Bounds mention symbols that have bounds: `bounds` limits how far that is followed. What is further
+ * down has tightened s->hi when the symbol was made. */
+static interval sym_range(const ir_graph *g, const ir_symbol *s, int bounds)
 {
     interval r = {s->lo, s->hi};
-    if (s->bound != IR_NONE) {
-        interval b = range(g, s->bound);
+    if (s->bound != IR_NONE && bounds > 0) {
+        interval b = range(g, s->bound, bounds - 1);
         if (b.hi < r.hi) r.hi = b.hi;
     }
     return r;
@@ -83,18 +87,18 @@ static interval sym_range(const ir_graph *g, const ir_symbol *s)
 static int64_t min2(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max2(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static interval range(const ir_graph *g, ir_dim d)
+static interval range(const ir_graph *g, ir_dim d, int bounds)
 {
     const ir_dim_node *n = ir_dim_get(g, d);
     switch (n->kind) {
     case IR_DIM_CONST: return (interval){n->value, n->value};
-    case IR_DIM_SYM: return sym_range(g, &g->syms[n->sym]);
-    case IR_DIM_SUM: return sum_range(g, n);
+    case IR_DIM_SYM: return sym_range(g, &g->syms[n->sym], bounds);
+    case IR_DIM_SUM: return sum_range(g, n, bounds);
     case IR_DIM_EQ:
     case IR_DIM_LT: return (interval){0, 1};
     default: break;
     }
-    interval a = range(g, n->a), b = range(g, n->b);
+    interval a = range(g, n->a, bounds), b = range(g, n->b, bounds);
     switch (n->kind) {
     case IR_DIM_FLOORDIV: return floordiv(a, b);
     case IR_DIM_MOD:
@@ -107,7 +111,7 @@ static interval range(const ir_graph *g, ir_dim d)
 
 void ir_dim_range(const ir_graph *g, ir_dim d, int64_t *lo, int64_t *hi)
 {
-    interval r = d == IR_NONE ? (interval){INT64_MIN, INT64_MAX} : range(g, d);
+    interval r = d == IR_NONE ? (interval){INT64_MIN, INT64_MAX} : range(g, d, MAX_BOUNDS);
     *lo = r.lo;
     *hi = r.hi;
 }

@@ -185,6 +185,7 @@ typedef struct ir_graph {
     ir_guard *guards;           /* [0, nguards) */
     ir_str *output_names;       /* one a result of block 1 */
     size_t nvalues, nnodes, nblocks, nsyms, nguards;
+    size_t guards_owned;        /* of guards, the first: not waiting for the node being built */
     size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards;
     struct ir_pool *pool;       /* interned strings, dims, expressions */
     bool overflow;              /* a size computation overflowed; see ir_graph_check */

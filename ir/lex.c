@@ -1,6 +1,6 @@
 /* In: bytes, any bytes; out: tokens with line and column. Nothing is read past `end`, and no input
- * makes a token that the parser must distrust: integers fit 64 bits, floats are finite, strings have
- * their escapes resolved. The input need not end in a NUL byte. */
+ * makes a token that the parser must distrust: integers fit 64 bits, floats are finite, strings
+ * have their escapes resolved. The input need not end in a NUL byte. */
 #include "ir/lex.h"
 
 #include <math.h>
@@ -22,7 +22,7 @@ void ir_lex_init(ir_lexer *l, ir_arena *arena, const char *text, size_t size)
 
 const char *ir_lex_quoted(ir_arena *arena, const char *text)
 {
-    char *out = ir_alloc(arena, strlen(text) + 1, 4), *at = out;      /* an escape takes 4 characters */
+    char *out = ir_alloc(arena, strlen(text) + 1, 4), *at = out; /* an escape takes 4 characters */
     *at++ = '"';
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
@@ -100,7 +100,8 @@ static bool parse_integer(const char *text, uint64_t *value)
     *value = 0;
     if (!*text) return false;
     for (; *text; text++) {
-        unsigned digit = is_digit(*text) ? (unsigned)(*text - '0') : (unsigned)((*text | 0x20) - 'a') + 10;
+        unsigned digit =
+            is_digit(*text) ? (unsigned)(*text - '0') : (unsigned)((*text | 0x20) - 'a') + 10;
         if (digit >= base || __builtin_mul_overflow(*value, (uint64_t)base, value) ||
             __builtin_add_overflow(*value, (uint64_t)digit, value))
             return false;
@@ -196,7 +197,8 @@ static void lex_operand(ir_lexer *l, ir_token *t)
 {
     const char *at = l->at + 1;
     t->kind = LEX_OPERAND;
-    while (at < l->end && is_digit((unsigned char)*at) && t->i < 1000000) t->i = 10 * t->i + (uint64_t)(*at++ - '0');
+    while (at < l->end && is_digit((unsigned char)*at) && t->i < 1000000)
+        t->i = 10 * t->i + (uint64_t)(*at++ - '0');
     if (at == l->at + 1 || t->i >= 1000000) bad(t, "an operand's number must follow $");
     else l->at = at;
 }
@@ -204,7 +206,10 @@ static void lex_operand(ir_lexer *l, ir_token *t)
 ir_token ir_lex_next(ir_lexer *l)
 {
     skip_blank(l);
-    ir_token t = {.kind = LEX_END, .text = l->at, .line = l->line, .column = (int)(l->at - l->line_start) + 1};
+    ir_token t = {.kind = LEX_END,
+                  .text = l->at,
+                  .line = l->line,
+                  .column = (int)(l->at - l->line_start) + 1};
     if (l->at == l->end) return t;
     int c = (unsigned char)*l->at;
     if (is_start(c)) {

@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_file(const char *path) { return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); }
+static int open_file(const char *path)
+{
+    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
 
 static int open_beside(const char *beside, const char *name)
 {
@@ -35,7 +38,8 @@ static bool holds(int fd, uint64_t offset, uint64_t length, const char **why)
     *why = "is not a regular file";
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return false;
     *why = "is shorter than offset and length say";
-    return !__builtin_add_overflow(offset, length, &end) && end <= (uint64_t)st.st_size && length < SIZE_MAX;
+    return !__builtin_add_overflow(offset, length, &end) && end <= (uint64_t)st.st_size &&
+           length < SIZE_MAX;
 }
 
 static bool read_all(int fd, char *out, uint64_t offset, uint64_t length)
@@ -50,8 +54,8 @@ static bool read_all(int fd, char *out, uint64_t offset, uint64_t length)
     return true;
 }
 
-const void *ir_load_bytes(ir_arena *arena, const char *beside, const char *name, uint64_t offset, uint64_t length,
-                          const char **why)
+const void *ir_load_bytes(ir_arena *arena, const char *beside, const char *name, uint64_t offset,
+                          uint64_t length, const char **why)
 {
     int fd = open_beside(beside, name);
     *why = "cannot be opened";

@@ -47,10 +47,19 @@ static int merit(const ir_graph *g, ir_dim d)
 }
 
 /* The dim that two dims of one axis broadcast to; IR_NONE: they cannot. */
+/* A size that is never more than 1 can only be the one that is repeated. */
+static bool at_most_one(const ir_graph *g, ir_dim d)
+{
+    int64_t lo, hi;
+    ir_dim_range(g, d, &lo, &hi);
+    return hi <= 1;
+}
+
 static ir_dim merge(ir_graph *g, ir_dim a, ir_dim b)
 {
     if (a == b || ir_dim_equals(g, b, 1)) return a;
     if (ir_dim_equals(g, a, 1)) return b;
+    if (at_most_one(g, a) != at_most_one(g, b)) return at_most_one(g, a) ? b : a;
     int merit_a = merit(g, a), merit_b = merit(g, b);
     if (merit_a == 3 && merit_b == 3) return IR_NONE;
     return merit_b > merit_a ? b : a;

@@ -38,7 +38,8 @@ void ir_parse_fail(ir_parser *p, const char *format, ...)
     const char *text = ir_vformat(p->arena, format, args);
     if (t->kind == LEX_END) text = ir_format(p->arena, "%s, found the end", text);
     else if (t->kind != LEX_VALUE && t->kind != LEX_OPERAND && t->kind != LEX_STRING && t->length)
-        text = ir_format(p->arena, "%s, found '%.*s'", text, t->length < 40 ? (int)t->length : 40, t->text);
+        text = ir_format(p->arena, "%s, found '%.*s'", text, t->length < 40 ? (int)t->length : 40,
+                         t->text);
     fail_text(p, t, text);
     va_end(args);
 }
@@ -70,7 +71,8 @@ void ir_parse_expect(ir_parser *p, int punct)
 bool ir_parse_at_name(const ir_parser *p, const char *name)
 {
     const ir_token *t = &p->token;
-    return t->kind == LEX_NAME && strlen(name) == t->length && memcmp(name, t->text, t->length) == 0;
+    return t->kind == LEX_NAME && strlen(name) == t->length &&
+           memcmp(name, t->text, t->length) == 0;
 }
 
 bool ir_parse_accept_name(ir_parser *p, const char *name)
@@ -200,7 +202,8 @@ static void parse_operands(ir_parser *p, statement *s)
     if (ir_parse_accept(p, ')')) return;
     do {
         s->operands = ir_grow(p->arena, s->operands, &cap, s->noperands + 1, sizeof *s->operands);
-        s->operands[s->noperands++] = ir_parse_accept_name(p, "_") ? IR_NONE : parse_use(p, &p->visible);
+        s->operands[s->noperands++] =
+            ir_parse_accept_name(p, "_") ? IR_NONE : parse_use(p, &p->visible);
     } while (ir_parse_accept(p, ','));
     ir_parse_expect(p, ')');
 }
@@ -250,9 +253,14 @@ static void parse_regions(ir_parser *p, statement *s)
 
 static void check_statement(ir_parser *p, const statement *s)
 {
-    const ir_node n = {.op = s->op, .noperands = (uint32_t)s->noperands, .nresults = (uint32_t)s->nresults,
-                       .nregions = (uint32_t)s->nregions, .nattrs = (uint32_t)s->nattrs,
-                       .operands = s->operands, .attrs = s->attrs, .regions = s->regions};
+    const ir_node n = {.op = s->op,
+                       .noperands = (uint32_t)s->noperands,
+                       .nresults = (uint32_t)s->nresults,
+                       .nregions = (uint32_t)s->nregions,
+                       .nattrs = (uint32_t)s->nattrs,
+                       .operands = s->operands,
+                       .attrs = s->attrs,
+                       .regions = s->regions};
     const char *wrong = p->failed ? NULL : ir_check_node(p->g, &n);
     if (wrong) ir_parse_fail_at(p, &s->at, "%s: %s", ir_op_get(s->op)->name, wrong);
 }
@@ -264,9 +272,11 @@ static void build(ir_parser *p, const statement *s, ir_block_id block)
     for (size_t i = 0; i < s->nresults; i++) types[i] = s->results[i].type;
     check_statement(p, s);
     if (p->failed) return;
-    ir_node_id id = ir_node_new(&b, s->op, s->operands, s->noperands, s->attrs, s->nattrs, types, s->nresults,
-                                s->regions, s->nregions);
-    if (id == IR_NONE) ir_parse_fail_at(p, &s->at, "%s: operands and attributes do not fit", ir_op_get(s->op)->name);
+    ir_node_id id = ir_node_new(&b, s->op, s->operands, s->noperands, s->attrs, s->nattrs, types,
+                                s->nresults, s->regions, s->nregions);
+    if (id == IR_NONE)
+        ir_parse_fail_at(p, &s->at, "%s: operands and attributes do not fit",
+                         ir_op_get(s->op)->name);
     if (p->failed) return;
     p->places = ir_grow(p->arena, p->places, &p->cap_places, (size_t)id + 1, sizeof *p->places);
     p->places[id] = s->at;
@@ -274,7 +284,8 @@ static void build(ir_parser *p, const statement *s, ir_block_id block)
         ir_value v = p->g->nodes[id].results[i];
         define(p, &s->results[i], v);
         if (!ir_type_equal(&types[i], ir_type_of(p->g, v)))
-            ir_parse_fail_at(p, &s->results[i].at, "declared %s, inferred %s", ir_type_text(p->g, &types[i]),
+            ir_parse_fail_at(p, &s->results[i].at, "declared %s, inferred %s",
+                             ir_type_text(p->g, &types[i]),
                              ir_type_text(p->g, ir_type_of(p->g, v)));
     }
 }
@@ -347,7 +358,8 @@ static void parse_symbol_line(ir_parser *p)
 {
     const ir_token at = p->token;
     bool named = at.kind == LEX_NAME || at.kind == LEX_STRING;
-    const char *name = at.kind == LEX_STRING ? at.string : ir_format(p->arena, "%.*s", (int)at.length, at.text);
+    const char *name =
+        at.kind == LEX_STRING ? at.string : ir_format(p->arena, "%.*s", (int)at.length, at.text);
     if (!named || !*name) ir_parse_fail(p, "expected a symbol's name");
     if (!p->failed && ir_sym_find(p->g, name) != IR_NONE) ir_parse_fail(p, "symbol declared twice");
     ir_parse_advance(p);
@@ -359,7 +371,8 @@ static void parse_symbol_line(ir_parser *p)
     if (!ir_parse_accept_name(p, "inf")) hi = ir_parse_int(p);
     ir_parse_expect(p, ']');
     ir_dim bound = ir_parse_accept_name(p, "bound") ? ir_parse_dim(p) : IR_NONE;
-    if (lo > hi || (kind != IR_SYM_DATA && lo < 0)) ir_parse_fail_at(p, &at, "this interval is empty or holds negative sizes");
+    if (lo > hi || (kind != IR_SYM_DATA && lo < 0))
+        ir_parse_fail_at(p, &at, "this interval is empty or holds negative sizes");
     if (!p->failed) ir_sym_new(p->g, name, kind, lo, hi, bound);
 }
 
@@ -388,6 +401,7 @@ static void parse_guards(ir_parser *p)
         parse_guard(p, &guard);
         if (!p->failed) ir_guard_add(p->g, guard.a, guard.b, guard.or_one, guard.node);
     }
+    p->g->guards_owned = p->g->nguards;
 }
 
 static void report_violation(void *ctx, ir_node_id id, const char *text)
@@ -395,10 +409,12 @@ static void report_violation(void *ctx, ir_node_id id, const char *text)
     ir_parser *p = ctx;
     const ir_token start = {.line = 1, .column = 1};
     ir_parse_fail_at(p, id == IR_NONE ? &start : &p->places[id], "%s%s%s",
-                     id == IR_NONE ? "" : ir_op_get(p->g->nodes[id].op)->name, id == IR_NONE ? "" : ": ", text);
+                     id == IR_NONE ? "" : ir_op_get(p->g->nodes[id].op)->name,
+                     id == IR_NONE ? "" : ": ", text);
 }
 
-ir_graph *ir_parse(ir_arena *arena, lathe_diag *diag, const char *file, const char *text, size_t size)
+ir_graph *ir_parse(ir_arena *arena, lathe_diag *diag, const char *file, const char *text,
+                   size_t size)
 {
     ir_parser p = {.arena = arena, .diag = diag, .file = file ? file : "input"};
     p.g = ir_graph_new(arena, diag, "", NULL);

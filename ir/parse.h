@@ -60,9 +60,9 @@ uint64_t ir_parse_element(ir_parser *, ir_elem);
 ir_attr ir_parse_attr(ir_parser *, ir_key, const ir_type *type);
 ir_key ir_parse_key(const ir_parser *);                     /* IR_KEY_NONE: not at a key */
 
-/* load.c: `length` bytes of the file `name`, which may be relative to the folder of `beside`. In the
- * arena. NULL and *why (static text) if that is not possible. */
-const void *ir_load_bytes(ir_arena *, const char *beside, const char *name, uint64_t offset, uint64_t length,
-                          const char **why);
+/* load.c: `length` bytes of the file `name`, which may be relative to the folder of `beside`. In
+ * the arena. NULL and *why (static text) if that is not possible. */
+const void *ir_load_bytes(ir_arena *, const char *beside, const char *name, uint64_t offset,
+                          uint64_t length, const char **why);
 
 #endif

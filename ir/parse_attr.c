@@ -40,18 +40,21 @@ static ir_blob parse_elements(ir_parser *p, const ir_type *type)
 {
     int64_t count, size;
     char class = ir_elem_class(type->elem);
-    if (class == 'C' || class == 'T' || !ir_type_static_count(p->g, type, &count) || count > IR_TEXT_ELEMENTS ||
-        !ir_elem_bytes(type->elem, count, &size)) {
-        ir_parse_fail(p, "elements are listed for a constant of at most %d numbers", IR_TEXT_ELEMENTS);
+    if (class == 'C' || class == 'T' || !ir_type_static_count(p->g, type, &count) ||
+        count > IR_TEXT_ELEMENTS || !ir_elem_bytes(type->elem, count, &size)) {
+        ir_parse_fail(p, "elements are listed for a constant of at most %d numbers",
+                      IR_TEXT_ELEMENTS);
         return (ir_blob){0};
     }
     unsigned char *bytes = ir_alloc(p->arena, (size_t)size + 1, 1);
     ir_parse_expect(p, '[');
     for (int64_t i = 0; i < count && !p->failed; i++) {
-        if (i && !ir_parse_accept(p, ',')) ir_parse_fail(p, "%lld elements, the type has %lld", (long long)i, (long long)count);
+        if (i && !ir_parse_accept(p, ','))
+            ir_parse_fail(p, "%lld elements, the type has %lld", (long long)i, (long long)count);
         ir_bits_set(bytes, ir_elem_bits(type->elem), i, ir_parse_element(p, type->elem));
     }
-    if (ir_parse_at(p, ',')) ir_parse_fail(p, "more elements than the type's %lld", (long long)count);
+    if (ir_parse_at(p, ','))
+        ir_parse_fail(p, "more elements than the type's %lld", (long long)count);
     ir_parse_expect(p, ']');
     return (ir_blob){.bytes = bytes, .size = (size_t)size};
 }
@@ -67,7 +70,8 @@ static ir_blob parse_hex(ir_parser *p)
     const ir_token t = p->token;
     size_t n = t.kind == LEX_STRING ? t.string_length / 2 : 0;
     unsigned char *bytes = ir_alloc(p->arena, n + 1, 1);
-    if (t.kind != LEX_STRING || t.string_length % 2) ir_parse_fail(p, "expected pairs of hexadecimal digits");
+    if (t.kind != LEX_STRING || t.string_length % 2)
+        ir_parse_fail(p, "expected pairs of hexadecimal digits");
     for (size_t i = 0; i < n; i++) {
         int high = hex_digit(t.string[2 * i]), low = hex_digit(t.string[2 * i + 1]);
         if (high < 0 || low < 0) ir_parse_fail(p, "expected lower-case hexadecimal digits");
@@ -90,7 +94,8 @@ static ir_blob parse_file(ir_parser *p)
     uint64_t hash = ir_parse_element(p, IR_U64);
     if (offset < 0 || length < 0) ir_parse_fail_at(p, &at, "negative offset or length");
     if (p->failed) return (ir_blob){0};
-    const void *bytes = ir_load_bytes(p->arena, p->file, name, (uint64_t)offset, (uint64_t)length, &why);
+    const void *bytes =
+        ir_load_bytes(p->arena, p->file, name, (uint64_t)offset, (uint64_t)length, &why);
     if (!bytes) ir_parse_fail_at(p, &at, "file '%s' %s", name, why);
     else if (ir_blob_hash(bytes, (size_t)length) != hash)
         ir_parse_fail_at(p, &at, "file '%s': these are not the bytes that were dumped", name);
@@ -102,7 +107,8 @@ static ir_blob parse_blob(ir_parser *p, const ir_type *type)
     if (ir_parse_at(p, '[')) return parse_elements(p, type);
     const ir_token at = p->token;
     bool is_hex = ir_parse_accept_name(p, "hex");
-    if (!is_hex && !ir_parse_accept_name(p, "blob")) ir_parse_fail(p, "expected elements, hex(...) or blob(...)");
+    if (!is_hex && !ir_parse_accept_name(p, "blob"))
+        ir_parse_fail(p, "expected elements, hex(...) or blob(...)");
     ir_parse_expect(p, '(');
     ir_blob blob = is_hex ? parse_hex(p) : parse_file(p);
     ir_parse_expect(p, ')');

@@ -1,6 +1,6 @@
 /* Reads numbers, dims, types and expressions of the text form, through the constructors of dim.c
- * and expr.c: what comes out is canonical whatever was written. Nesting is limited, both of the text
- * and of what definitions (`t0 = ...;`) build up, because walks over expressions recurse. */
+ * and expr.c: what comes out is canonical whatever was written. Nesting is limited, both of the
+ * text and of what definitions (`t0 = ...;`) build up, because walks over expressions recurse. */
 #include "ir/parse.h"
 #include "ir/pool.h"
 
@@ -100,7 +100,8 @@ static const struct {
 /* A symbol's name. */
 static ir_sym find_symbol(ir_parser *p, const ir_token *t)
 {
-    const char *name = t->kind == LEX_STRING ? t->string : ir_format(p->arena, "%.*s", (int)t->length, t->text);
+    const char *name =
+        t->kind == LEX_STRING ? t->string : ir_format(p->arena, "%.*s", (int)t->length, t->text);
     ir_sym s = ir_sym_find(p->g, name);
     if (s == IR_NONE) ir_parse_fail_at(p, t, "unknown symbol '%s'", name);
     return s;
@@ -181,7 +182,8 @@ ir_dim ir_parse_dim(ir_parser *p)
         bool minus = at.i == '-';
         ir_parse_advance(p);
         ir_dim d = parse_product(p);
-        if (!p->failed) sum = checked(p, &at, minus ? ir_dim_sub(p->g, sum, d) : ir_dim_add(p->g, sum, d));
+        if (!p->failed)
+            sum = checked(p, &at, minus ? ir_dim_sub(p->g, sum, d) : ir_dim_add(p->g, sum, d));
     }
     ir_parse_leave(p);
     return p->failed ? IR_NONE : sum;
@@ -207,7 +209,8 @@ ir_type ir_parse_type(ir_parser *p)
     ir_dim *dims;
     ir_elem elem = ir_parse_elem(p);
     size_t n = ir_parse_dims(p, &dims);
-    if (n > IR_MAX_RANK) ir_parse_fail_at(p, &at, "rank %zu; at most %d axes are supported", n, IR_MAX_RANK);
+    if (n > IR_MAX_RANK)
+        ir_parse_fail_at(p, &at, "rank %zu; at most %d axes are supported", n, IR_MAX_RANK);
     return p->failed ? (ir_type){0} : ir_type_make(elem, (int)n, dims);
 }
 
@@ -303,7 +306,8 @@ static parsed parse_call(expr_parser *x, const ir_token *name, ir_scalar op)
     int n = parse_args(x, ')', scalars[op].arity, args, &height);
     if (!p->failed && n != scalars[op].arity)
         ir_parse_fail(p, "'%s' takes %d operands", scalars[op].name, scalars[op].arity);
-    if (op == IR_X_CAST || op == IR_X_CASTSAT || op == IR_X_BITCAST) imm = parse_cast_types(x, op, &type);
+    if (op == IR_X_CAST || op == IR_X_CASTSAT || op == IR_X_BITCAST)
+        imm = parse_cast_types(x, op, &type);
     ir_parse_expect(p, ')');
     if (p->failed) return (parsed){0};
     return made(x, name, ir_x_make(p->g, op, type, imm, args, n), height);
@@ -312,7 +316,8 @@ static parsed parse_call(expr_parser *x, const ir_token *name, ir_scalar op)
 static ir_scalar find_scalar(const ir_token *name)
 {
     for (int op = IR_X_ADD; op < IR_X_COUNT; op++)
-        if (strlen(scalars[op].name) == name->length && memcmp(scalars[op].name, name->text, name->length) == 0)
+        if (strlen(scalars[op].name) == name->length &&
+            memcmp(scalars[op].name, name->text, name->length) == 0)
             return (ir_scalar)op;
     return IR_X_NONE;
 }
@@ -335,7 +340,8 @@ static parsed parse_named(expr_parser *x)
     const ir_token name = p->token;
     int axis = numbered(&name, 'i'), temp = numbered(&name, 't');
     ir_parse_advance(p);
-    if (axis >= IR_MAX_SPACE) ir_parse_fail_at(p, &name, "axis %d; a space has at most %d", axis, IR_MAX_SPACE);
+    if (axis >= IR_MAX_SPACE)
+        ir_parse_fail_at(p, &name, "axis %d; a space has at most %d", axis, IR_MAX_SPACE);
     else if (axis >= 0) return (parsed){ir_x_index(p->g, axis), 1};
     if (temp >= 0 && (size_t)temp < x->ntemps) return x->temps[temp];
     if (!ir_parse_accept(p, '(')) {
@@ -364,7 +370,8 @@ static parsed parse_const(expr_parser *x)
     bool is_float = ir_elem_is_float(type);
     if (type != ir_elem_arith(type) || type == IR_BOOL || (!is_float && !v.is_int))
         ir_parse_fail_at(p, &at, "this is no number of type %s", ir_elem_name(type));
-    else if (!is_float && (ir_wrap_int(type, v.bits) != v.bits || (type != IR_U64 && (v.bits < 0) != (v.f < 0))))
+    else if (!is_float &&
+             (ir_wrap_int(type, v.bits) != v.bits || (type != IR_U64 && (v.bits < 0) != (v.f < 0))))
         ir_parse_fail_at(p, &at, "does not fit %s", ir_elem_name(type));
     if (p->failed) return (parsed){0};
     if (type == IR_F32 && !isnan(v.f)) v.f = (float)v.f;
@@ -430,7 +437,8 @@ size_t ir_parse_exprs(ir_parser *p, ir_expr **exprs)
 static uint64_t float_element(ir_parser *p, ir_elem elem)
 {
     uint64_t bits = 0;
-    if (ir_parse_accept_name(p, "nan")) return parse_nan_bits(p, elem == IR_F32 ? 0x7fc00000 : UINT64_C(0x7ff8) << 48);
+    if (ir_parse_accept_name(p, "nan"))
+        return parse_nan_bits(p, elem == IR_F32 ? 0x7fc00000 : UINT64_C(0x7ff8) << 48);
     double v = parse_literal(p).f;
     float low = (float)v;
     if (elem == IR_F32) memcpy(&bits, &low, sizeof low);
@@ -447,7 +455,8 @@ uint64_t ir_parse_element(ir_parser *p, ir_elem elem)
     if (class == 'B' && ir_parse_accept_name(p, "true")) return 1;
     if (class == 'B' && ir_parse_accept_name(p, "false")) return 0;
     number v = parse_literal(p);
-    bool fits = class == 'L' ? width >= 64 || (uint64_t)v.bits >> width == 0 : ir_wrap_int(elem, v.bits) == v.bits;
+    bool fits = class == 'L' ? width >= 64 || (uint64_t)v.bits >> width == 0
+                             : ir_wrap_int(elem, v.bits) == v.bits;
     if (!v.is_int || !fits || (elem != IR_U64 && (v.bits < 0) != (v.f < 0)))
         ir_parse_fail_at(p, &at, "this is no element of type %s", ir_elem_name(elem));
     return (uint64_t)v.bits;

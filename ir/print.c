@@ -19,7 +19,10 @@ typedef struct printer {
 
 static void indent(const printer *p, int depth) { fprintf(p->f, "%*s", 2 * depth, ""); }
 
-static void print_quoted(const printer *p, const char *text) { fputs(ir_lex_quoted(p->g->arena, text), p->f); }
+static void print_quoted(const printer *p, const char *text)
+{
+    fputs(ir_lex_quoted(p->g->arena, text), p->f);
+}
 
 static void print_use(const printer *p, ir_value v)
 {
@@ -86,7 +89,9 @@ static void print_attr(const printer *p, const ir_node *n, const ir_attr *a)
     case IR_ATTR_STR: print_quoted(p, ir_text(p->g, a->u.s)); break;
     case IR_ATTR_DIMS: ir_print_dims(p->f, p->g, a->u.dims, a->n); break;
     case IR_ATTR_EXPRS: ir_print_exprs(p->f, p->g, a->u.exprs, a->n); break;
-    case IR_ATTR_BLOB: ir_print_blob(p->f, p->g, ir_type_of(p->g, n->results[0]), &a->u.blob); break;
+    case IR_ATTR_BLOB:
+        ir_print_blob(p->f, p->g, ir_type_of(p->g, n->results[0]), &a->u.blob);
+        break;
     default: print_numbers(p, a); break;
     }
 }
@@ -158,7 +163,8 @@ static void print_region(printer *p, ir_block_id b, int depth)
 
 static void print_symbol(const printer *p, ir_sym s)
 {
-    static const char *const kinds[] = {[IR_SYM_INPUT] = "input", [IR_SYM_DATA] = "data", [IR_SYM_REGION] = "region"};
+    static const char *const kinds[] = {
+        [IR_SYM_INPUT] = "input", [IR_SYM_DATA] = "data", [IR_SYM_REGION] = "region"};
     const ir_symbol *sym = &p->g->syms[s];
     fputs("symbol ", p->f);
     print_symbol_name(p, s);
@@ -195,7 +201,9 @@ lathe_status ir_print(const ir_graph *g, FILE *f)
     for (size_t s = 1; s < g->nsyms; s++) print_symbol(&p, (ir_sym)s);
     print_region(&p, 1, 0);
     for (size_t i = 0; i < g->nguards; i++) print_guard(&p, &g->guards[i]);
-    return fflush(f) == 0 && !ferror(f) ? LATHE_OK : diag_add(g->diag, LATHE_IO, NULL, "cannot write the dump");
+    return fflush(f) == 0 && !ferror(f)
+               ? LATHE_OK
+               : diag_add(g->diag, LATHE_IO, NULL, "cannot write the dump");
 }
 
 lathe_status ir_print_text(const ir_graph *g, char **text, size_t *size)

@@ -67,7 +67,8 @@ static void print_const(FILE *f, const ir_expr_node *n)
     } else {
         print_int(f, n->type, n->imm);
     }
-    if (n->type != IR_F32 && n->type != IR_I64 && n->type != IR_BOOL) fprintf(f, ":%s", ir_elem_name(n->type));
+    if (n->type != IR_F32 && n->type != IR_I64 && n->type != IR_BOOL)
+        fprintf(f, ":%s", ir_elem_name(n->type));
 }
 
 /* ---- expressions ---- */
@@ -125,7 +126,8 @@ static void choose_names(expr_printer *p)
             const print_item *arg = item_of(p, n->args[k]);
             if (!arg->name && arg->height >= item->height) item->height = arg->height + 1;
         }
-        if ((item->uses > 1 && !is_simple(p->g, n)) || item->height >= IR_TEXT_DEPTH) item->name = ++names;
+        if ((item->uses > 1 && !is_simple(p->g, n)) || item->height >= IR_TEXT_DEPTH)
+            item->name = ++names;
     }
 }
 
@@ -154,9 +156,11 @@ static void print_unnamed(const expr_printer *p, const ir_expr_node *n)
     }
     fprintf(p->f, "%s(", scalar_names[n->op]);
     print_args(p, n);
-    if (n->op == IR_X_CAST || n->op == IR_X_CASTSAT) fprintf(p->f, ", %s", ir_elem_name((ir_elem)n->imm));
+    if (n->op == IR_X_CAST || n->op == IR_X_CASTSAT)
+        fprintf(p->f, ", %s", ir_elem_name((ir_elem)n->imm));
     if (n->op == IR_X_BITCAST)
-        fprintf(p->f, ", %s, %s", ir_elem_name((ir_elem)(n->imm & 255)), ir_elem_name((ir_elem)(n->imm >> 8)));
+        fprintf(p->f, ", %s, %s", ir_elem_name((ir_elem)(n->imm & 255)),
+                ir_elem_name((ir_elem)(n->imm >> 8)));
     fputc(')', p->f);
 }
 
@@ -226,8 +230,9 @@ static bool is_listed(const ir_graph *g, const ir_type *t, const ir_blob *b, int
 {
     int64_t size;
     char class = ir_elem_class(t->elem);
-    return class != 'C' && class != 'T' && ir_type_static_count(g, t, count) && *count <= IR_TEXT_ELEMENTS &&
-           ir_elem_bytes(t->elem, *count, &size) && (size_t)size == b->size;
+    return class != 'C' && class != 'T' && ir_type_static_count(g, t, count) &&
+           *count <= IR_TEXT_ELEMENTS && ir_elem_bytes(t->elem, *count, &size) &&
+           (size_t)size == b->size;
 }
 
 void ir_print_blob(FILE *f, const ir_graph *g, const ir_type *t, const ir_blob *b)
@@ -244,7 +249,8 @@ void ir_print_blob(FILE *f, const ir_graph *g, const ir_type *t, const ir_blob *
     } else if (b->file != IR_NONE) {
         fputs("blob(", f);
         fputs(ir_lex_quoted(g->arena, ir_text(g, b->file)), f);
-        fprintf(f, ", %" PRIu64 ", %zu, 0x%016" PRIx64 ")", b->offset, b->size, ir_blob_hash(b->bytes, b->size));
+        fprintf(f, ", %" PRIu64 ", %zu, 0x%016" PRIx64 ")", b->offset, b->size,
+                ir_blob_hash(b->bytes, b->size));
     } else {
         static const char digits[] = "0123456789abcdef";
         fputs("hex(\"", f);

@@ -69,7 +69,8 @@ static void visit_symbols(verifier *v, ir_dim d, symbol_visit visit)
     case IR_DIM_SYM: visit(v, n->sym); return;
     case IR_DIM_SUM:
         for (int i = 0; i < n->nterms; i++)
-            for (int j = 0; j < n->terms[i].natoms; j++) visit_symbols(v, n->terms[i].atoms[j], visit);
+            for (int j = 0; j < n->terms[i].natoms; j++)
+                visit_symbols(v, n->terms[i].atoms[j], visit);
         return;
     default:
         visit_symbols(v, n->a, visit);
@@ -79,7 +80,8 @@ static void visit_symbols(verifier *v, ir_dim d, symbol_visit visit)
 
 static void need_symbol(verifier *v, ir_sym s)
 {
-    if (!v->syms[s]) fail(v, "symbol '%s' is used where it is not known", ir_text(v->g, v->g->syms[s].name));
+    if (!v->syms[s])
+        fail(v, "symbol '%s' is used where it is not known", ir_text(v->g, v->g->syms[s].name));
 }
 
 /* A region's own sizes are those of its parameters. */
@@ -97,7 +99,8 @@ static void check_dim(verifier *v, ir_dim d, const char *where)
 static void check_type(verifier *v, ir_value x)
 {
     const ir_type *t = ir_type_of(v->g, x);
-    if (t->elem <= IR_ELEM_NONE || t->elem >= IR_ELEM_COUNT || t->rank < 0 || t->rank > IR_MAX_RANK) {
+    if (t->elem <= IR_ELEM_NONE || t->elem >= IR_ELEM_COUNT || t->rank < 0 ||
+        t->rank > IR_MAX_RANK) {
         fail(v, "value %u has no type", x);
         return;
     }
@@ -118,7 +121,8 @@ static void check_expr_symbols(verifier *v, ir_memo *seen, ir_expr e)
 static void check_operands(verifier *v, const ir_node *n)
 {
     for (uint32_t i = 0; i < n->noperands; i++)
-        if (n->operands[i] != IR_NONE && !v->values[n->operands[i]]) fail(v, "operand %u is not visible here", i);
+        if (n->operands[i] != IR_NONE && !v->values[n->operands[i]])
+            fail(v, "operand %u is not visible here", i);
 }
 
 static void check_attr_symbols(verifier *v, const ir_attr *a)
@@ -137,8 +141,10 @@ static void define_node_symbols(verifier *v, const ir_node *n)
     const ir_attr *syms = ir_attr_find(n, IR_KEY_syms);
     for (size_t i = 0; syms && i < syms->n; i++) {
         ir_sym s = syms->u.syms[i];
-        if (s == IR_NONE || s >= v->g->nsyms || v->g->syms[s].kind != IR_SYM_DATA) fail(v, "syms[%zu] is no data symbol", i);
-        else if (v->syms[s]) fail(v, "symbol '%s' is defined twice", ir_text(v->g, v->g->syms[s].name));
+        if (s == IR_NONE || s >= v->g->nsyms || v->g->syms[s].kind != IR_SYM_DATA)
+            fail(v, "syms[%zu] is no data symbol", i);
+        else if (v->syms[s])
+            fail(v, "symbol '%s' is defined twice", ir_text(v->g, v->g->syms[s].name));
         else define_symbol(v, s);
     }
 }
@@ -162,8 +168,10 @@ static void check_blob(verifier *v, const ir_node *n)
     const ir_type *t = ir_type_of(v->g, n->results[0]);
     int64_t count, size;
     if (!ir_type_static_count(v->g, t, &count)) fail(v, "a constant with run-time sizes");
-    else if (ir_elem_bytes(t->elem, count, &size) && (uint64_t)size != ir_attr_find(n, IR_KEY_data)->u.blob.size)
-        fail(v, "%zu bytes for %s", ir_attr_find(n, IR_KEY_data)->u.blob.size, ir_type_text(v->g, t));
+    else if (ir_elem_bytes(t->elem, count, &size) &&
+             (uint64_t)size != ir_attr_find(n, IR_KEY_data)->u.blob.size)
+        fail(v, "%zu bytes for %s", ir_attr_find(n, IR_KEY_data)->u.blob.size,
+             ir_type_text(v->g, t));
 }
 
 /* The type in which the body's value is computed, against the result's element type. */
@@ -173,7 +181,8 @@ static void check_body_type(verifier *v, const ir_node *n)
     if (!body || !body->n || n->nresults != 1 || n->op == IR_OP_ARG_REDUCE) return;
     ir_elem want = ir_elem_arith(ir_type_of(v->g, n->results[0])->elem);
     ir_elem have = ir_expr_get(v->g, body->u.exprs[0])->type;
-    if (have != want) fail(v, "a body of %s for elements computed in %s", ir_elem_name(have), ir_elem_name(want));
+    if (have != want)
+        fail(v, "a body of %s for elements computed in %s", ir_elem_name(have), ir_elem_name(want));
 }
 
 /* Inference writes the types into the values: they are put back. */
@@ -189,7 +198,8 @@ static void check_inferred(verifier *v, const ir_node *n)
         ir_type inferred = *ir_type_of(g, n->results[i]);
         g->values[n->results[i]].type = declared[i];
         if (!ir_type_equal(&inferred, &declared[i]))
-            fail(v, "result %u is %s, inferred %s", i, ir_type_text(g, &declared[i]), ir_type_text(g, &inferred));
+            fail(v, "result %u is %s, inferred %s", i, ir_type_text(g, &declared[i]),
+                 ir_type_text(g, &inferred));
     }
 }
 
@@ -201,7 +211,8 @@ static void check_result(verifier *v, const ir_node *n, uint32_t i)
         return;
     }
     const ir_value_info *info = &v->g->values[x];
-    if (info->def != v->node || info->index != i || info->block != n->block) fail(v, "result %u points elsewhere", i);
+    if (info->def != v->node || info->index != i || info->block != n->block)
+        fail(v, "result %u points elsewhere", i);
     check_type(v, x);
     check_content(v, x);
     define_value(v, x);
@@ -219,10 +230,12 @@ static void check_if(verifier *v, const ir_node *n)
 {
     for (uint32_t r = 0; r < 2; r++) {
         const ir_block *b = &v->g->blocks[n->regions[r]];
-        if (b->nparams != 0 || b->nresults != n->nresults) fail(v, "region %u: wrong number of parameters or results", r);
+        if (b->nparams != 0 || b->nresults != n->nresults)
+            fail(v, "region %u: wrong number of parameters or results", r);
         else
             for (uint32_t i = 0; i < n->nresults; i++)
-                if (!alike(v, b->results[i], n->results[i])) fail(v, "region %u: result %u of another type", r, i);
+                if (!alike(v, b->results[i], n->results[i]))
+                    fail(v, "region %u: result %u of another type", r, i);
     }
 }
 
@@ -236,7 +249,8 @@ static void check_loop(verifier *v, const ir_node *n)
         return;
     }
     for (uint32_t i = 0; i < carried; i++)
-        if (!alike(v, n->operands[i + 2], b->params[i + 2]) || !alike(v, b->params[i + 2], b->results[i + 1]) ||
+        if (!alike(v, n->operands[i + 2], b->params[i + 2]) ||
+            !alike(v, b->params[i + 2], b->results[i + 1]) ||
             !alike(v, b->params[i + 2], n->results[i]))
             fail(v, "carried value %u changes its type", i);
     for (uint32_t i = carried; i < n->nresults; i++)
@@ -250,7 +264,8 @@ static void check_regions(verifier *v, ir_node_id id)
 {
     const ir_node n = v->g->nodes[id];
     for (uint32_t i = 0; i < n.nregions; i++) {
-        if (n.regions[i] <= 1 || n.regions[i] >= v->g->nblocks || v->g->blocks[n.regions[i]].parent != id) {
+        if (n.regions[i] <= 1 || n.regions[i] >= v->g->nblocks ||
+            v->g->blocks[n.regions[i]].parent != id) {
             fail(v, "region %u is no block of this node", i);
             return;
         }
@@ -313,9 +328,11 @@ static void check_symbols(verifier *v)
 {
     for (size_t s = 1; s < v->g->nsyms; s++) {
         const ir_symbol *sym = &v->g->syms[s];
-        if (sym->name == IR_NONE || ir_sym_find(v->g, ir_text(v->g, sym->name)) != s) fail(v, "symbol %zu has no name of its own", s);
+        if (sym->name == IR_NONE || ir_sym_find(v->g, ir_text(v->g, sym->name)) != s)
+            fail(v, "symbol %zu has no name of its own", s);
         bool negative = sym->lo < 0 && sym->kind != IR_SYM_DATA;
-        if (negative || sym->lo > sym->hi) fail(v, "symbol '%s' has an empty interval", ir_text(v->g, sym->name));
+        if (negative || sym->lo > sym->hi)
+            fail(v, "symbol '%s' has an empty interval", ir_text(v->g, sym->name));
         if (sym->kind == IR_SYM_INPUT) v->syms[s] = true;
     }
 }
@@ -330,7 +347,8 @@ size_t ir_check_graph(ir_graph *g, ir_violation report, void *ctx)
     check_block(&v, 1);
     for (size_t i = 0; i < g->nguards; i++) {
         v.node = g->guards[i].node;
-        if (g->guards[i].a == IR_NONE || g->guards[i].b == IR_NONE) fail(&v, "guard %zu of an unknown size", i);
+        if (g->guards[i].a == IR_NONE || g->guards[i].b == IR_NONE)
+            fail(&v, "guard %zu of an unknown size", i);
     }
     return v.violations;
 }

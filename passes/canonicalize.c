@@ -1,10 +1,11 @@
 /* canonicalize: one way to say a thing.
  *
- * In: a verified graph, as imported. Out: no node but const and values makes elements that are known;
- * nests read the values behind views and behind reshapes that need no division, so that view and
- * reshape nodes die unless somebody needs them whole; identities are gone. Every index stays inside:
- * the indices of a read inside a view are inside what the view reads, by the view's own guards.
- * Expressions are shared DAGs, so reading through a chain of views costs no more than the chain. */
+ * In: a verified graph, as imported. Out: no node but const and values makes elements that are
+ * known; nests read the values behind views and behind reshapes that need no division, so that
+ * view and reshape nodes die unless somebody needs them whole; identities are gone. Every index
+ * stays inside: the indices of a read inside a view are inside what the view reads, by the view's
+ * own guards. Expressions are shared DAGs, so reading through a chain of views costs no more than
+ * the chain. */
 #include "passes/pass.h"
 #include "passes/rewrite.h"
 
@@ -28,7 +29,8 @@ static void *encode(ir_graph *g, ir_elem elem, const ir_expr *content, size_t n,
     for (size_t i = 0; i < n; i++) {
         ir_scalar_value v;
         const ir_x_env none = {0};
-        if (!ir_x_eval(g, content[i], &none, &v) || !ir_blob_put(elem, bytes, (int64_t)i, v)) return NULL;
+        if (!ir_x_eval(g, content[i], &none, &v) || !ir_blob_put(elem, bytes, (int64_t)i, v))
+            return NULL;
     }
     return bytes;
 }
@@ -39,11 +41,13 @@ static ir_value materialize(ir_builder *b, ir_value v)
     ir_graph *g = b->g;
     const ir_value_info info = g->values[v];
     int64_t size;
-    if (all_constant(g, info.content, info.ncontent) && ir_elem_bytes(info.type.elem, info.ncontent, &size)) {
+    if (all_constant(g, info.content, info.ncontent) &&
+        ir_elem_bytes(info.type.elem, info.ncontent, &size)) {
         void *bytes = encode(g, info.type.elem, info.content, info.ncontent, size);
         if (bytes) return ir_const(b, &info.type, &(ir_blob){.bytes = bytes, .size = (size_t)size});
     }
-    return ir_values(b, info.type.elem, info.type.rank, info.type.dims, info.content, info.ncontent);
+    return ir_values(b, info.type.elem, info.type.rank, info.type.dims, info.content,
+                     info.ncontent);
 }
 
 /* A const is its own best form, and so is a values node that sizes enter. */
@@ -191,10 +195,12 @@ static ir_value identity_of(const ir_graph *g, const ir_node *n)
     return ir_type_equal(ir_type_of(g, v), ir_type_of(g, n->results[0])) ? v : IR_NONE;
 }
 
-static bool same_nest(const ir_node *n, const ir_nest *nest, const ir_attr *old, const ir_expr *body)
+static bool same_nest(const ir_node *n, const ir_nest *nest, const ir_attr *old,
+                      const ir_expr *body)
 {
     return n->noperands == nest->nargs && memcmp(old->u.exprs, body, old->n * sizeof *body) == 0 &&
-           (nest->nargs == 0 || memcmp(n->operands, nest->args, nest->nargs * sizeof *nest->args) == 0);
+           (nest->nargs == 0 ||
+            memcmp(n->operands, nest->args, nest->nargs * sizeof *nest->args) == 0);
 }
 
 static ir_value rebuild(pass_sweep *s, const ir_node *n, const ir_nest *nest, const ir_expr *body)
@@ -203,7 +209,8 @@ static ir_value rebuild(pass_sweep *s, const ir_node *n, const ir_nest *nest, co
     for (uint32_t i = 0; i < n->nattrs; i++)
         if (attrs[i].key == IR_KEY_body) attrs[i].u.exprs = body;
     if (nest->nargs < (size_t)ir_op_get(n->op)->operands_min) return IR_NONE;
-    ir_node_id id = ir_node_new(&s->b, n->op, nest->args, nest->nargs, attrs, n->nattrs, NULL, 1, NULL, 0);
+    ir_node_id id =
+        ir_node_new(&s->b, n->op, nest->args, nest->nargs, attrs, n->nattrs, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : s->g->nodes[id].results[0];
 }
 
@@ -238,7 +245,8 @@ static ir_value simpler_reshape(pass_sweep *s, const ir_node *n)
     const ir_node def = g->nodes[g->values[v].def];
     if (ir_type_equal(&type, ir_type_of(g, v))) return v;
     if (def.op == IR_OP_RESHAPE) return ir_reshape(&s->b, def.operands[0], type.rank, type.dims);
-    return def.op == IR_OP_CONST ? ir_const(&s->b, &type, &ir_attr_find(&def, IR_KEY_data)->u.blob) : IR_NONE;
+    return def.op == IR_OP_CONST ? ir_const(&s->b, &type, &ir_attr_find(&def, IR_KEY_data)->u.blob)
+                                 : IR_NONE;
 }
 
 static ir_value simpler(pass_sweep *s, const ir_node *n)

@@ -107,7 +107,9 @@ static bool merge(pass_sweep *s, ir_node_id id)
     for (uint32_t at = t->buckets[hash & (t->nbuckets - 1)]; at; at = t->entries[at - 1].next) {
         const cse_entry *e = &t->entries[at - 1];
         const ir_node *first = &s->g->nodes[e->node];
-        if (e->hash != hash || !node_equal(s->g, first, n) || !is_visible(s->g, first->block, n->block)) continue;
+        if (e->hash != hash || !node_equal(s->g, first, n) ||
+            !is_visible(s->g, first->block, n->block))
+            continue;
         pass_replace(s, n->results[0], first->results[0]);
         return true;
     }

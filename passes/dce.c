@@ -2,9 +2,9 @@
  *
  * In: any graph; out: what the model's outputs and guard nodes reach. A node is live if it is a
  * guard, makes a live block's result, an operand of a live node, or a size that something live
- * mentions. So a bind, which has no results, lives as long as its symbols do. A guard on sizes outlives
- * its node, because a nest that reads through a view relies on the view's guards; it goes only when
- * its sizes do. */
+ * mentions. So a bind, which has no results, lives as long as its symbols do. A guard on sizes
+ * outlives its node, because a nest that reads through a view relies on the view's guards; it goes
+ * only when its sizes do. */
 #include "ir/pool.h"
 #include "passes/pass.h"
 
@@ -29,7 +29,10 @@ static void reach_dim(liveness *l, ir_dim d)
     if (d == IR_NONE || l->dims[d]) return;
     l->dims[d] = true;
     const ir_dim_node *n = ir_dim_get(l->g, d);
-    if (n->kind == IR_DIM_SYM) reach_node(l, l->maker[n->sym]);
+    if (n->kind == IR_DIM_SYM) {
+        reach_node(l, l->maker[n->sym]);
+        reach_dim(l, l->g->syms[n->sym].bound);
+    }
     reach_dim(l, n->a);
     reach_dim(l, n->b);
     if (n->kind != IR_DIM_SUM) return;
@@ -122,16 +125,20 @@ static void drop_guards(const liveness *l)
     ir_graph *g = l->g;
     size_t kept = 0;
     for (size_t i = 0; i < g->nguards; i++)
-        if (is_known(l, g->guards[i].a) && is_known(l, g->guards[i].b)) g->guards[kept++] = g->guards[i];
-    g->nguards = kept;
+        if (is_known(l, g->guards[i].a) && is_known(l, g->guards[i].b))
+            g->guards[kept++] = g->guards[i];
+    g->nguards = g->guards_owned = kept;
 }
 
 lathe_status pass_dce(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
     (void)options;
     (void)diag;
-    liveness l = {.g = g, .nodes = IR_NEW_N(g->arena, bool, g->nnodes), .dims = IR_NEW_N(g->arena, bool, g->pool->ndims),
-                  .exprs = IR_NEW_N(g->arena, bool, g->pool->nexprs), .maker = IR_NEW_N(g->arena, ir_node_id, g->nsyms)};
+    liveness l = {.g = g,
+                  .nodes = IR_NEW_N(g->arena, bool, g->nnodes),
+                  .dims = IR_NEW_N(g->arena, bool, g->pool->ndims),
+                  .exprs = IR_NEW_N(g->arena, bool, g->pool->nexprs),
+                  .maker = IR_NEW_N(g->arena, ir_node_id, g->nsyms)};
     find_makers(&l);
     reach_block(&l, 1);
     follow(&l);

@@ -17,7 +17,8 @@ const pass_info *pass_at(size_t i) { return i < pass_count() ? &passes[i] : NULL
 static const pass_info *find(const char *name, size_t length)
 {
     for (size_t i = 0; i < pass_count(); i++)
-        if (strlen(passes[i].name) == length && memcmp(passes[i].name, name, length) == 0) return &passes[i];
+        if (strlen(passes[i].name) == length && memcmp(passes[i].name, name, length) == 0)
+            return &passes[i];
     return NULL;
 }
 
@@ -32,7 +33,8 @@ static bool is_disabled(const pass_options *o, const char *name)
 
 static bool is_dumped(const pass_options *o, const char *name)
 {
-    return o->dump && o->dump_after && (strcmp(o->dump_after, "all") == 0 || strcmp(o->dump_after, name) == 0);
+    return o->dump && o->dump_after &&
+           (strcmp(o->dump_after, "all") == 0 || strcmp(o->dump_after, name) == 0);
 }
 
 static lathe_status run(ir_graph *g, const pass_info *pass, const pass_options *o, lathe_diag *diag)
@@ -49,7 +51,8 @@ static lathe_status run(ir_graph *g, const pass_info *pass, const pass_options *
 lathe_status pass_run_all(ir_graph *g, const pass_options *o, lathe_diag *diag)
 {
     for (size_t i = 0; i < pass_count(); i++)
-        if (passes[i].level <= o->level && !is_disabled(o, passes[i].name)) TRY(run(g, &passes[i], o, diag));
+        if (passes[i].level <= o->level && !is_disabled(o, passes[i].name))
+            TRY(run(g, &passes[i], o, diag));
     return LATHE_OK;
 }
 
@@ -58,7 +61,8 @@ lathe_status pass_run_named(ir_graph *g, const char *names, const pass_options *
     for (size_t n; *names; names += names[n] == ',' ? n + 1 : n) {
         n = strcspn(names, ",");
         const pass_info *pass = find(names, n);
-        if (!pass) return diag_add(diag, LATHE_NOT_FOUND, NULL, "no pass is called '%.*s'", (int)n, names);
+        if (!pass)
+            return diag_add(diag, LATHE_NOT_FOUND, NULL, "no pass is called '%.*s'", (int)n, names);
         TRY(run(g, pass, o, diag));
     }
     return LATHE_OK;

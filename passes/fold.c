@@ -19,7 +19,8 @@ typedef struct folder {
     int64_t size[IR_MAX_SPACE], at[IR_MAX_SPACE];
 } folder;
 
-static bool static_count(const ir_graph *g, const ir_dim *dims, int rank, int64_t *sizes, int64_t *count)
+static bool static_count(const ir_graph *g, const ir_dim *dims, int rank, int64_t *sizes,
+                         int64_t *count)
 {
     *count = 1;
     for (int i = 0; i < rank; i++)
@@ -44,7 +45,8 @@ static bool is_exact(const ir_graph *g, ir_expr e, int *budget)
     if (--*budget < 0) return false;
     bool rounds = n->op == IR_X_FLOORDIV || n->op == IR_X_POW || n->op == IR_X_ATAN2 ||
                   (n->op >= IR_X_EXP && n->op <= IR_X_ATANH);
-    if (n->op == IR_X_CHECK || n->op == IR_X_DIM || (rounds && ir_elem_is_float(n->type))) return false;
+    if (n->op == IR_X_CHECK || n->op == IR_X_DIM || (rounds && ir_elem_is_float(n->type)))
+        return false;
     for (int i = 0; i < n->nargs; i++)
         if (!is_exact(g, n->args[i], budget)) return false;
     return true;
@@ -83,7 +85,8 @@ static bool load(void *ctx, int operand, const int64_t *idx, int n, ir_scalar_va
     int64_t place;
     (void)n;
     const ir_type *t = ir_type_of(f->g, f->n->operands[operand]);
-    return place_of(f->g, t, idx, &place) && ir_blob_get(t->elem, blob_of(f->g, f->n->operands[operand]), place, out);
+    return place_of(f->g, t, idx, &place) &&
+           ir_blob_get(t->elem, blob_of(f->g, f->n->operands[operand]), place, out);
 }
 
 static void next_point(folder *f)
@@ -113,7 +116,8 @@ static bool view_element(const folder *f, ir_expr body, ir_elem elem, void *byte
         idx[k] = v.i;
     }
     if (!place_of(f->g, ir_type_of(f->g, f->n->operands[0]), idx, &place)) return false;
-    ir_bits_set(bytes, ir_elem_bits(elem), i, ir_bits_get(blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem), place));
+    ir_bits_set(bytes, ir_elem_bits(elem), i,
+                ir_bits_get(blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem), place));
     return true;
 }
 
@@ -124,10 +128,12 @@ static bool fold_points(folder *f, ir_elem elem, int64_t count, void *bytes)
     int64_t points;
     int budget = MAX_BODY;
     f->rank = (int)space->n;
-    if (!static_count(f->g, space->u.dims, f->rank, f->size, &points) || points != count) return false;
+    if (!static_count(f->g, space->u.dims, f->rank, f->size, &points) || points != count)
+        return false;
     if (!is_exact(f->g, body, &budget)) return false;
     for (int64_t i = 0; i < count; i++, next_point(f)) {
-        bool done = f->n->op == IR_OP_VIEW ? view_element(f, body, elem, bytes, i) : map_element(f, body, elem, bytes, i);
+        bool done = f->n->op == IR_OP_VIEW ? view_element(f, body, elem, bytes, i)
+                                           : map_element(f, body, elem, bytes, i);
         if (!done) return false;
     }
     return true;
@@ -143,9 +149,13 @@ static bool fold_concat(const folder *f, ir_elem elem, int64_t count, void *byte
     for (int64_t o = 0; o < outer; o++) {
         for (uint32_t k = 0; k < f->n->noperands; k++) {
             const ir_type *part = ir_type_of(f->g, f->n->operands[k]);
-            if (!static_count(f->g, part->dims, part->rank, sizes, &total) || total / outer > count - done) return false;
+            if (!static_count(f->g, part->dims, part->rank, sizes, &total) ||
+                total / outer > count - done)
+                return false;
             for (int64_t i = 0; i < total / outer; i++, done++)
-                ir_bits_set(bytes, bits, done, ir_bits_get(blob_of(f->g, f->n->operands[k])->bytes, bits, o * (total / outer) + i));
+                ir_bits_set(bytes, bits, done,
+                            ir_bits_get(blob_of(f->g, f->n->operands[k])->bytes, bits,
+                                        o * (total / outer) + i));
         }
     }
     return done == count;
@@ -159,11 +169,15 @@ static bool fold(pass_sweep *s, ir_node_id id)
     int64_t count, size, sizes[IR_MAX_RANK];
     if (n.op != IR_OP_MAP && n.op != IR_OP_VIEW && n.op != IR_OP_CONCAT) return false;
     const ir_type type = *ir_type_of(g, n.results[0]);
-    if (!static_count(g, type.dims, type.rank, sizes, &count) || !is_worthwhile(g, &n, count)) return false;
-    if (!ir_elem_bytes(type.elem, count, &size) || ir_elem_arith(type.elem) == IR_ELEM_NONE) return false;
+    if (!static_count(g, type.dims, type.rank, sizes, &count) || !is_worthwhile(g, &n, count))
+        return false;
+    if (!ir_elem_bytes(type.elem, count, &size) || ir_elem_arith(type.elem) == IR_ELEM_NONE)
+        return false;
     void *bytes = ir_alloc(g->arena, (size_t)size, 1);
-    bool done = n.op == IR_OP_CONCAT ? fold_concat(&f, type.elem, count, bytes) : fold_points(&f, type.elem, count, bytes);
-    ir_value v = done ? ir_const(&s->b, &type, &(ir_blob){.bytes = bytes, .size = (size_t)size}) : IR_NONE;
+    bool done = n.op == IR_OP_CONCAT ? fold_concat(&f, type.elem, count, bytes)
+                                     : fold_points(&f, type.elem, count, bytes);
+    ir_value v =
+        done ? ir_const(&s->b, &type, &(ir_blob){.bytes = bytes, .size = (size_t)size}) : IR_NONE;
     if (v != IR_NONE) pass_replace(s, n.results[0], v);
     return v != IR_NONE;
 }

@@ -1,7 +1,7 @@
-/* The sweep that canonicalize, fold and cse share. A block's nodes are taken off and put back one by
- * one, new ones in place of those they replace, so definitions stay before uses. Uses come later in
- * the sweep than definitions: replacing is one table, and no use is searched for. A guard of a node
- * that is replaced belongs to the node that now makes its value. */
+/* The sweep that canonicalize, fold and cse share. A block's nodes are taken off and put back one
+ * by one, new ones in place of those they replace, so definitions stay before uses. Uses come
+ * later in the sweep than definitions: replacing is one table, and no use is searched for. A guard
+ * of a node that is replaced belongs to the node that now makes its value. */
 #include "passes/rewrite.h"
 
 static ir_value current(const pass_sweep *s, ir_value v)

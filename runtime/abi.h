@@ -3,7 +3,7 @@
  * An object holds one descriptor: a few pointers and one block of plain tables without
  * relocations, so that it lives in read-only memory and any reader can check it. All table entries
  * are little-endian and are found by (offset, count) in the header; every index is checked by the
- * runtime when the model is opened (abi_check), so later code trusts them.
+ * runtime when the model is opened (rt_check), so later code trusts them.
  *
  * Slots: the run's sizes. slot[k] is computed by op k of the dim program, in order; ops of a
  * segment > 0 are computed when the step LATHE_STEP_SEGMENT of that number is reached. Segments are

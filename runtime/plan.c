@@ -1,11 +1,12 @@
 /* The memory of a session: every buffer's place, computed once for the session's maxima.
  *
- * bounds.c gives the largest size of each slot. Buffers of bounded size are placed in one block, the
- * largest first, each in the smallest gap that is free during all steps of its life; smaller runs
- * use the same places, so a run plans nothing. A buffer without a bound, or one whose bound a run
- * exceeds, owns a block that grows. Behind the planned buffers lies the workers' scratch memory.
+ * bounds.c gives the largest size of each slot. Buffers of bounded size are placed in one block,
+ * the largest first, each in the smallest gap that is free during all steps of its life; smaller
+ * runs use the same places, so a run plans nothing. A buffer without a bound, or one whose bound a
+ * run exceeds, owns a block that grows. Behind the planned buffers lies the workers' scratch.
  *
- * Invariant: two buffers overlap in memory only if their lives [first, last] do not. */
+ * Invariant: two buffers overlap in memory only if their lives [first, last] do not.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -52,7 +52,8 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
     const uint32_t *numbers = s->v->u32s + st->args;
     int64_t rows = rt_some(st->range) ? s->slots[st->range] : 1;
     if (rows <= 0) return LATHE_OK;
-    if (!scratch_suffices(s)) return rt_fail_node(s, LATHE_LIMIT, st->node, "too little scratch memory");
+    if (!scratch_suffices(s))
+        return rt_fail_node(s, LATHE_LIMIT, st->node, "too little scratch memory");
     for (uint32_t i = 0; i < st->nbufs; i++) s->args_buf[i] = s->stores[numbers[i]].data;
     for (uint32_t i = 0; i < st->ndims; i++) s->args_dim[i] = s->slots[numbers[st->nbufs + i]];
     lathe_args args = {.buf = s->args_buf, .dim = s->args_dim, .fault = &s->fault,

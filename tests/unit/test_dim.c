@@ -37,6 +37,7 @@ Test(dim, division_simplifies)
     cr_assert_eq(OP(floordiv, OP(add, OP(mul, s, K(8)), K(7)), K(8)), s);
     cr_assert_eq(OP(mod, OP(add, OP(mul, s, K(8)), K(3)), K(8)), K(3));
     cr_assert_eq(OP(mod, OP(mul, s, b), s), K(0));
+    cr_assert_eq(OP(floordiv, OP(mul, K(32), OP(mul, b, s)), OP(mul, K(256), b)), OP(floordiv, s, K(8)));
     TEXT(OP(ceildiv, s, K(4)), "floordiv(s + 3, 4)");
 }
 

@@ -73,7 +73,8 @@ static void expect_failure(const char *text, const char *place, const char *mess
 Test(ir_text, text_is_stable)
 {
     ir_graph *g = parse(sample, sizeof sample - 1);
-    cr_assert_not_null(g, "%s: %s", lathe_diag_get(fx.diag, 0).file, lathe_diag_get(fx.diag, 0).text);
+    cr_assert_not_null(g, "%s: %s", lathe_diag_get(fx.diag, 0).file,
+                       lathe_diag_get(fx.diag, 0).text);
     free(round_trip(g));
 }
 
@@ -82,7 +83,8 @@ Test(ir_text, built_graph)
     ir_dim batch = ir_dim_sym(fx.g, ir_sym_new(fx.g, "batch size", IR_SYM_INPUT, 1, 64, IR_NONE));
     ir_type type = ir_type_make(IR_F16, 2, (ir_dim[]){batch, ir_dim_const(fx.g, 8)});
     ir_value x = ir_param(fx.g, 1, &type, "x\n\"quoted\"");
-    ir_value bias = ir_const_ints(&fx.b, IR_I4, 1, (int64_t[]){8}, (int64_t[]){-8, 7, 0, 1, -1, 2, 3, 4});
+    ir_value bias =
+        ir_const_ints(&fx.b, IR_I4, 1, (int64_t[]){8}, (int64_t[]){-8, 7, 0, 1, -1, 2, 3, 4});
     fx.b.name = ir_intern(fx.g, "layer/0");
     fx.b.origin = ir_intern(fx.g, "Add");
     ir_value cast = ir_cast(&fx.b, bias, IR_F16);
@@ -92,7 +94,9 @@ Test(ir_text, built_graph)
     ir_expr sum = ir_x_2(fx.g, IR_X_ADD, ir_nest_read(&n, x), ir_nest_read(&n, cast));
     ir_value y = ir_nest_map(&n, IR_F16, ir_x_2(fx.g, IR_X_MUL, sum, sum));
     ir_value t = ir_permute(&fx.b, y, (int[]){1, 0});
-    ir_output(fx.g, ir_reshape(&fx.b, t, 1, (ir_dim[]){ir_dim_mul(fx.g, batch, ir_dim_const(fx.g, 8))}), "y");
+    ir_output(fx.g,
+              ir_reshape(&fx.b, t, 1, (ir_dim[]){ir_dim_mul(fx.g, batch, ir_dim_const(fx.g, 8))}),
+              "y");
     ir_output(fx.g, x, "same");
     cr_assert_eq(ir_verify(fx.g), LATHE_OK);
     char *text = round_trip(fx.g);
@@ -194,7 +198,8 @@ Test(ir_text, deep_nesting_is_refused)
 
 Test(ir_text, deep_definitions_are_refused)
 {
-    const char *head = "graph \"g\" region(%x: f32[]) { %y: f32[] = map(%x) space=[] body=[t0 = $0[]; ";
+    const char *head =
+        "graph \"g\" region(%x: f32[]) { %y: f32[] = map(%x) space=[] body=[t0 = $0[]; ";
     char *text = malloc(strlen(head) + 5000 * 32), *at = text + sprintf(text, "%s", head);
     for (int i = 1; i < 5000; i++) at += sprintf(at, "t%d = exp(t%d); ", i, i - 1);
     sprintf(at, "t4999] return %%y \"y\" }");
@@ -206,12 +211,17 @@ Test(ir_text, deep_definitions_are_refused)
 Test(ir_text, messages)
 {
     expect_failure("", "test.ir:1:1", "expected 'graph', found the end");
-    expect_failure("graph \"g\"\nregion() {\n  foo() }", "test.ir:3:3", "expected an operator, found 'foo'");
-    expect_failure("graph \"g\"\nregion() { return %a \"a\" }", "test.ir:2:19", "%a is not defined here");
-    expect_failure("graph \"g\" region(%x: f99[]) { return }", "test.ir:1:22", "expected an element type");
+    expect_failure("graph \"g\"\nregion() {\n  foo() }", "test.ir:3:3",
+                   "expected an operator, found 'foo'");
+    expect_failure("graph \"g\"\nregion() { return %a \"a\" }", "test.ir:2:19",
+                   "%a is not defined here");
+    expect_failure("graph \"g\" region(%x: f99[]) { return }", "test.ir:1:22",
+                   "expected an element type");
     expect_failure("graph \"g\" region() { return } region", "test.ir:1:31", "expected the end");
-    expect_failure("graph \"g\" symbol s: input [3, 2] region() { return }", "test.ir:1:18", "empty");
-    expect_failure("graph \"g\" region(%x: f32[99999999999*99999999999]) { return }", "test.ir:1:38", "overflows");
+    expect_failure("graph \"g\" symbol s: input [3, 2] region() { return }", "test.ir:1:18",
+                   "empty");
+    expect_failure("graph \"g\" region(%x: f32[99999999999*99999999999]) { return }",
+                   "test.ir:1:38", "overflows");
     expect_failure("graph \"a\xff\" \x01", "test.ir:1:12", "unexpected character");
 }
 
