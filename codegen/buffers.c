@@ -10,56 +10,6 @@
 
 /* ---- sharing ---- */
 
-/* An i64 expression as konst + sum of coef[axis] * index(axis). */
-typedef struct affine {
-    ir_dim konst, coef[IR_MAX_SPACE];
-} affine;
-
-/* Nodes looked at before an expression counts as too complicated to be affine. */
-enum { AFFINE_BUDGET = 256 };
-
-static void scale(ir_graph *g, affine *a, ir_dim by)
-{
-    a->konst = ir_dim_mul(g, a->konst, by);
-    for (int i = 0; i < IR_MAX_SPACE; i++) a->coef[i] = ir_dim_mul(g, a->coef[i], by);
-}
-
-static void add(ir_graph *g, affine *a, const affine *b)
-{
-    a->konst = ir_dim_add(g, a->konst, b->konst);
-    for (int i = 0; i < IR_MAX_SPACE; i++) a->coef[i] = ir_dim_add(g, a->coef[i], b->coef[i]);
-}
-
-static bool read_affine(ir_graph *g, ir_expr x, affine *out, int *budget)
-{
-    const ir_expr_node *n = ir_expr_get(g, x);
-    affine b;
-    ir_dim k;
-    out->konst = ir_dim_const(g, 0);
-    for (int i = 0; i < IR_MAX_SPACE; i++) out->coef[i] = out->konst;
-    if (ir_x_is_dim(g, x, &k)) {
-        out->konst = k;
-        return true;
-    }
-    if (n->op == IR_X_INDEX) {
-        out->coef[n->imm] = ir_dim_const(g, 1);
-        return true;
-    }
-    if (--*budget < 0 || (n->op != IR_X_ADD && n->op != IR_X_SUB && n->op != IR_X_MUL)) return false;
-    if (n->op == IR_X_MUL) {
-        int side = ir_x_is_dim(g, n->args[0], &k) ? 1 : 0;
-        if (!side && !ir_x_is_dim(g, n->args[1], &k)) return false;
-        if (!read_affine(g, n->args[side], out, budget)) return false;
-        scale(g, out, k);
-        return true;
-    }
-    if (!read_affine(g, n->args[0], out, budget)) return false;
-    if (!read_affine(g, n->args[1], &b, budget)) return false;
-    if (n->op == IR_X_SUB) scale(g, &b, ir_dim_const(g, -1));
-    add(g, out, &b);
-    return true;
-}
-
 /* Whether element i of the view, counted row-major, is element i of its operand. */
 static bool is_identity(ir_graph *g, const ir_node *node)
 {
@@ -67,19 +17,10 @@ static bool is_identity(ir_graph *g, const ir_node *node)
     const ir_attr *body = ir_attr_find(node, IR_KEY_body);
     const ir_expr_node *load = body ? ir_expr_get(g, body->u.exprs[0]) : NULL;
     if (!load || load->op != IR_X_LOAD || load->nargs != from->rank || from->elem != to->elem) return false;
-    affine all, one;
-    ir_dim stride = ir_dim_const(g, 1), zero = ir_dim_const(g, 0);
-    int budget = AFFINE_BUDGET;
-    all.konst = zero;
-    for (int i = 0; i < IR_MAX_SPACE; i++) all.coef[i] = zero;
-    for (int i = from->rank - 1; i >= 0; i--) {
-        if (!read_affine(g, load->args[i], &one, &budget)) return false;
-        scale(g, &one, stride);
-        add(g, &all, &one);
-        stride = ir_dim_mul(g, stride, from->dims[i]);
-    }
-    if (all.konst != zero) return false;
-    stride = ir_dim_const(g, 1);
+    cg_affine all;
+    if (!cg_affine_place(g, from->dims, load->args, from->rank, &all)) return false;
+    if (!ir_dim_equals(g, all.konst, 0)) return false;
+    ir_dim stride = ir_dim_const(g, 1);
     for (int i = to->rank - 1; i >= 0; i--) {
         if (all.coef[i] != stride && !ir_dim_equals(g, to->dims[i], 1)) return false;
         stride = ir_dim_mul(g, stride, to->dims[i]);
@@ -138,13 +79,16 @@ uint32_t cg_buffer_new(cg_lowering *lw, uint32_t kind, uint32_t index, uint32_t 
     return push_buffer(lw, &b);
 }
 
-static uint32_t place_weight(cg_lowering *lw, const ir_blob *blob)
+static uint32_t place_weight(cg_lowering *lw, const ir_blob *blob, const cg_panels *panels)
 {
     cg_program *p = lw->p;
     enum { ALIGN = 64 };
-    uint64_t room = blob->size ? (blob->size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
-    uint32_t number = CG_PUSH(p, weights, (cg_weight){.blob = *blob, .offset = p->weights_size});
-    lathe_buf b = blank(LATHE_BUF_WEIGHT, number, cg_slot(lw, ir_dim_const(lw->g, (int64_t)blob->size)));
+    uint64_t size = panels ? cg_panels_size(panels) : blob->size;
+    uint64_t room = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
+    cg_weight w = {.blob = *blob, .offset = p->weights_size, .size = size};
+    if (panels) w.panels = ir_copy(p->arena, panels, 1, sizeof *panels);
+    uint32_t number = CG_PUSH(p, weights, w);
+    lathe_buf b = blank(LATHE_BUF_WEIGHT, number, cg_slot(lw, ir_dim_const(lw->g, (int64_t)size)));
     b.offset = p->weights_size;
     b.size = room;
     b.first = 0;
@@ -152,17 +96,27 @@ static uint32_t place_weight(cg_lowering *lw, const ir_blob *blob)
     return push_buffer(lw, &b);
 }
 
-/* Constants that are the same bytes share one place. A key may collide: the blob is compared. */
-static uint32_t weight_buffer(cg_lowering *lw, const ir_blob *blob)
+static bool same_panels(const cg_panels *a, const cg_panels *b)
+{
+    if (!a || !b) return a == b;
+    size_t n = (size_t)(a->nbatch + a->nk + a->nn);
+    return a->nbatch == b->nbatch && a->nk == b->nk && a->nn == b->nn && a->base == b->base &&
+           memcmp(a->size, b->size, n * sizeof *a->size) == 0 &&
+           memcmp(a->stride, b->stride, n * sizeof *a->stride) == 0;
+}
+
+/* Constants that are the same bytes in the same order share one place. A key may collide. */
+uint32_t cg_weight_buffer(cg_lowering *lw, const ir_blob *blob, const cg_panels *panels)
 {
     uint64_t key = (uint64_t)(uintptr_t)blob->bytes * 31 + blob->size;
     for (;; key++) {
         uint32_t b = cg_map_get(&lw->weights, key, LATHE_NO_SLOT);
         if (b == LATHE_NO_SLOT) break;
-        const ir_blob *w = &lw->p->weights[lw->p->bufs[b].index].blob;
-        if (w->bytes == blob->bytes && w->size == blob->size) return b;
+        const cg_weight *w = &lw->p->weights[lw->p->bufs[b].index];
+        if (w->blob.bytes == blob->bytes && w->blob.size == blob->size && same_panels(w->panels, panels))
+            return b;
     }
-    uint32_t b = place_weight(lw, blob);
+    uint32_t b = place_weight(lw, blob, panels);
     cg_map_put(lw->p->arena, &lw->weights, key, b);
     return b;
 }
@@ -185,7 +139,7 @@ uint32_t cg_buffer(cg_lowering *lw, ir_value v)
     if (!storable(lw, root)) {
         b = cg_buffer_new(lw, LATHE_BUF_ARENA, 0, cg_slot(lw, ir_dim_const(lw->g, 0)));
     } else if (node && node->op == IR_OP_CONST) {
-        b = weight_buffer(lw, &ir_attr_find(node, IR_KEY_data)->u.blob);
+        b = cg_weight_buffer(lw, &ir_attr_find(node, IR_KEY_data)->u.blob, NULL);
     } else if (lw->home[root]) {
         b = lw->home[root] - 1;
     } else {

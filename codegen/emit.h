@@ -56,6 +56,22 @@ cg_val cg_call_lanes(cg_unit *, const char *name, const cg_val *args, int n);
 cg_val cg_any(cg_unit *, cg_val mask);                       /* i1 */
 cg_val cg_fma(cg_unit *, cg_val a, cg_val b, cg_val c);      /* a*b + c; fused where the target can */
 
+/* ---- loops (emit_loop.c) ---- */
+enum { CG_MOST_CARRIED = 40 };
+typedef struct cg_loop {
+    LLVMBasicBlockRef guard, body, after;      /* guard: NULL if it turns at least once */
+    cg_val start, end, step, i;
+    cg_val carried[CG_MOST_CARRIED], initial[CG_MOST_CARRIED];
+    int ncarried;
+} cg_loop;
+/* A new block of the function being emitted. */
+LLVMBasicBlockRef cg_block(cg_unit *);
+/* Positions where the loop is known to turn, in front of it. */
+cg_loop cg_loop_guard(cg_unit *, cg_val start, cg_val end, int64_t step, bool may_be_empty);
+void cg_loop_enter(cg_unit *, cg_loop *, const cg_val *initial, int n);
+/* next: what the next turn carries; afterwards what is carried out of the loop. */
+void cg_loop_end(cg_unit *, cg_loop *, cg_val *next);
+
 /* ---- scalar operators ---- */
 /* emit_expr.c: any operator but the leaves and CHECK; from: type of the (last) argument. */
 cg_val cg_scalar(cg_unit *, const ir_expr_node *, ir_elem from, const cg_val *args);
@@ -129,6 +145,10 @@ void cg_list_faults(cg_kern *, cg_list *);
 /* Value of a root with k->lanes lanes. */
 cg_val cg_list_root(cg_kern *, cg_list *, int root);
 cg_val cg_item_wide(cg_kern *, cg_item *);
+/* The lanes of an i64 item that is not general are s + coef * lane without wrapping. */
+bool cg_has_exact_lanes(const cg_item *);
+/* a + step * lane op b for each lane; a and b uniform, op one of LT LE EQ NE. */
+cg_val cg_affine_compare(cg_kern *, ir_scalar op, cg_val a, cg_val b, int64_t step);
 /* What a vector along k->vaxis costs: widest type in bits, gathers, and operators done lane by lane. */
 typedef struct cg_cost { int widest, gathers, slow, items; } cg_cost;
 cg_cost cg_list_cost(cg_kern *, const cg_list *);
@@ -142,7 +162,10 @@ void cg_store_combined(cg_kern *, cg_list *, int first, cg_combine, cg_val);
 /* Marks a fault where `bad` holds, from i and n of that lane. */
 void cg_fault(cg_kern *, cg_val bad, cg_val i, cg_val n);
 
-/* emit_nest.c: the function of one kernel. */
+/* emit_nest.c: a field of a struct in memory; values of k's operands and sizes, from k->args. */
+cg_val cg_field(cg_unit *, cg_val base, size_t at, LLVMTypeRef);
+void cg_kern_arguments(cg_kern *);
+/* The function of one kernel. */
 cg_val cg_emit_nest(cg_unit *, const cg_kernel *);
 /* desc.c: tables and descriptor; kernels[] are the functions. */
 void cg_emit_desc(cg_unit *, const cg_val *kernels);

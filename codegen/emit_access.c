@@ -99,20 +99,42 @@ static bool known_inside(const cg_kern *k, const cg_list *l, const cg_item *idx,
     return idx->lo >= 0 && idx->hi < lo;
 }
 
-/* Where all indices are in range; NULL: everywhere. */
-static cg_val inside(cg_kern *k, cg_list *l, const cg_item *it, const cg_place *p)
+static cg_val both(cg_unit *u, cg_val a, cg_val b)
+{
+    if (!a || !b) return a ? a : b;
+    int lanes = cg_lanes(a) > cg_lanes(b) ? cg_lanes(a) : cg_lanes(b);
+    if (cg_lanes(a) < lanes) a = cg_splat(u, a, lanes);
+    if (cg_lanes(b) < lanes) b = cg_splat(u, b, lanes);
+    return LLVMBuildAnd(u->b, a, b, "");
+}
+
+static cg_val index_inside(cg_kern *k, cg_item *idx, cg_val dim, int64_t least_dim)
 {
     cg_unit *u = k->u;
-    cg_val all = NULL;
+    if (idx->general || (idx->coef != 0 && !cg_has_exact_lanes(idx)))
+        return LLVMBuildICmp(u->b, LLVMIntULT, cg_item_wide(k, idx), cg_splat(u, dim, k->lanes), "");
+    if (idx->coef == 0) return LLVMBuildICmp(u->b, LLVMIntULT, idx->s, dim, "");
+    cg_val in = NULL, least = cg_int(u->i64, -1);
+    if (idx->lo < 0) in = LLVMBuildNot(u->b, cg_affine_compare(k, IR_X_LE, idx->s, least, idx->coef), "");
+    if (idx->hi >= least_dim) in = both(u, in, cg_affine_compare(k, IR_X_LT, idx->s, dim, idx->coef));
+    return in;
+}
+
+/* Where all indices are in range: one bit, or one a lane; NULL: everywhere. */
+static cg_val inside(cg_kern *k, cg_list *l, const cg_item *it, const cg_place *p)
+{
+    cg_val one = NULL, lanes = NULL;
     if (it->eager) return NULL;
     for (int a = 0; a < p->o->rank; a++) {
         cg_item *idx = &l->items[it->args[a]];
         if (known_inside(k, l, idx, p->o->dims[a])) continue;
-        cg_val i = it->general ? cg_item_wide(k, idx) : idx->s;
-        cg_val in = LLVMBuildICmp(u->b, LLVMIntULT, i, cg_splat(u, p->dim[a], cg_lanes(i)), "");
-        all = all ? LLVMBuildAnd(u->b, all, in, "") : in;
+        int64_t lo, hi;
+        ir_dim_range(k->u->g, p->o->dims[a], &lo, &hi);
+        cg_val in = index_inside(k, idx, p->dim[a], lo);
+        if (cg_lanes(in) == 1) one = both(k->u, one, in);
+        else lanes = both(k->u, lanes, in);
     }
-    return all;
+    return both(k->u, lanes, one);
 }
 
 static cg_val load_scalar(cg_unit *u, const cg_place *p, cg_val at)
@@ -179,7 +201,7 @@ cg_val cg_load(cg_kern *k, cg_list *l, const cg_item *it)
         raw = load_contiguous(u, p, o.first, k->lanes, mask);
     } else {
         cg_val at = it->general ? spread(k, &o) : o.first;
-        if (mask) at = cg_select(u, mask, at, LLVMConstNull(LLVMTypeOf(at)));
+        if (mask) at = LLVMBuildSelect(u->b, mask, at, LLVMConstNull(LLVMTypeOf(at)), "");
         raw = packed ? load_packed(u, p, at) : it->general ? gather(u, p, at) : load_scalar(u, p, at);
     }
     return cg_from_storage(u, p->o->elem, raw);

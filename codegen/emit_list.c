@@ -75,6 +75,8 @@ cg_list *cg_list_new(cg_unit *u, const ir_expr *roots, int n)
 
 /* ---- planning ---- */
 
+/* Lanes of affine values differ by at most this much from one to the next. */
+#define MOST_STEP (INT64_C(1) << 20)
 /* No loop ever comes this far, nor is there memory for a result of this size. */
 #define MOST_TURNS (INT64_C(1) << 48)
 
@@ -162,6 +164,21 @@ static bool affine(const cg_list *l, const cg_item *it, int64_t *coef)
     }
 }
 
+bool cg_has_exact_lanes(const cg_item *it)
+{
+    bool known = it->lo != INT64_MIN || it->hi != INT64_MAX;
+    return !it->general && it->coef >= -MOST_STEP && it->coef <= MOST_STEP && (it->coef == 0 || known);
+}
+
+/* A comparison of indices that is one of small numbers: see cg_affine_compare. */
+static bool is_affine_compare(const cg_kern *k, const cg_list *l, const cg_item *it)
+{
+    ir_scalar op = it->x->op;
+    if (k->lanes == 1 || (op != IR_X_LT && op != IR_X_LE && op != IR_X_EQ && op != IR_X_NE)) return false;
+    const cg_item *a = &l->items[it->args[0]], *b = &l->items[it->args[1]];
+    return a->x->type == IR_I64 && cg_has_exact_lanes(a) && cg_has_exact_lanes(b);
+}
+
 static void plan_item(const cg_kern *k, cg_list *l, cg_item *it)
 {
     it->deps = it->x->op == IR_X_INDEX ? 1u << it->x->imm : 0;
@@ -178,15 +195,16 @@ static void plan_item(const cg_kern *k, cg_list *l, cg_item *it)
     }
     if (it->general) it->coef = 0;
     if (!it->general || it->x->op == IR_X_LOAD) return;
-    for (int i = 0; i < it->x->nargs; i++)
+    if (is_affine_compare(k, l, it)) return;
+    for (int i = it->x->op == IR_X_SELECT; i < it->x->nargs; i++)
         if (!l->items[it->args[i]].general) l->items[it->args[i]].wide = true;
 }
 
 void cg_list_plan(cg_kern *k, cg_list *l)
 {
     for (size_t i = 0; i < l->n; i++) {
-        plan_item(k, l, &l->items[i]);
         plan_range(k, l, &l->items[i]);
+        plan_item(k, l, &l->items[i]);
     }
 }
 
@@ -273,6 +291,23 @@ static cg_val emit_natural_division(cg_kern *k, const cg_list *l, const cg_item 
     return quotient ? LLVMBuildUDiv(k->u->b, a[0], a[1], "") : LLVMBuildURem(k->u->b, a[0], a[1], "");
 }
 
+/* a + c*lane < b + d*lane is (c-d)*lane < b-a: all lanes of it fit i32 if b-a is clamped. */
+cg_val cg_affine_compare(cg_kern *k, ir_scalar op, cg_val a, cg_val b, int64_t step)
+{
+    static const LLVMIntPredicate predicates[IR_X_COUNT] = {
+        [IR_X_LT] = LLVMIntSLT, [IR_X_LE] = LLVMIntSLE, [IR_X_EQ] = LLVMIntEQ, [IR_X_NE] = LLVMIntNE,
+    };
+    cg_unit *u = k->u;
+    cg_val most = cg_int(u->i64, INT64_C(1) << 30), least = cg_int(u->i64, -(INT64_C(1) << 30));
+    cg_val gap = cg_intrinsic(u, "llvm.ssub.sat", (cg_val[]){b, a}, 2);
+    gap = cg_intrinsic(u, "llvm.smin", (cg_val[]){gap, most}, 2);
+    gap = cg_intrinsic(u, "llvm.smax", (cg_val[]){gap, least}, 2);
+    gap = cg_splat(u, LLVMBuildTrunc(u->b, gap, u->i32, ""), k->lanes);
+    cg_val lanes = cg_iota(u->i32, k->lanes);
+    lanes = LLVMBuildMul(u->b, lanes, cg_int_like(lanes, step), "");
+    return LLVMBuildICmp(u->b, predicates[op], lanes, gap, "");
+}
+
 static cg_val emit_item(cg_kern *k, cg_list *l, cg_item *it)
 {
     cg_unit *u = k->u;
@@ -284,9 +319,14 @@ static cg_val emit_item(cg_kern *k, cg_list *l, cg_item *it)
     case IR_X_LOAD: return cg_load(k, l, it);
     default: break;
     }
+    if (it->general && is_affine_compare(k, l, it)) {
+        const cg_item *x = &l->items[it->args[0]], *y = &l->items[it->args[1]];
+        return cg_affine_compare(k, it->x->op, x->s, y->s, x->coef - y->coef);
+    }
     for (int i = 0; i < it->x->nargs && i < 3; i++) {
         cg_item *arg = &l->items[it->args[i]];
-        a[i] = it->general ? cg_item_wide(k, arg) : arg->s;
+        bool scalar = !it->general || (it->x->op == IR_X_SELECT && i == 0 && !arg->general);
+        a[i] = scalar ? arg->s : cg_item_wide(k, arg);
     }
     if (it->x->op == IR_X_CHECK) return emit_check(k, it, a);
     cg_val r = emit_natural_division(k, l, it, a);

@@ -10,7 +10,7 @@
 
 #include "codegen/emit.h"
 
-enum { MOST_LANES = 64, CARRIED = 2 };
+enum { MOST_LANES = 64 };
 
 /* ---- axes ---- */
 
@@ -46,66 +46,6 @@ ir_dim cg_nest_rows(ir_graph *g, const cg_nest *n)
     for (int a = 0; a < n->rank; a++)
         if (is_row_axis(g, n, a)) rows[count++] = n->space[a];
     return ir_dim_product(g, rows, count);
-}
-
-/* ---- loops ---- */
-
-typedef struct loop {
-    LLVMBasicBlockRef guard, body, after;      /* guard: NULL if it turns at least once */
-    cg_val start, end, step, i;
-    cg_val carried[CARRIED], initial[CARRIED];
-    int ncarried;
-} loop;
-
-static LLVMBasicBlockRef new_block(cg_kern *k) { return LLVMAppendBasicBlockInContext(k->u->ctx, k->fn, ""); }
-
-/* Positions where the loop is known to turn, in front of it. */
-static loop loop_guard(cg_kern *k, cg_val start, cg_val end, int64_t step, bool may_be_empty)
-{
-    LLVMBuilderRef b = k->u->b;
-    loop l = {.start = start, .end = end, .step = cg_int(k->u->i64, step)};
-    l.after = new_block(k);
-    if (!may_be_empty) return l;
-    LLVMBasicBlockRef before = new_block(k);
-    l.guard = LLVMGetInsertBlock(b);
-    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, start, end, ""), before, l.after);
-    LLVMPositionBuilderAtEnd(b, before);
-    return l;
-}
-
-static void loop_enter(cg_kern *k, loop *l, const cg_val *initial, int n)
-{
-    LLVMBuilderRef b = k->u->b;
-    LLVMBasicBlockRef from = LLVMGetInsertBlock(b);
-    l->body = new_block(k);
-    LLVMBuildBr(b, l->body);
-    LLVMPositionBuilderAtEnd(b, l->body);
-    l->i = LLVMBuildPhi(b, k->u->i64, "");
-    LLVMAddIncoming(l->i, &l->start, &from, 1);
-    l->ncarried = n;
-    for (int c = 0; c < n; c++) {
-        l->initial[c] = initial[c];
-        l->carried[c] = LLVMBuildPhi(b, LLVMTypeOf(initial[c]), "");
-        LLVMAddIncoming(l->carried[c], &l->initial[c], &from, 1);
-    }
-}
-
-/* next: what the next turn carries; afterwards what is carried out of the loop. */
-static void loop_end(cg_kern *k, loop *l, cg_val *next)
-{
-    LLVMBuilderRef b = k->u->b;
-    LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
-    cg_val i = LLVMBuildNSWAdd(b, l->i, l->step, "");
-    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, i, l->end, ""), l->body, l->after);
-    LLVMAddIncoming(l->i, &i, &latch, 1);
-    LLVMPositionBuilderAtEnd(b, l->after);
-    for (int c = 0; c < l->ncarried; c++) {
-        LLVMAddIncoming(l->carried[c], &next[c], &latch, 1);
-        if (!l->guard) continue;
-        cg_val out = LLVMBuildPhi(b, LLVMTypeOf(next[c]), "");
-        LLVMAddIncoming(out, (cg_val[]){l->initial[c], next[c]}, (LLVMBasicBlockRef[]){l->guard, latch}, 2);
-        next[c] = out;
-    }
 }
 
 static bool may_be_empty(const cg_kern *k, int axis)
@@ -215,13 +155,13 @@ static void reduce_along(shape *s, cg_val *acc)
         cg_val end = lanes > 1 ? LLVMBuildAnd(k->u->b, extent, cg_int(k->u->i64, -(int64_t)lanes), "") : extent;
         set_lanes(s, lanes, s->along);
         plan(s, s->list);
-        loop l = loop_guard(k, start, end, lanes, !LLVMIsConstant(extent));
+        cg_loop l = cg_loop_guard(k->u, start, end, lanes, !LLVMIsConstant(extent));
         cg_list_emit(k, s->list, k->depth_of[s->along] - 1);
-        loop_enter(k, &l, &acc[slot], 1);
+        cg_loop_enter(k->u, &l, &acc[slot], 1);
         k->index[s->along] = l.i;
         acc[slot] = l.carried[0];
         reduce_step(s, &acc[slot]);
-        loop_end(k, &l, &acc[slot]);
+        cg_loop_end(k->u, &l, &acc[slot]);
         start = end;
     }
     set_lanes(s, 1, -1);
@@ -245,13 +185,13 @@ static void reduce_axes(shape *s, int axis, cg_val *acc)
         return;
     }
     if (s->along < 0) cg_list_emit(k, s->list, k->depth_of[axis] - 1);
-    loop l = loop_guard(k, cg_int(k->u->i64, 0), k->extent[axis], 1, false);
-    loop_enter(k, &l, acc, carried_values(s));
+    cg_loop l = cg_loop_guard(k->u, cg_int(k->u->i64, 0), k->extent[axis], 1, false);
+    cg_loop_enter(k->u, &l, acc, carried_values(s));
     k->index[axis] = l.i;
-    cg_val next[CARRIED];
+    cg_val next[CG_MOST_CARRIED];
     for (int c = 0; c < l.ncarried; c++) next[c] = l.carried[c];
     reduce_axes(s, axis + 1, next);
-    loop_end(k, &l, next);
+    cg_loop_end(k->u, &l, next);
     for (int c = 0; c < l.ncarried; c++) acc[c] = next[c];
 }
 
@@ -260,7 +200,7 @@ static void emit_reduced(shape *s)
     cg_kern *k = &s->k;
     cg_unit *u = k->u;
     int lanes = k->lanes;
-    cg_val acc[CARRIED] = {cg_identity(u, k->n->combine, s->type, s->along >= 0 ? s->red_tiers[0] : lanes)};
+    cg_val acc[CG_MOST_CARRIED] = {cg_identity(u, k->n->combine, s->type, s->along >= 0 ? s->red_tiers[0] : lanes)};
     if (k->n->kind == CG_NEST_ARG) acc[1] = cg_int(cg_wide(u->i64, lanes), 0);
     if (s->along >= 0) acc[1] = cg_identity(u, k->n->combine, s->type, 1);
     if (!s->empty) reduce_axes(s, k->n->rank - k->n->nred, acc);
@@ -294,9 +234,9 @@ static void emit_cumulated(shape *s)
     int axis = k->n->axis;
     cg_val acc = cg_identity(u, k->n->combine, s->type, 1);
     plan(s, s->list);
-    loop l = loop_guard(k, cg_int(u->i64, 0), k->extent[axis], 1, may_be_empty(k, axis));
+    cg_loop l = cg_loop_guard(k->u, cg_int(u->i64, 0), k->extent[axis], 1, may_be_empty(k, axis));
     cg_list_emit(k, s->list, k->depth_of[axis] - 1);
-    loop_enter(k, &l, &acc, 1);
+    cg_loop_enter(k->u, &l, &acc, 1);
     k->index[axis] = l.i;
     if (k->n->reverse)
         k->index[axis] = LLVMBuildSub(u->b, LLVMBuildSub(u->b, k->extent[axis], cg_int(u->i64, 1), ""), l.i, "");
@@ -304,7 +244,7 @@ static void emit_cumulated(shape *s)
     cg_list_faults(k, s->list);
     cg_val next = cg_combine_values(u, k->n->combine, s->type, l.carried[0], cg_list_root(k, s->list, 0));
     cg_store(k, s->list, s->first_index, k->n->exclusive ? l.carried[0] : next);
-    loop_end(k, &l, &next);
+    cg_loop_end(k->u, &l, &next);
 }
 
 /* ---- the inner axis and the rows ---- */
@@ -321,13 +261,13 @@ static void emit_tier(shape *s, int lanes, cg_val start, cg_val end, bool maybe_
 {
     cg_kern *k = &s->k;
     set_lanes(s, lanes, s->inner);
-    loop l = loop_guard(k, start, end, lanes, maybe_empty);
+    cg_loop l = cg_loop_guard(k->u, start, end, lanes, maybe_empty);
     plan(s, s->list);
     if (!s->empty && s->along < 0) cg_list_emit(k, s->list, k->depth_of[s->inner] - 1);
-    loop_enter(k, &l, NULL, 0);
+    cg_loop_enter(k->u, &l, NULL, 0);
     k->index[s->inner] = l.i;
     emit_point(s);
-    loop_end(k, &l, NULL);
+    cg_loop_end(k->u, &l, NULL);
 }
 
 static void emit_inner(shape *s)
@@ -381,11 +321,11 @@ static void emit_rows(shape *s)
         begin = cg_int(u->i64, 0);
         end = rows;
     }
-    loop l = loop_guard(k, begin, end, 1, true);
-    loop_enter(k, &l, NULL, 0);
+    cg_loop l = cg_loop_guard(k->u, begin, end, 1, true);
+    cg_loop_enter(k->u, &l, NULL, 0);
     decode_row(s, axes, n, l.i);
     emit_inner(s);
-    loop_end(k, &l, NULL);
+    cg_loop_end(k->u, &l, NULL);
 }
 
 /* ---- choosing lanes ---- */
@@ -445,7 +385,7 @@ static void choose_tiers(shape *s)
 
 /* ---- the function ---- */
 
-static cg_val load_field(cg_unit *u, cg_val base, size_t at, LLVMTypeRef type)
+cg_val cg_field(cg_unit *u, cg_val base, size_t at, LLVMTypeRef type)
 {
     cg_val n = cg_int(u->i64, (int64_t)at);
     return LLVMBuildLoad2(u->b, type, LLVMBuildInBoundsGEP2(u->b, u->i8, base, &n, 1, ""), "");
@@ -466,18 +406,18 @@ static void make_strides(cg_kern *k, cg_place *p)
     p->count = stride;
 }
 
-static void load_arguments(cg_kern *k)
+void cg_kern_arguments(cg_kern *k)
 {
     cg_unit *u = k->u;
     const cg_nest *n = k->n;
     k->params = IR_NEW_N(&u->arena, cg_val, n->nparams + 1);
     k->places = IR_NEW_N(&u->arena, cg_place, n->noperands + 1);
-    cg_val dims = load_field(u, k->args, offsetof(lathe_args, dim), u->ptr);
-    cg_val bufs = load_field(u, k->args, offsetof(lathe_args, buf), u->ptr);
-    for (size_t i = 0; i < n->nparams; i++) k->params[i] = load_field(u, dims, i * 8, u->i64);
+    cg_val dims = cg_field(u, k->args, offsetof(lathe_args, dim), u->ptr);
+    cg_val bufs = cg_field(u, k->args, offsetof(lathe_args, buf), u->ptr);
+    for (size_t i = 0; i < n->nparams; i++) k->params[i] = cg_field(u, dims, i * 8, u->i64);
     for (size_t i = 0; i <= n->noperands; i++) {
         k->places[i].o = i < n->noperands ? &n->operands[i] : &n->out;
-        k->places[i].base = load_field(u, bufs, i * 8, u->ptr);
+        k->places[i].base = cg_field(u, bufs, i * 8, u->ptr);
         make_strides(k, &k->places[i]);
     }
     for (int a = 0; a < n->rank; a++) k->extent[a] = cg_dim(k, n->space[a]);
@@ -538,7 +478,7 @@ static void emit_body(shape *s)
     LLVMBuilderRef b = k->u->b;
     cg_val empty = any_reduced_empty(s);
     if (empty) {
-        LLVMBasicBlockRef none = new_block(k), some = new_block(k);
+        LLVMBasicBlockRef none = cg_block(k->u), some = cg_block(k->u);
         LLVMBuildCondBr(b, empty, none, some);
         LLVMPositionBuilderAtEnd(b, none);
         s->empty = true;
@@ -568,13 +508,13 @@ cg_val cg_emit_nest(cg_unit *u, const cg_kernel *kernel)
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     shape s = {.k = {.u = u, .n = &kernel->nest, .fn = fn, .args = LLVMGetParam(fn, 0),
                      .begin = LLVMGetParam(fn, 1), .end = LLVMGetParam(fn, 2), .vaxis = -1, .lanes = 1}};
-    LLVMPositionBuilderAtEnd(u->b, new_block(&s.k));
+    LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
     if (!well_formed(u, s.k.n)) {
         LLVMBuildRetVoid(u->b);
         return fn;
     }
     s.inner = inner_axis(u->g, s.k.n);
-    load_arguments(&s.k);
+    cg_kern_arguments(&s.k);
     set_depths(&s);
     make_lists(&s);
     choose_tiers(&s);

@@ -88,6 +88,8 @@ ir_dim cg_bytes(ir_graph *, const ir_type *);
 ir_value cg_root(cg_lowering *, ir_value);
 /* Number of the buffer of v's root; made on first use. */
 uint32_t cg_buffer(cg_lowering *, ir_value);
+/* Number of the buffer of a constant; panels may be NULL. */
+uint32_t cg_weight_buffer(cg_lowering *, const ir_blob *, const cg_panels *);
 /* A new buffer; kind ARENA becomes GROWING where the size has no bound. */
 uint32_t cg_buffer_new(cg_lowering *, uint32_t kind, uint32_t index, uint32_t bytes);
 /* Makes v's producer write into a given buffer, if it can; false: a copy is needed. */
@@ -98,6 +100,9 @@ void cg_touch(cg_lowering *, uint32_t buffer, uint32_t step);
 void cg_bind_buffer(cg_lowering *, ir_value, uint32_t buffer);
 void cg_loop_enter(cg_lowering *, cg_frame *);
 void cg_loop_leave(cg_lowering *, uint32_t last_step);
+
+/* affine.c: the place of the element of a row-major tensor at these indices; false: it has no such form. */
+bool cg_affine_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, cg_affine *);
 
 /* ---- steps (lower.c) ---- */
 /* Number of a node's name and operator in nodes[]. */

@@ -103,6 +103,8 @@ const char *cg_nest_key(cg_lowering *lw, cg_nest *n)
     for (size_t i = 0; i < n->noperands; i++) put_operand(&k, &n->operands[i]);
     put_operand(&k, &n->out);
     put_expr(&k, n->body);
+    if (n->epilogue) put_expr(&k, n->epilogue);
+    cg_text_add(&lw->text, "/");
     for (int i = 0; i < n->out.rank; i++) put_expr(&k, n->store[i]);
     return lw->text.s;
 }

@@ -9,7 +9,8 @@
 #include "ir/ir.h"
 #include "runtime/abi.h"
 
-typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER } cg_nest_kind;
+typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER,
+               CG_NEST_GEMM } cg_nest_kind;
 typedef enum { CG_SUM, CG_PROD, CG_MAX, CG_MIN, CG_AND, CG_OR, CG_SET } cg_combine;
 
 /* A dense row-major operand or result. Run-time dims are kernel parameters (params of the nest). */
@@ -19,6 +20,25 @@ typedef struct cg_operand {
     ir_dim dims[IR_MAX_RANK];
 } cg_operand;
 
+/* konst + the sum of coef[axis] * index of the axis. */
+typedef struct cg_affine {
+    ir_dim konst, coef[IR_MAX_SPACE];
+} cg_affine;
+
+/* Axes that are walked as one, outermost first. */
+typedef struct cg_axes {
+    int n;
+    ir_dim extent[IR_MAX_SPACE], stride[IR_MAX_SPACE];
+} cg_axes;
+
+/* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
+ * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. */
+typedef struct cg_gemm {
+    cg_affine a, b, c;             /* places of elements; c is contiguous along n */
+    bool packed;                   /* b is a weight in panels: b places the first one of its batch */
+    cg_axes n, k;                  /* not packed: what these axes are in b, whose coefs they replace */
+} cg_gemm;
+
 /* One loop nest. Rows: the flattened parallel axes but the innermost one (rank - nred <= 1: a
  * single row when 0 axes, see docs); begin..end of the kernel counts rows. Kinds:
  * MAP       out[store] = body                    for every point of the space
@@ -26,7 +46,9 @@ typedef struct cg_operand {
  * ARG       the index along the one reduced axis of the best body (CG_MAX, CG_MIN; last)
  * CUMULATE  sequential along `axis`, carrying combine(acc, body); exclusive, reverse
  * SCATTER   out[store] = combine(out[store], body), points in row-major order, one worker only
- * body and store are expressions of the graph's pool whose LOADs name operands by number. */
+ * body and store are expressions of the graph's pool whose LOADs name operands by number.
+ * epilogue, of a REDUCE: what is stored is its value at the parallel axes, with ACC(0) the reduced
+ * value; the type of out is the epilogue's then. */
 typedef struct cg_nest {
     cg_nest_kind kind;
     cg_combine combine;
@@ -37,7 +59,9 @@ typedef struct cg_nest {
     cg_operand *operands;
     cg_operand out;
     ir_expr body;
+    ir_expr epilogue;              /* IR_NONE: the reduced value is stored as it is */
     ir_expr store[IR_MAX_RANK];    /* one index an axis of out */
+    const cg_gemm *gemm;           /* CG_NEST_GEMM, which has neither body nor store */
     size_t nparams;                /* run-time dims that the kernel receives in lathe_args.dim */
     ir_dim *params;
 } cg_nest;
@@ -53,9 +77,19 @@ typedef struct cg_kernel {
     const char *name;              /* symbol, local to the object */
 } cg_kernel;
 
+/* An f32 matrix, or several, for cg_gemm: panels of CG_PANEL columns, the last one filled up with
+ * zeros; a panel holds its columns' elements k by k. Of the axes, the first nbatch count matrices,
+ * the next nk make up k, the last nn make up n; strides are elements of the blob. */
+enum { CG_PANEL = 32 };
+typedef struct cg_panels {
+    int nbatch, nk, nn;
+    int64_t base, size[IR_MAX_SPACE], stride[IR_MAX_SPACE];
+} cg_panels;
+
 typedef struct cg_weight {
     ir_blob blob;
-    uint64_t offset;               /* in the weight data; 64-byte aligned */
+    const cg_panels *panels;       /* NULL: the bytes as they are */
+    uint64_t offset, size;         /* in the weight data; offset is 64-byte aligned */
 } cg_weight;
 
 /* Tables as they go into the object, still as growable arrays. Slots are numbered in the order in
@@ -110,6 +144,10 @@ const cg_isa *cg_isa_host(void);
 typedef enum { CG_OBJECT, CG_LLVM, CG_ASM } cg_form;
 lathe_status cg_emit(const cg_program *, const cg_isa *, cg_form, int level, lathe_diag *, char **data, size_t *size);
 
+/* panels.c: bytes of a packed weight, which must fit in 63 bits; packs and hands out piece by piece. */
+uint64_t cg_panels_size(const cg_panels *);
+bool cg_panels_write(const cg_panels *, const void *elements,
+                     bool (*put)(void *ctx, const void *bytes, size_t size), void *ctx);
 /* weights.c: writes the weight file, or a relocatable object with symbol NAME_weights. Streams. */
 lathe_status cg_write_weights(const cg_program *, FILE *, lathe_diag *);
 lathe_status cg_write_weights_object(const cg_program *, const cg_isa *, FILE *, lathe_diag *);

@@ -1,7 +1,7 @@
 /* The weight data: as a file of its own, or as a relocatable object for the linker.
  *
- * Constants are views of the mapped model file; they are written one after the other, so that no
- * copy of all of them ever exists in memory. Both forms hold the same bytes: blobs in ascending
+ * Constants are views of the mapped model file; they are written one after the other, packed piece by
+ * piece where a kernel wants panels, so that no copy of all of them ever exists in memory. Both forms hold the same bytes: blobs in ascending
  * order of offset, the gaps filled with zeros up to weights_size. The hash covers those bytes; the
  * build id covers them and everything else that the object and its weights must agree on. */
 #include <elf.h>
@@ -32,13 +32,21 @@ static bool put_zeros(sink *s, uint64_t n)
     return put(s, zeros, (size_t)n);
 }
 
+static bool put_piece(void *ctx, const void *bytes, size_t size) { return put(ctx, bytes, size); }
+
+static bool put_weight(sink *s, const cg_weight *w)
+{
+    if (w->panels) return cg_panels_write(w->panels, w->blob.bytes, put_piece, s);
+    return put(s, w->blob.bytes, w->blob.size);
+}
+
 static bool put_weights(sink *s, const cg_program *p)
 {
     uint64_t at = 0;
     for (size_t i = 0; i < p->nweights; i++) {
         const cg_weight *w = &p->weights[i];
-        if (!put_zeros(s, w->offset - at) || !put(s, w->blob.bytes, w->blob.size)) return false;
-        at = w->offset + w->blob.size;
+        if (!put_zeros(s, w->offset - at) || !put_weight(s, w)) return false;
+        at = w->offset + w->size;
     }
     return put_zeros(s, p->weights_size - at);
 }

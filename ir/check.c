@@ -17,6 +17,7 @@ static const uint64_t required[IR_OP_COUNT] = {
     [IR_OP_MAP] = BIT(space) | BIT(body) | BIT(elem),
     [IR_OP_REDUCE] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind) | BIT(elem),
     [IR_OP_CONTRACT] = BIT(space) | BIT(nred) | BIT(body) | BIT(elem),
+    [IR_OP_ROW] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind) | BIT(elem),
     [IR_OP_ARG_REDUCE] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind),
     [IR_OP_CUMULATE] = BIT(space) | BIT(body) | BIT(kind) | BIT(axis) | BIT(elem),
     [IR_OP_SCATTER] = BIT(space) | BIT(body) | BIT(kind),
@@ -52,6 +53,8 @@ typedef struct node_check {
     ir_graph *g;
     const ir_node *n;
     int rank;                   /* of the space that its expressions range over */
+    int naccs;                  /* reductions whose results they may use */
+    ir_elem accs[IR_MAX_STAGES];
     ir_memo seen;
     const char *wrong;
 } node_check;
@@ -168,15 +171,22 @@ static void check_expr(node_check *c, ir_expr e)
     if (x->op == IR_X_LOAD) check_load(c, x);
     if (x->op == IR_X_INDEX && (x->imm < 0 || x->imm >= c->rank))
         fail(c, "index i%lld in a space of %d axes", (long long)x->imm, c->rank);
+    if (x->op == IR_X_ACC && (x->imm < 0 || x->imm >= c->naccs))
+        fail(c, "acc%lld where %d reductions are done", (long long)x->imm, c->naccs);
+    else if (x->op == IR_X_ACC && x->type != c->accs[x->imm])
+        fail(c, "acc%lld as %s", (long long)x->imm, ir_elem_name(x->type));
 }
 
+/* In a row each expression but the last is reduced, and those behind it may use the result. */
 static void check_body(node_check *c, const ir_attr *body)
 {
     ir_memo_begin(c->g->pool, &c->seen);
-    for (size_t i = 0; i < body->n; i++) {
+    for (size_t i = 0; i < body->n && !c->wrong; i++) {
         if (body->u.exprs[i] == IR_NONE || body->u.exprs[i] >= c->g->pool->nexprs)
             fail(c, "body %zu is none", i);
         else check_expr(c, body->u.exprs[i]);
+        if (!c->wrong && c->n->op == IR_OP_ROW && i + 1 < body->n)
+            c->accs[c->naccs++] = ir_expr_get(c->g, body->u.exprs[i])->type;
     }
     ir_memo_end(c->g->pool, &c->seen);
 }
@@ -191,17 +201,47 @@ static ir_elem body_type(const node_check *c, size_t i)
 static void check_space(node_check *c)
 {
     int64_t nred = ir_attr_int(c->n, IR_KEY_nred, 0), axis = ir_attr_int(c->n, IR_KEY_axis, 0);
-    bool reduces =
-        c->n->op == IR_OP_REDUCE || c->n->op == IR_OP_CONTRACT || c->n->op == IR_OP_ARG_REDUCE;
+    bool row = c->n->op == IR_OP_ROW, reduces = row || c->n->op == IR_OP_REDUCE ||
+                                                c->n->op == IR_OP_CONTRACT ||
+                                                c->n->op == IR_OP_ARG_REDUCE;
     size_t rank = attr_count(c, IR_KEY_space);
     if (rank > IR_MAX_SPACE) fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
     if (nred < 0 || nred > (int64_t)rank || (nred && !reduces))
         fail(c, "%lld reduced axes", (long long)nred);
-    if (c->n->op != IR_OP_SCATTER && (int64_t)rank - nred > IR_MAX_RANK)
+    if (c->n->op != IR_OP_SCATTER && (int64_t)rank - (row ? 0 : nred) > IR_MAX_RANK)
         fail(c, "a result of rank over %d", IR_MAX_RANK);
+    if (row && nred < 1) fail(c, "a row without axes");
     if (c->n->op == IR_OP_ARG_REDUCE && nred != 1) fail(c, "one axis must be reduced");
     if (c->n->op == IR_OP_CUMULATE && (axis < 0 || axis >= (int64_t)rank))
         fail(c, "axis %lld", (long long)axis);
+}
+
+/* The comma-separated kinds of a row's reductions. */
+static size_t check_row_kinds(node_check *c)
+{
+    size_t n = 0;
+    for (const char *at = ir_attr_str(c->g, c->n, IR_KEY_kind); *at; n++) {
+        size_t length = strcspn(at, ",");
+        const char *word = ir_format(c->g->arena, "%.*s", (int)length, at);
+        if (!has_word(kinds[IR_OP_REDUCE], word))
+            fail(c, "kind \"%s\" is none of: %s", word, kinds[IR_OP_REDUCE]);
+        at += length + (at[length] == ',');
+    }
+    if (n < 1 || n > IR_MAX_STAGES) fail(c, "%zu reductions", n);
+    return n;
+}
+
+/* What stands in place of the reduced value: at the parallel axes, with acc0. */
+static void check_epilogue(node_check *c, const ir_attr *body)
+{
+    const ir_attr *end = ir_attr_find(c->n, IR_KEY_epilogue);
+    if (!end || c->wrong) return;
+    if (c->n->op != IR_OP_REDUCE && c->n->op != IR_OP_CONTRACT) fail(c, "an epilogue");
+    if (end->n != 1) fail(c, "%zu expressions in the epilogue, 1 needed", end->n);
+    c->rank -= (int)ir_attr_int(c->n, IR_KEY_nred, 0);
+    c->naccs = 1;
+    c->accs[0] = ir_expr_get(c->g, body->u.exprs[0])->type;
+    check_body(c, end);
 }
 
 static void check_nest(node_check *c)
@@ -211,10 +251,12 @@ static void check_nest(node_check *c)
     c->rank = (int)attr_count(c, IR_KEY_space);
     size_t want = 1;
     if (c->n->op == IR_OP_SCATTER) want += (size_t)ir_type_of(c->g, c->n->operands[0])->rank;
+    if (c->n->op == IR_OP_ROW) want += check_row_kinds(c);
     const ir_attr *body = ir_attr_find(c->n, IR_KEY_body);
     if (body->n != want) fail(c, "%zu expressions in the body, %zu needed", body->n, want);
     check_body(c, body);
-    for (size_t i = 1; i < want && !c->wrong; i++)
+    check_epilogue(c, body);
+    for (size_t i = 1; i < want && !c->wrong && c->n->op != IR_OP_ROW; i++)
         if (body_type(c, i) != IR_I64) fail(c, "index %zu of the body is no i64", i - 1);
     if (c->wrong || c->n->op != IR_OP_VIEW) return;
     const ir_expr_node *load = ir_expr_get(c->g, body->u.exprs[0]);

@@ -138,9 +138,6 @@ ir_sym ir_sym_new(ir_graph *g, const char *name, ir_sym_kind kind, int64_t lo, i
     g->syms = ir_grow(g->arena, g->syms, &g->cap_syms, g->nsyms + 1, sizeof *g->syms);
     /* One axis has fewer than 2^31 elements: what makes min(s, INT32_MAX) equal s. */
     if (kind == IR_SYM_INPUT && hi > INT32_MAX) hi = INT32_MAX;
-    int64_t least, most = hi;
-    if (bound != IR_NONE) ir_dim_range(g, bound, &least, &most);
-    if (most < hi && most >= lo) hi = most;
     g->syms[g->nsyms] = (ir_symbol){unique_name(g, name), kind, lo, hi, bound};
     return (ir_sym)g->nsyms++;
 }

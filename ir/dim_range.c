@@ -72,8 +72,8 @@ static interval sum_range(const ir_graph *g, const ir_dim_node *n, int bounds)
     return sum;
 }
 
-/* Bounds mention symbols that have bounds: `bounds` limits how far that is followed. What is further
- * down has tightened s->hi when the symbol was made. */
+/* Bounds mention symbols that have bounds: `bounds` limits how far that is followed, because a chain
+ * that mentions each symbol several times would take exponential time. */
 static interval sym_range(const ir_graph *g, const ir_symbol *s, int bounds)
 {
     interval r = {s->lo, s->hi};

@@ -212,7 +212,7 @@ static ir_expr empty_value(ir_graph *g, ir_scalar op, ir_elem arith)
 static bool eval_reduce(ir_graph *g, const ir_node *n, ir_expr *out, int64_t count)
 {
     nest_eval e;
-    if (!begin(&e, g, n)) return false;
+    if (ir_attr_find(n, IR_KEY_epilogue) || !begin(&e, g, n)) return false;
     ir_scalar op = n->op == IR_OP_CONTRACT ? IR_X_ADD : combine_op(ir_attr_str(g, n, IR_KEY_kind));
     ir_expr body = body_of(n)[0];
     int64_t each = count ? e.points / count : 0;

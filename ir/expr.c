@@ -35,7 +35,7 @@ static uint64_t expr_hash_of(const ir_pool *p, uint32_t id) { return p->expr_has
 
 static bool compute_closed(const ir_pool *p, const ir_expr_node *n)
 {
-    if (n->op == IR_X_INDEX || n->op == IR_X_LOAD) return false;
+    if (n->op == IR_X_INDEX || n->op == IR_X_LOAD || n->op == IR_X_ACC) return false;
     for (int i = 0; i < n->nargs; i++)
         if (!p->closed[n->args[i]]) return false;
     return true;
@@ -159,6 +159,11 @@ ir_expr ir_x_index(ir_graph *g, int axis)
     return ir_x_intern(g, &(ir_expr_node){.op = IR_X_INDEX, .type = IR_I64, .imm = axis});
 }
 
+ir_expr ir_x_acc(ir_graph *g, ir_elem type, int reduction)
+{
+    return ir_x_intern(g, &(ir_expr_node){.op = IR_X_ACC, .type = type, .imm = reduction});
+}
+
 ir_expr ir_x_load(ir_graph *g, ir_elem arith, int operand, const ir_expr *idx, int n)
 {
     return ir_x_make(g, IR_X_LOAD, arith, operand, idx, n);
@@ -259,7 +264,8 @@ static ir_expr rewrite(rewrite_walk *w, ir_expr e)
     if (known != IR_NONE) return known;
     const ir_expr_node n = *ir_expr_get(w->g, e);      /* by value: building moves the array */
     bool inner = n.nargs > 0 || n.op == IR_X_LOAD;
-    ir_expr r = inner ? rewrite_inner(w, &n) : rewrite_leaf(w, e, &n);
+    ir_expr r = w->hooks->node ? w->hooks->node(w->hooks->ctx, e) : IR_NONE;
+    if (r == IR_NONE) r = inner ? rewrite_inner(w, &n) : rewrite_leaf(w, e, &n);
     if (r != IR_NONE) ir_memo_put(w->g->pool, &w->memo, e, r);
     return r;
 }
@@ -311,6 +317,7 @@ static bool eval_node(eval_walk *w, ir_expr e, ir_scalar_value *out)
         out->i = w->env->index[n->imm];
         return true;
     case IR_X_LOAD: return eval_load(w, n, out);
+    case IR_X_ACC: return false;
     default: break;
     }
     for (int i = 0; i < n->nargs; i++)

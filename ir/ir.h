@@ -20,6 +20,7 @@ typedef uint32_t ir_value, ir_node_id, ir_block_id, ir_dim, ir_expr, ir_sym, ir_
 #define IR_NONE 0u
 #define IR_MAX_RANK 12          /* of a tensor */
 #define IR_MAX_SPACE 20         /* axes of an iteration space */
+#define IR_MAX_STAGES 8         /* reductions of a row */
 
 /* ---- types ------------------------------------------------------------------------------- */
 
@@ -264,6 +265,7 @@ ir_expr ir_x_float(ir_graph *, ir_elem type, double);
 ir_expr ir_x_num(ir_graph *, ir_elem type, double);            /* int or float by the type */
 ir_expr ir_x_dim(ir_graph *, ir_dim);
 ir_expr ir_x_index(ir_graph *, int axis);
+ir_expr ir_x_acc(ir_graph *, ir_elem type, int reduction);
 ir_expr ir_x_load(ir_graph *, ir_elem arith, int operand, const ir_expr *idx, int n);
 ir_expr ir_x_1(ir_graph *, ir_scalar, ir_expr);
 ir_expr ir_x_2(ir_graph *, ir_scalar, ir_expr, ir_expr);
@@ -274,12 +276,14 @@ ir_expr ir_x_cast(ir_graph *, ir_expr, ir_elem to);
 ir_expr ir_x_make(ir_graph *, ir_scalar, ir_elem type, int64_t imm, const ir_expr *args, int n);
 bool ir_x_is_const(const ir_graph *, ir_expr, int64_t *i, double *f);
 bool ir_x_is_dim(const ir_graph *, ir_expr, ir_dim *);         /* i64 constant or DIM leaf */
-bool ir_x_is_closed(const ir_graph *, ir_expr);                /* no INDEX, no LOAD */
+bool ir_x_is_closed(const ir_graph *, ir_expr);                /* no INDEX, no LOAD, no ACC */
 
 /* Rewrites leaves bottom-up. Hooks may be NULL or return IR_NONE to keep the leaf; a LOAD hook sees
- * the load with its indices already rewritten. */
+ * the load with its indices already rewritten. `node` is asked first, with any node as it was; what
+ * it returns is not looked into. */
 typedef struct ir_rewrite {
     void *ctx;
+    ir_expr (*node)(void *ctx, ir_expr);
     ir_expr (*index)(void *ctx, int axis);
     ir_expr (*load)(void *ctx, const ir_expr_node *load);
     ir_dim (*dim)(void *ctx, ir_dim);

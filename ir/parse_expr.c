@@ -322,24 +322,36 @@ static ir_scalar find_scalar(const ir_token *name)
     return IR_X_NONE;
 }
 
-/* The number behind the first letter of "i12", "t3"; -1 if the name has another form. */
-static int numbered(const ir_token *t, char letter)
+/* The number behind the prefix of "i12", "t3", "acc0"; -1 if the name has another form. */
+static int numbered(const ir_token *t, const char *prefix)
 {
     int n = 0;
-    if (t->length < 2 || t->length > 7 || t->text[0] != letter) return -1;
-    for (size_t i = 1; i < t->length; i++) {
+    size_t from = strlen(prefix);
+    if (t->length <= from || t->length > from + 6 || memcmp(t->text, prefix, from) != 0) return -1;
+    for (size_t i = from; i < t->length; i++) {
         if (t->text[i] < '0' || t->text[i] > '9') return -1;
         n = 10 * n + (t->text[i] - '0');
     }
     return n;
 }
 
+/* acc0, or with a type that is not f32 acc0:f64. */
+static parsed parse_acc(expr_parser *x, const ir_token *name, int reduction)
+{
+    ir_elem type = IR_F32;
+    if (ir_parse_accept(x->p, ':')) type = ir_parse_elem(x->p);
+    if (!x->p->failed && type != ir_elem_arith(type))
+        ir_parse_fail_at(x->p, name, "nothing is computed in %s", ir_elem_name(type));
+    return x->p->failed ? (parsed){0} : made(x, name, ir_x_acc(x->p->g, type, reduction), 1);
+}
+
 static parsed parse_named(expr_parser *x)
 {
     ir_parser *p = x->p;
     const ir_token name = p->token;
-    int axis = numbered(&name, 'i'), temp = numbered(&name, 't');
+    int axis = numbered(&name, "i"), temp = numbered(&name, "t"), acc = numbered(&name, "acc");
     ir_parse_advance(p);
+    if (acc >= 0) return parse_acc(x, &name, acc);
     if (axis >= IR_MAX_SPACE)
         ir_parse_fail_at(p, &name, "axis %d; a space has at most %d", axis, IR_MAX_SPACE);
     else if (axis >= 0) return (parsed){ir_x_index(p->g, axis), 1};
@@ -406,7 +418,7 @@ static bool parse_definition(expr_parser *x)
     ir_lexer ahead = p->lexer;
     ir_token next = p->token.kind == LEX_NAME ? ir_lex_next(&ahead) : p->token;
     if (p->token.kind != LEX_NAME || next.kind != LEX_PUNCT || next.i != '=') return false;
-    if (numbered(&p->token, 't') != (int)x->ntemps) ir_parse_fail(p, "expected t%zu", x->ntemps);
+    if (numbered(&p->token, "t") != (int)x->ntemps) ir_parse_fail(p, "expected t%zu", x->ntemps);
     ir_parse_advance(p);
     ir_parse_expect(p, '=');
     parsed e = parse_expr(x);

@@ -147,6 +147,10 @@ static void print_unnamed(const expr_printer *p, const ir_expr_node *n)
     case IR_X_CONST: print_const(p->f, n); return;
     case IR_X_DIM: fprintf(p->f, "dim(%s)", ir_dim_text(p->g, (ir_dim)n->imm)); return;
     case IR_X_INDEX: fprintf(p->f, "i%" PRId64, n->imm); return;
+    case IR_X_ACC:
+        fprintf(p->f, "acc%" PRId64, n->imm);
+        if (n->type != IR_F32) fprintf(p->f, ":%s", ir_elem_name(n->type));
+        return;
     case IR_X_LOAD:
         fprintf(p->f, "$%" PRId64 "[", n->imm);
         print_args(p, n);

@@ -177,10 +177,11 @@ static void check_blob(verifier *v, const ir_node *n)
 /* The type in which the body's value is computed, against the result's element type. */
 static void check_body_type(verifier *v, const ir_node *n)
 {
-    const ir_attr *body = ir_attr_find(n, IR_KEY_body);
+    const ir_attr *body = ir_attr_find(n, IR_KEY_body), *end = ir_attr_find(n, IR_KEY_epilogue);
     if (!body || !body->n || n->nresults != 1 || n->op == IR_OP_ARG_REDUCE) return;
+    const ir_attr *stored = end ? end : body;
     ir_elem want = ir_elem_arith(ir_type_of(v->g, n->results[0])->elem);
-    ir_elem have = ir_expr_get(v->g, body->u.exprs[0])->type;
+    ir_elem have = ir_expr_get(v->g, stored->u.exprs[n->op == IR_OP_ROW ? body->n - 1 : 0])->type;
     if (have != want)
         fail(v, "a body of %s for elements computed in %s", ir_elem_name(have), ir_elem_name(want));
 }

@@ -195,19 +195,34 @@ static ir_value identity_of(const ir_graph *g, const ir_node *n)
     return ir_type_equal(ir_type_of(g, v), ir_type_of(g, n->results[0])) ? v : IR_NONE;
 }
 
-static bool same_nest(const ir_node *n, const ir_nest *nest, const ir_attr *old,
-                      const ir_expr *body)
+/* The attributes with their expressions rewritten; NULL if one cannot be. */
+static const ir_attr *fold_attrs(nest_fold *f, bool *changed)
 {
-    return n->noperands == nest->nargs && memcmp(old->u.exprs, body, old->n * sizeof *body) == 0 &&
+    ir_attr *attrs = ir_copy(f->g->arena, f->n->attrs, f->n->nattrs, sizeof *attrs);
+    const ir_rewrite hooks = {.ctx = f, .load = fold_load};
+    for (uint32_t i = 0; i < f->n->nattrs; i++) {
+        const ir_attr *old = &f->n->attrs[i];
+        if (ir_key_kind(old->key) != IR_ATTR_EXPRS) continue;
+        ir_expr *exprs = IR_NEW_N(f->g->arena, ir_expr, old->n);
+        for (size_t k = 0; k < old->n; k++) {
+            exprs[k] = ir_x_rewrite(f->g, old->u.exprs[k], &hooks);
+            if (exprs[k] == IR_NONE) return NULL;
+            *changed |= exprs[k] != old->u.exprs[k];
+        }
+        attrs[i].u.exprs = exprs;
+    }
+    return attrs;
+}
+
+static bool same_operands(const ir_node *n, const ir_nest *nest)
+{
+    return n->noperands == nest->nargs &&
            (nest->nargs == 0 ||
             memcmp(n->operands, nest->args, nest->nargs * sizeof *nest->args) == 0);
 }
 
-static ir_value rebuild(pass_sweep *s, const ir_node *n, const ir_nest *nest, const ir_expr *body)
+static ir_value rebuild(pass_sweep *s, const ir_node *n, const ir_nest *nest, const ir_attr *attrs)
 {
-    ir_attr *attrs = ir_copy(s->g->arena, n->attrs, n->nattrs, sizeof *attrs);
-    for (uint32_t i = 0; i < n->nattrs; i++)
-        if (attrs[i].key == IR_KEY_body) attrs[i].u.exprs = body;
     if (nest->nargs < (size_t)ir_op_get(n->op)->operands_min) return IR_NONE;
     ir_node_id id =
         ir_node_new(&s->b, n->op, nest->args, nest->nargs, attrs, n->nattrs, NULL, 1, NULL, 0);
@@ -216,20 +231,19 @@ static ir_value rebuild(pass_sweep *s, const ir_node *n, const ir_nest *nest, co
 
 static bool fold_nest(pass_sweep *s, const ir_node *n)
 {
-    const ir_attr *space = ir_attr_find(n, IR_KEY_space), *old = ir_attr_find(n, IR_KEY_body);
+    const ir_attr *space = ir_attr_find(n, IR_KEY_space);
     nest_fold f = {.g = s->g, .n = n, .contents = n->op != IR_OP_CONTRACT && n->op != IR_OP_VIEW};
-    ir_expr *body = IR_NEW_N(s->g->arena, ir_expr, old->n);
-    const ir_rewrite hooks = {.ctx = &f, .load = fold_load};
+    bool changed = false;
     ir_nest_begin(&f.nest, &s->b, (int)space->n, space->u.dims, 0);
     if (n->op == IR_OP_SCATTER) {       /* operand 0 is written, so it keeps a number of its own */
         f.nest.args = ir_grow(s->g->arena, f.nest.args, &f.nest.cap, 1, sizeof(ir_value));
         f.nest.args[f.nest.nargs++] = IR_NONE;
     }
-    for (size_t i = 0; i < old->n; i++)
-        if ((body[i] = ir_x_rewrite(s->g, old->u.exprs[i], &hooks)) == IR_NONE) return false;
+    const ir_attr *attrs = fold_attrs(&f, &changed);
+    if (!attrs) return false;
     if (n->op == IR_OP_SCATTER) f.nest.args[0] = n->operands[0];
-    if (same_nest(n, &f.nest, old, body)) return false;
-    ir_value v = rebuild(s, n, &f.nest, body);
+    if (!changed && same_operands(n, &f.nest)) return false;
+    ir_value v = rebuild(s, n, &f.nest, attrs);
     if (v != IR_NONE) pass_replace(s, n->results[0], v);
     return v != IR_NONE;
 }

@@ -1,0 +1,27 @@
+#!/bin/sh
+# The trained example models give what they gave where they were trained: the digits' accuracy, the
+# language model's nats per byte within 1e-4 and its greedy text exactly.
+set -eu
+build() {
+    "$LATHE" compile "examples/$1/model.onnx" --name "$1" -o "$WORK/lib$1.so"
+    cc -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -I"$WORK" "examples/$1/main.c" \
+        -L"$WORK" "-l$1" -Wl,-rpath,"$WORK" -lm -o "$WORK/$1"
+}
+build digits
+"$WORK/digits" examples/digits/images.npy examples/digits/labels.npy | grep -x '395 of 400 right, accuracy 0.9875'
+"$WORK/digits" examples/digits/images.npy 0 | grep 'this is a '
+
+build licence_lm
+nats=$("$WORK/licence_lm" -e examples/licence_lm/eval_tokens.npy | cut -d' ' -f1)
+want=$(sed -n 's/.*"eval_nll_nats_per_byte": \([0-9.]*\).*/\1/p' examples/licence_lm/expected.json)
+echo "$nats nats per byte, expected $want"
+awk -v a="$nats" -v b="$want" 'BEGIN { d = a - b; exit !(d < 1e-4 && d > -1e-4) }'
+# The expected text stands in JSON: escape what is generated in the same way and look for it.
+"$WORK/licence_lm" -n 195 "  This program is free software: you can redistribute it" 2>/dev/null >"$WORK/text"
+escaped=$(awk '{ printf "%s%s", sep, $0; sep = "\\n" }' "$WORK/text")
+greedy=$(sed -n 's/.*"greedy": "\(.*\)",$/\1/p' examples/licence_lm/expected.json)
+[ -n "$greedy" ]
+case "$escaped" in
+"$greedy"*) echo "the greedy text is the expected one" ;;
+*) echo "greedy: $escaped"; echo "expected: $greedy"; exit 1 ;;
+esac
