@@ -1,7 +1,11 @@
 # The runtime archive, for the host and, where a cross compiler is there, for aarch64.
-# Sections per function and hidden symbols, so that a program links only what its model calls.
+# Sections per function and hidden symbols, so that a program links only what its model calls. What
+# every model brings along is built for size; files that loop over elements are built for speed.
 file(GLOB LATHE_RUNTIME_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.c)
-set(LATHE_RUNTIME_FLAGS -fPIC -O2 -ffunction-sections -fdata-sections -fvisibility=hidden)
+file(GLOB LATHE_RUNTIME_FAST CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/ops_*.c)
+list(APPEND LATHE_RUNTIME_FAST ${CMAKE_SOURCE_DIR}/runtime/hash.c ${CMAKE_SOURCE_DIR}/runtime/math.c)
+set(LATHE_RUNTIME_FLAGS -fPIC -Os -ffunction-sections -fdata-sections -fvisibility=hidden)
+set_source_files_properties(${LATHE_RUNTIME_FAST} PROPERTIES COMPILE_OPTIONS -O2)
 
 add_library(lathe_rt STATIC ${LATHE_RUNTIME_SOURCES})
 set_target_properties(lathe_rt PROPERTIES OUTPUT_NAME lathert)
@@ -18,9 +22,13 @@ if(LATHE_CROSS_AARCH64 AND LATHE_AARCH64_CC AND LATHE_AARCH64_AR)
   file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/include/*.h)
   foreach(source IN LISTS LATHE_RUNTIME_SOURCES)
     get_filename_component(stem ${source} NAME_WE)
+    get_source_file_property(speed ${source} COMPILE_OPTIONS)
+    if(NOT speed)
+      set(speed)
+    endif()
     add_custom_command(OUTPUT ${cross_dir}/${stem}.o
       COMMAND ${CMAKE_COMMAND} -E make_directory ${cross_dir}
-      COMMAND ${LATHE_AARCH64_CC} -std=c11 -D_GNU_SOURCE ${LATHE_RUNTIME_FLAGS} -mno-outline-atomics
+      COMMAND ${LATHE_AARCH64_CC} -std=c11 -D_GNU_SOURCE ${LATHE_RUNTIME_FLAGS} ${speed} -mno-outline-atomics
               -I${CMAKE_SOURCE_DIR} -I${CMAKE_SOURCE_DIR}/include -c ${source} -o ${cross_dir}/${stem}.o
       DEPENDS ${source} ${runtime_headers} VERBATIM)
     list(APPEND cross_objects ${cross_dir}/${stem}.o)

@@ -16,7 +16,8 @@ static bool is_identity(ir_graph *g, const ir_node *node)
     const ir_type *from = ir_type_of(g, node->operands[0]), *to = ir_type_of(g, node->results[0]);
     const ir_attr *body = ir_attr_find(node, IR_KEY_body);
     const ir_expr_node *load = body ? ir_expr_get(g, body->u.exprs[0]) : NULL;
-    if (!load || load->op != IR_X_LOAD || load->nargs != from->rank || from->elem != to->elem) return false;
+    if (!load || load->op != IR_X_LOAD || load->nargs != from->rank || from->elem != to->elem)
+        return false;
     cg_affine all;
     if (!cg_affine_place(g, from->dims, load->args, from->rank, &all)) return false;
     if (!ir_dim_equals(g, all.konst, 0)) return false;
@@ -113,7 +114,8 @@ uint32_t cg_weight_buffer(cg_lowering *lw, const ir_blob *blob, const cg_panels 
         uint32_t b = cg_map_get(&lw->weights, key, LATHE_NO_SLOT);
         if (b == LATHE_NO_SLOT) break;
         const cg_weight *w = &lw->p->weights[lw->p->bufs[b].index];
-        if (w->blob.bytes == blob->bytes && w->blob.size == blob->size && same_panels(w->panels, panels))
+        if (w->blob.bytes == blob->bytes && w->blob.size == blob->size &&
+            same_panels(w->panels, panels))
             return b;
     }
     uint32_t b = place_weight(lw, blob, panels);
@@ -154,7 +156,8 @@ bool cg_set_home(cg_lowering *lw, ir_value v, ir_block_id block, ir_dim bytes, u
     ir_value root = cg_root(lw, v);
     const ir_value_info *info = &lw->g->values[root];
     const ir_node *node = info->def ? &lw->g->nodes[info->def] : NULL;
-    if (!node || node->block != block || node->op == IR_OP_CONST || node->op == IR_OP_LOOP) return false;
+    if (!node || node->block != block || node->op == IR_OP_CONST || node->op == IR_OP_LOOP)
+        return false;
     if (lw->home[root] || lw->buffer[root] || cg_bytes(lw->g, &info->type) != bytes) return false;
     lw->home[root] = buffer + 1;
     return true;
@@ -180,13 +183,13 @@ void cg_touch(cg_lowering *lw, uint32_t buffer, uint32_t step)
     f->pinned[f->npinned++] = buffer;
 }
 
-void cg_loop_enter(cg_lowering *lw, cg_frame *f)
+void cg_frame_enter(cg_lowering *lw, cg_frame *f)
 {
     *f = (cg_frame){.outer = lw->frame, .depth = lw->frame ? lw->frame->depth + 1 : 1};
     lw->frame = f;
 }
 
-void cg_loop_leave(cg_lowering *lw, uint32_t last_step)
+void cg_frame_leave(cg_lowering *lw, uint32_t last_step)
 {
     const cg_frame *f = lw->frame;
     lw->frame = f->outer;

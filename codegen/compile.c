@@ -59,7 +59,9 @@ static lathe_status run(const work *start, lathe_status (*action)(work *))
     w->outputs = (cg_outputs){.arena = &w->arena, .diag = w->diag};
     volatile lathe_status status = LATHE_OUT_OF_MEMORY;
     if (setjmp(boundary) == 0) status = action(w);
-    else diag_add(w->diag, status, NULL, "out of memory, or more than the limit of %zu bytes is needed", w->arena.limit);
+    else
+        diag_add(w->diag, status, NULL,
+                 "out of memory, or more than the limit of %zu bytes is needed", w->arena.limit);
     release(w);
     free(w);
     return status;
@@ -81,7 +83,8 @@ static lathe_status read_text(work *w, const char *path, char **text, size_t *si
     *size = 0;
     w->source = fopen(path, "rbe");
     if (!w->source)
-        return diag_add(w->diag, errno == ENOENT ? LATHE_NOT_FOUND : LATHE_IO, &place, "cannot be opened: %m");
+        return diag_add(w->diag, errno == ENOENT ? LATHE_NOT_FOUND : LATHE_IO, &place,
+                        "cannot be opened: %m");
     do {
         *text = ir_grow(&w->arena, *text, &cap, *size + 65536, 1);
         got = fread(*text + *size, 1, cap - *size, w->source);
@@ -122,7 +125,7 @@ static lathe_status run_passes(work *w)
     const lathe_options *o = w->o;
     pass_options options = {.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
                             .dump_after = o->dump_after, .dump = o->dump};
-#ifndef NDEBUG
+#if !defined NDEBUG || defined LATHE_SANITIZED
     options.verify = true;
 #endif
     progress(w, "rewriting", 10);
@@ -135,35 +138,40 @@ static lathe_status choose_target(work *w)
     const char *target = w->o->target;
     w->isa = target ? cg_isa_find(target) : cg_isa_host();
     if (w->isa) return LATHE_OK;
-    return diag_add(w->diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'", target ? target : "this machine");
+    return diag_add(w->diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'",
+                    target ? target : "this machine");
 }
 
 static lathe_status choose_names(work *w)
 {
     static const char *const formats[][2] = {
-        [LATHE_EMIT_SO] = {"lib", ".so"},     [LATHE_EMIT_OBJ] = {"", ".o"}, [LATHE_EMIT_ARCHIVE] = {"lib", ".a"},
-        [LATHE_EMIT_IR] = {"", ".ir"},        [LATHE_EMIT_LLVM] = {"", ".ll"}, [LATHE_EMIT_ASM] = {"", ".s"},
+        [LATHE_EMIT_SO] = {"lib", ".so"},     [LATHE_EMIT_OBJ] = {"", ".o"},
+        [LATHE_EMIT_ARCHIVE] = {"lib", ".a"}, [LATHE_EMIT_IR] = {"", ".ir"},
+        [LATHE_EMIT_LLVM] = {"", ".ll"},      [LATHE_EMIT_ASM] = {"", ".s"},
     };
     const lathe_options *o = w->o;
     ir_arena *arena = &w->arena;
     if ((size_t)o->emit >= sizeof formats / sizeof *formats)
         return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "unknown kind of output %d", (int)o->emit);
     if (o->name && !cg_c_is_prefix(o->name))
-        return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "'%s' cannot be the prefix of names in C", o->name);
+        return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "'%s' cannot be the prefix of names in C",
+                        o->name);
     w->name = o->name ? o->name : cg_c_prefix(arena, o->model);
     const char *slash = o->output ? strrchr(o->output, '/') : NULL;
     w->folder = o->directory;
-    if (!w->folder) w->folder = slash ? ir_format(arena, "%.*s", (int)(slash - o->output), o->output) : ".";
+    if (!w->folder)
+        w->folder = slash ? ir_format(arena, "%.*s", (int)(slash - o->output), o->output) : ".";
     if (!*w->folder) w->folder = slash && !o->directory ? "/" : ".";
     w->output = o->output ? o->output
-                          : ir_format(arena, "%s/%s%s%s", w->folder, formats[o->emit][0], w->name, formats[o->emit][1]);
+                          : ir_format(arena, "%s/%s%s%s", w->folder, formats[o->emit][0], w->name,
+                                      formats[o->emit][1]);
     return LATHE_OK;
 }
 
 static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
-    TRY(cg_lower(w->g, w->name, w->isa ? w->isa->name : "none", &w->p));
+    TRY(cg_lower(w->g, w->name, w->isa ? w->isa->name : "none", w->o->level, &w->p));
     return LATHE_OK;
 }
 
@@ -211,8 +219,8 @@ static lathe_status find_runtime(work *w, char *path, size_t size, const char **
     if (*runtime || w->o->emit != LATHE_EMIT_SO) return LATHE_OK;
     *runtime = path;
     if (cg_find_runtime(w->isa, path, size)) return LATHE_OK;
-    return diag_add(w->diag, LATHE_NOT_FOUND, NULL, "the runtime archive for %s (liblathert.a) was not found",
-                    w->isa->library_dir);
+    return diag_add(w->diag, LATHE_NOT_FOUND, NULL,
+                    "the runtime archive for %s (liblathert.a) was not found", w->isa->library_dir);
 }
 
 /* The code's object and the weights' one, joined by the linker or the archiver. */
@@ -222,11 +230,13 @@ static lathe_status write_linked(work *w, const char *path)
     const char *runtime, *inputs[2];
     size_t n = 0;
     TRY(find_runtime(w, found, sizeof found, &runtime));
-    inputs[n++] = cg_output_between(&w->outputs, w->output, ir_format(&w->arena, "%s.code.o", w->name));
+    inputs[n++] =
+        cg_output_between(&w->outputs, w->output, ir_format(&w->arena, "%s.code.o", w->name));
     if (!inputs[0]) return LATHE_IO;
     TRY(cg_output_write(&w->outputs, inputs[0], w->code, w->code_size));
     if (w->p->embed_weights) {
-        inputs[n] = cg_output_between(&w->outputs, w->output, ir_format(&w->arena, "%s.weights.o", w->name));
+        inputs[n] = cg_output_between(&w->outputs, w->output,
+                                      ir_format(&w->arena, "%s.weights.o", w->name));
         TRY(write_weights_object(w, inputs[n++]));
     }
     progress(w, "linking", 60);
@@ -247,7 +257,8 @@ static lathe_status write_text(work *w)
 {
     const char *path = cg_output_stage(&w->outputs, w->output);
     if (!path) return LATHE_IO;
-    if (w->o->emit != LATHE_EMIT_IR) return cg_output_write(&w->outputs, path, w->code, w->code_size);
+    if (w->o->emit != LATHE_EMIT_IR)
+        return cg_output_write(&w->outputs, path, w->code, w->code_size);
     FILE *f = cg_output_open(&w->outputs, path);
     if (!f) return LATHE_IO;
     TRY(ir_print(w->g, f));
@@ -263,7 +274,9 @@ static lathe_status compile(work *w)
     TRY(run_passes(w));
     if (kind != LATHE_EMIT_IR) {
         TRY(lower(w));
-        TRY(emit(w, kind == LATHE_EMIT_LLVM ? CG_LLVM : kind == LATHE_EMIT_ASM ? CG_ASM : CG_OBJECT));
+        TRY(emit(w, kind == LATHE_EMIT_LLVM  ? CG_LLVM
+                    : kind == LATHE_EMIT_ASM ? CG_ASM
+                                             : CG_OBJECT));
     }
     bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM;
     TRY(text ? write_text(w) : write_object(w));

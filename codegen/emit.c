@@ -91,7 +91,7 @@ static void open_module(session *s)
     u->none = LLVMVoidTypeInContext(u->ctx);
 }
 
-static void set_attributes(cg_unit *u, cg_val f)
+void cg_set_attributes(cg_unit *u, cg_val f)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", strlen("nounwind"));
     LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
@@ -105,12 +105,13 @@ static lathe_status build(session *s)
     cg_unit *u = &s->u;
     cg_val *kernels = IR_NEW_N(&u->arena, cg_val, u->p->nkernels + 1);
     for (size_t i = 0; i < u->p->nkernels; i++) {
-        kernels[i] = cg_emit_nest(u, &u->p->kernels[i]);
-        set_attributes(u, kernels[i]);
+        const cg_kernel *k = &u->p->kernels[i];
+        kernels[i] = k->nest.gemm ? cg_emit_gemm(u, k) : cg_emit_nest(u, k);
+        cg_set_attributes(u, kernels[i]);
         if (u->status != LATHE_OK)
             return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", u->p->kernels[i].key, u->defect);
     }
-    if (u->fault) set_attributes(u, u->fault);
+    if (u->fault) cg_set_attributes(u, u->fault);
     cg_emit_desc(u, kernels);
     if (u->status != LATHE_OK) return diag_add(s->diag, u->status, NULL, "%s", u->defect);
     if (!LLVMVerifyModule(u->m, LLVMReturnStatusAction, &s->text)) {

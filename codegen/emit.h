@@ -24,12 +24,15 @@ typedef struct cg_unit {
     LLVMBuilderRef b;
     LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr, none;
     cg_val fault;                  /* function that records a fault; made when first used */
+    struct cg_tiles *tiles;        /* emit_tile.c: what is made so far */
     uint32_t *item_of;             /* expression -> 1 + item, of the list under construction */
     size_t cap_item_of;
     lathe_status status;           /* the first defect found while emitting, with its text */
     const char *defect;
 } cg_unit;
 
+/* Attributes of every function that is emitted. */
+void cg_set_attributes(cg_unit *, LLVMValueRef fn);
 /* Notes a defect of the caller (a malformed nest); emission goes on with some value. */
 void cg_defect(cg_unit *, const char *text);
 
@@ -106,6 +109,7 @@ typedef struct cg_kern {
     cg_val index[IR_MAX_SPACE];    /* at the point being emitted; of lane 0 */
     int depth_of[IR_MAX_SPACE];    /* nesting of the loop of each axis, from 1 */
     int vaxis, lanes;              /* the axis along which lanes go, -1 if lanes == 1 */
+    const cg_val *acc;             /* values of ACC, by number; with k->lanes lanes if vaxis is parallel */
 } cg_kern;
 
 /* Value of a dim: a constant or one of the kernel's parameters. */
@@ -167,6 +171,8 @@ cg_val cg_field(cg_unit *, cg_val base, size_t at, LLVMTypeRef);
 void cg_kern_arguments(cg_kern *);
 /* The function of one kernel. */
 cg_val cg_emit_nest(cg_unit *, const cg_kernel *);
+/* emit_gemm.c: the same, of a tiled product. */
+cg_val cg_emit_gemm(cg_unit *, const cg_kernel *);
 /* desc.c: tables and descriptor; kernels[] are the functions. */
 void cg_emit_desc(cg_unit *, const cg_val *kernels);
 

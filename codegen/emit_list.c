@@ -182,6 +182,7 @@ static bool is_affine_compare(const cg_kern *k, const cg_list *l, const cg_item 
 static void plan_item(const cg_kern *k, cg_list *l, cg_item *it)
 {
     it->deps = it->x->op == IR_X_INDEX ? 1u << it->x->imm : 0;
+    if (it->x->op == IR_X_ACC) it->deps = (1u << (k->n->rank - k->n->nred)) - 1;
     for (int i = 0; i < it->x->nargs; i++) it->deps |= l->items[it->args[i]].deps;
     it->depth = 0;
     for (int a = 0; a < k->n->rank; a++)
@@ -317,6 +318,7 @@ static cg_val emit_item(cg_kern *k, cg_list *l, cg_item *it)
     case IR_X_DIM: return cg_dim(k, (ir_dim)it->x->imm);
     case IR_X_INDEX: return k->index[it->x->imm];
     case IR_X_LOAD: return cg_load(k, l, it);
+    case IR_X_ACC: return k->acc[it->x->imm];
     default: break;
     }
     if (it->general && is_affine_compare(k, l, it)) {

@@ -10,7 +10,7 @@
 
 #include "codegen/emit.h"
 
-enum { MOST_LANES = 64 };
+enum { MOST_TIERS = 5, MOST_LANES = 64 };
 
 /* ---- axes ---- */
 
@@ -61,7 +61,7 @@ static bool may_be_empty(const cg_kern *k, int axis)
 typedef struct shape {
     cg_kern k;
     int inner;                     /* -1: a single point */
-    int tiers[3], ntiers;          /* lane counts along the inner axis, the last one 1 */
+    int tiers[MOST_TIERS], ntiers; /* lane counts along the inner axis, descending to 1 */
     int along;                     /* a reduced axis along which lanes go, or -1 */
     int red_tiers[2], nred_tiers;
     bool contract;                 /* sum of products: roots 0 and 1 are the factors */
@@ -210,7 +210,10 @@ static void emit_reduced(shape *s)
         if (!s->empty) v = cg_combine_values(u, k->n->combine, s->type, v, acc[1]);
     }
     plan(s, s->places);
+    k->acc = &v;
     cg_list_emit(k, s->places, all_depths(s));
+    cg_list_faults(k, s->places);
+    if (k->n->epilogue) v = cg_list_root(k, s->places, 0);
     cg_store(k, s->places, s->first_index, v);
 }
 
@@ -257,6 +260,31 @@ static void emit_point(shape *s)
     else emit_map(s);
 }
 
+/* What a reduction gives may be stored twice: then the last vector ends where the axis ends and
+ * overlaps the one before it. A map must not do that, as its result may lie on an operand. */
+static bool may_overlap(const shape *s) { return is_reduction(s); }
+
+static cg_val vector_start(shape *s, cg_val i)
+{
+    cg_kern *k = &s->k;
+    if (k->lanes == 1 || !may_overlap(s)) return i;
+    cg_val last = LLVMBuildSub(k->u->b, k->extent[s->inner], cg_int(k->u->i64, k->lanes), "");
+    return cg_intrinsic(k->u, "llvm.smin", (cg_val[]){i, last}, 2);
+}
+
+/* Where a tier of so many lanes ends. */
+static cg_val tier_end(shape *s, int tier)
+{
+    cg_unit *u = s->k.u;
+    int lanes = s->tiers[tier];
+    cg_val extent = s->k.extent[s->inner];
+    bool last_vector = lanes > 1 && (tier + 1 == s->ntiers || s->tiers[tier + 1] == 1);
+    if (lanes == 1) return extent;
+    if (!last_vector || !may_overlap(s)) return LLVMBuildAnd(u->b, extent, cg_int(u->i64, -(int64_t)lanes), "");
+    cg_val fits = LLVMBuildICmp(u->b, LLVMIntSGE, extent, cg_int(u->i64, lanes), "");
+    return cg_select(u, fits, extent, cg_int(u->i64, 0));
+}
+
 static void emit_tier(shape *s, int lanes, cg_val start, cg_val end, bool maybe_empty)
 {
     cg_kern *k = &s->k;
@@ -265,7 +293,7 @@ static void emit_tier(shape *s, int lanes, cg_val start, cg_val end, bool maybe_
     plan(s, s->list);
     if (!s->empty && s->along < 0) cg_list_emit(k, s->list, k->depth_of[s->inner] - 1);
     cg_loop_enter(k->u, &l, NULL, 0);
-    k->index[s->inner] = l.i;
+    k->index[s->inner] = vector_start(s, l.i);
     emit_point(s);
     cg_loop_end(k->u, &l, NULL);
 }
@@ -283,12 +311,11 @@ static void emit_inner(shape *s)
         emit_point(s);
         return;
     }
-    cg_val start = cg_int(k->u->i64, 0), extent = k->extent[s->inner];
+    cg_val start = cg_int(k->u->i64, 0);
     for (int t = 0; t < s->ntiers; t++) {
-        int lanes = s->tiers[t];
-        cg_val end = lanes > 1 ? LLVMBuildAnd(k->u->b, extent, cg_int(k->u->i64, -(int64_t)lanes), "") : extent;
+        cg_val end = tier_end(s, t);
         if (start == end) continue;
-        emit_tier(s, lanes, start, end, !LLVMIsConstant(end));
+        emit_tier(s, s->tiers[t], start, end, !LLVMIsConstant(end));
         start = end;
     }
 }
@@ -358,6 +385,19 @@ static int choose_lanes(shape *s, int axis, bool stored, cg_cost *cost)
     return floor_power(known_extent(s, axis), most);
 }
 
+/* What remains of a known extent is a few shorter vectors; of an unknown one, single elements. */
+static void add_tail_tiers(shape *s, int lanes)
+{
+    int64_t extent = s->inner >= 0 ? known_extent(s, s->inner) : 1;
+    int64_t rest = extent == INT64_MAX || may_overlap(s) ? 1 : extent % lanes;
+    while (rest > 1 && s->ntiers < MOST_TIERS - 1) {
+        int shorter = floor_power(rest, lanes);
+        s->tiers[s->ntiers++] = shorter;
+        rest %= shorter;
+    }
+    s->tiers[s->ntiers++] = 1;
+}
+
 static void choose_tiers(shape *s)
 {
     cg_kern *k = &s->k;
@@ -380,7 +420,7 @@ static void choose_tiers(shape *s)
     if (lanes > 1 && many && lanes <= MOST_LANES / 4 && known_extent(s, s->inner) >= 4 * lanes)
         s->tiers[s->ntiers++] = 4 * lanes;
     if (lanes > 1) s->tiers[s->ntiers++] = lanes;
-    s->tiers[s->ntiers++] = 1;
+    add_tail_tiers(s, lanes);
 }
 
 /* ---- the function ---- */
@@ -451,12 +491,13 @@ static void make_lists(shape *s)
     }
     if (is_reduction(s)) {
         s->list = cg_list_new(u, roots, count);
-        s->places = cg_list_new(u, n->store, n->out.rank);
-        return;
+        count = 0;
+        if (n->epilogue) roots[count++] = n->epilogue;
     }
     s->first_index = count;
     for (int i = 0; i < n->out.rank; i++) roots[count++] = n->store[i];
-    s->list = s->places = cg_list_new(u, roots, count);
+    s->places = cg_list_new(u, roots, count);
+    if (!is_reduction(s)) s->list = s->places;
 }
 
 static cg_val any_reduced_empty(shape *s)
@@ -493,7 +534,7 @@ static void emit_body(shape *s)
 
 static bool well_formed(cg_unit *u, const cg_nest *n)
 {
-    const ir_expr_node *x = ir_expr_get(u->g, n->body);
+    const ir_expr_node *x = ir_expr_get(u->g, n->epilogue ? n->epilogue : n->body);
     bool is_arg = n->kind == CG_NEST_ARG;
     bool ok = n->body != IR_NONE && n->rank <= IR_MAX_SPACE && n->nred <= n->rank && (!is_arg || n->nred == 1) &&
               (is_arg ? n->out.elem == IR_I64 : ir_elem_arith(n->out.elem) == x->type) && x->type != IR_ELEM_NONE;

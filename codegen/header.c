@@ -42,8 +42,14 @@ static const char *enum_name(ir_elem elem)
     }
 }
 
-static const ir_type *in_type(const header *h, size_t i) { return ir_type_of(h->g, h->body->params[i]); }
-static const ir_type *out_type(const header *h, size_t i) { return ir_type_of(h->g, h->body->results[i]); }
+static const ir_type *in_type(const header *h, size_t i)
+{
+    return ir_type_of(h->g, h->body->params[i]);
+}
+static const ir_type *out_type(const header *h, size_t i)
+{
+    return ir_type_of(h->g, h->body->results[i]);
+}
 
 static const char *type_comment(const header *h, const ir_type *t)
 {
@@ -139,16 +145,19 @@ static void put_shape_macros(header *h, const char *group, const char *field, co
 static void put_macros(header *h)
 {
     fprintf(h->f, "#define %s_BUILD_ID UINT64_C(0x%016" PRIx64 ")\n", h->upper, h->p->build_id);
-    fprintf(h->f, "#define %s_INPUTS %zu\n#define %s_OUTPUTS %zu\n#define %s_SIZES %u\n\n", h->upper,
-            h->body->nparams, h->upper, h->body->nresults, h->upper, h->p->n_free);
+    fprintf(h->f, "#define %s_INPUTS %zu\n#define %s_OUTPUTS %zu\n#define %s_SIZES %u\n\n",
+            h->upper, h->body->nparams, h->upper, h->body->nresults, h->upper, h->p->n_free);
     fputs("/* Ranks, and the dims that are the same in every run. */\n", h->f);
-    for (size_t i = 0; i < h->body->nparams; i++) put_shape_macros(h, "IN", h->in[i], in_type(h, i));
-    for (size_t i = 0; i < h->body->nresults; i++) put_shape_macros(h, "OUT", h->out[i], out_type(h, i));
+    for (size_t i = 0; i < h->body->nparams; i++)
+        put_shape_macros(h, "IN", h->in[i], in_type(h, i));
+    for (size_t i = 0; i < h->body->nresults; i++)
+        put_shape_macros(h, "OUT", h->out[i], out_type(h, i));
 }
 
 static void put_dims_struct(header *h)
 {
-    fprintf(h->f, "\n/* The sizes that differ from run to run. */\ntypedef struct %s_dims {\n", h->name);
+    fprintf(h->f, "\n/* The sizes that differ from run to run. */\ntypedef struct %s_dims {\n",
+            h->name);
     for (uint32_t i = 0; i < h->p->n_free; i++) {
         const lathe_sym *s = &h->p->syms[i];
         fprintf(h->f, "    int64_t %s;", h->sizes[i]);
@@ -162,21 +171,26 @@ static void put_dims_struct(header *h)
 static void put_io_struct(header *h)
 {
     fprintf(h->f,
-            "\n/* One run. in: dense row-major tensors. out: where to write and how many bytes there are, or\n"
-            " * size 0: the session's own memory, to which run sets data; it is valid until the session's\n"
+            "\n/* One run. in: dense row-major tensors. out: where to write and how many bytes "
+            "there are, or\n"
+            " * size 0: the session's own memory, to which run sets data; it is valid until the "
+            "session's\n"
             " * next run. out_dims: what was produced, set by run. */\n"
-            "typedef struct %s_io {\n    %s_dims dims;\n    struct {\n", h->name, h->name);
+            "typedef struct %s_io {\n    %s_dims dims;\n    struct {\n",
+            h->name, h->name);
     for (size_t i = 0; i < h->body->nparams; i++)
         fprintf(h->f, "        const %s *%s;    /* %s */\n", c_type(in_type(h, i)->elem), h->in[i],
                 type_comment(h, in_type(h, i)));
     if (!h->body->nparams) fputs("        char none;\n", h->f);
     fputs("    } in;\n    struct {\n", h->f);
     for (size_t i = 0; i < h->body->nresults; i++)
-        fprintf(h->f, "        lathe_buffer %s;    /* %s */\n", h->out[i], type_comment(h, out_type(h, i)));
+        fprintf(h->f, "        lathe_buffer %s;    /* %s */\n", h->out[i],
+                type_comment(h, out_type(h, i)));
     if (!h->body->nresults) fputs("        char none;\n", h->f);
     fputs("    } out;\n    struct {\n", h->f);
     for (size_t i = 0; i < h->body->nresults; i++)
-        fprintf(h->f, "        int64_t %s[%d];\n", h->out[i], out_type(h, i)->rank ? out_type(h, i)->rank : 1);
+        fprintf(h->f, "        int64_t %s[%d];\n", h->out[i],
+                out_type(h, i)->rank ? out_type(h, i)->rank : 1);
     if (!h->body->nresults) fputs("        char none;\n", h->f);
     fprintf(h->f, "    } out_dims;\n} %s_io;\n\n", h->name);
 }
@@ -196,7 +210,8 @@ static void put_template(const header *h, const char *text)
 static const char open_text[] =
     "extern const lathe_desc @_desc;\n"
     "\n"
-    "/* options may be NULL. LATHE_MISMATCH: this header belongs to another build of the library. */\n"
+    "/* options may be NULL. LATHE_MISMATCH: this header belongs to another build of the library. "
+    "*/\n"
     "static inline lathe_status @_open(const lathe_open_options *options, lathe_model **model)\n"
     "{\n"
     "    lathe_open_options o;\n"
@@ -210,7 +225,8 @@ static const char open_text[] =
     "\n";
 
 static const char helpers_text[] =
-    "static inline int64_t @_floordiv_(int64_t a, int64_t b) { return a < 0 || b <= 0 ? 0 : a / b; }\n"
+    "static inline int64_t @_floordiv_(int64_t a, int64_t b) { return a < 0 || b <= 0 ? 0 : a / b; "
+    "}\n"
     "static inline int64_t @_mod_(int64_t a, int64_t b) { return a < 0 || b <= 0 ? 0 : a % b; }\n"
     "static inline int64_t @_min_(int64_t a, int64_t b) { return a < b ? a : b; }\n"
     "static inline int64_t @_max_(int64_t a, int64_t b) { return a > b ? a : b; }\n"
@@ -219,7 +235,8 @@ static const char helpers_text[] =
     "\n";
 
 static const char tensor_text[] =
-    "static inline void @_in_(lathe_tensor *t, const void *data, lathe_elem elem, unsigned bits, int32_t rank,\n"
+    "static inline void @_in_(lathe_tensor *t, const void *data, lathe_elem elem, unsigned bits, "
+    "int32_t rank,\n"
     "                         const int64_t *dims)\n"
     "{\n"
     "    uint64_t n = bits;\n"
@@ -243,10 +260,11 @@ static const char tensor_text[] =
     "}\n"
     "\n";
 
-static void put_maxima(header *h, const char *function, const char *handle, const char *args, const char *pass)
+static void put_maxima(header *h, const char *function, const char *handle, const char *args,
+                       const char *pass)
 {
-    fprintf(h->f, "static inline lathe_status %s_session_%s(%s, const %s_dims *max%s)\n{\n", h->name, function,
-            handle, h->name, args);
+    fprintf(h->f, "static inline lathe_status %s_session_%s(%s, const %s_dims *max%s)\n{\n",
+            h->name, function, handle, h->name, args);
     fprintf(h->f, "    int64_t maxima[%u] = {0};\n", h->p->n_free ? h->p->n_free : 1);
     for (uint32_t i = 0; i < h->p->n_free; i++)
         fprintf(h->f, "    if (max) maxima[%u] = max->%s;\n", i, h->sizes[i]);
@@ -255,12 +273,15 @@ static void put_maxima(header *h, const char *function, const char *handle, cons
 
 static void put_sessions(header *h)
 {
-    fputs("/* max: the largest sizes that a run may have; all memory is taken here, and a run takes none. NULL:\n"
-          " * every run may raise them. */\n", h->f);
+    fputs("/* max: the largest sizes that a run may have; all memory is taken here, and a run "
+          "takes none. NULL:\n"
+          " * every run may raise them. */\n",
+          h->f);
     put_maxima(h, "new", "lathe_model *model", ", lathe_session **session",
                "model, max ? maxima : NULL, session");
     put_maxima(h, "reserve", "lathe_session *session", "", "session, max ? maxima : NULL");
-    put_template(h, "static inline void @_session_free(lathe_session *session) { lathe_session_free(session); }\n\n");
+    put_template(h, "static inline void @_session_free(lathe_session *session) { "
+                    "lathe_session_free(session); }\n\n");
 }
 
 static void put_run_input(header *h, size_t i)
@@ -271,24 +292,29 @@ static void put_run_input(header *h, size_t i)
         if (a) fputs(", ", h->f);
         put_dim(h, t->dims[a], MAX_DIM_DEPTH);
     }
-    fprintf(h->f, "%s};\n        %s_in_(&in[%zu], io->in.%s, %s, %d, %d, dims);\n    }\n", t->rank ? "" : "0",
-            h->name, i, h->in[i], enum_name(t->elem), ir_elem_bits(t->elem), t->rank);
+    fprintf(h->f, "%s};\n        %s_in_(&in[%zu], io->in.%s, %s, %d, %d, dims);\n    }\n",
+            t->rank ? "" : "0", h->name, i, h->in[i], enum_name(t->elem), ir_elem_bits(t->elem),
+            t->rank);
 }
 
 static void put_run(header *h)
 {
     size_t nin = h->body->nparams, nout = h->body->nresults;
-    fprintf(h->f, "static inline lathe_status %s_run(lathe_session *session, %s_io *io)\n{\n", h->name, h->name);
-    fprintf(h->f, "    lathe_tensor in[%zu], out[%zu];\n    lathe_status status;\n", nin ? nin : 1, nout ? nout : 1);
+    fprintf(h->f, "static inline lathe_status %s_run(lathe_session *session, %s_io *io)\n{\n",
+            h->name, h->name);
+    fprintf(h->f, "    lathe_tensor in[%zu], out[%zu];\n    lathe_status status;\n", nin ? nin : 1,
+            nout ? nout : 1);
     if (!nin) fputs("    memset(in, 0, sizeof in);\n", h->f);
     if (!nout) fputs("    memset(out, 0, sizeof out);\n", h->f);
     if (!nin && !nout) fputs("    (void)io;\n", h->f);
     for (size_t i = 0; i < nin; i++) put_run_input(h, i);
     for (size_t i = 0; i < nout; i++)
         fprintf(h->f, "    %s_out_(&out[%zu], &io->out.%s);\n", h->name, i, h->out[i]);
-    fputs("    status = lathe_run(session, in, out);\n    if (status != LATHE_OK) return status;\n", h->f);
+    fputs("    status = lathe_run(session, in, out);\n    if (status != LATHE_OK) return status;\n",
+          h->f);
     for (size_t i = 0; i < nout; i++)
-        fprintf(h->f, "    %s_done_(&out[%zu], &io->out.%s, io->out_dims.%s);\n", h->name, i, h->out[i], h->out[i]);
+        fprintf(h->f, "    %s_done_(&out[%zu], &io->out.%s, io->out_dims.%s);\n", h->name, i,
+                h->out[i], h->out[i]);
     fputs("    return LATHE_OK;\n}\n", h->f);
 }
 
@@ -315,7 +341,8 @@ lathe_status cg_write_header(const cg_program *p, FILE *f, lathe_diag *diag)
                 .upper = cg_c_upper(p->arena, p->name)};
     make_names(&h);
     fprintf(f, "/* %s.h - made by lathe %s from %s; do not edit. C11 and C++17. */\n", p->name,
-            cg_c_comment(p->arena, lathe_version()), cg_c_comment(p->arena, ir_text(p->g, p->g->name)));
+            cg_c_comment(p->arena, lathe_version()),
+            cg_c_comment(p->arena, ir_text(p->g, p->g->name)));
     put_template(&h, "#ifndef ##_H\n#define ##_H\n\n#include <stdbool.h>\n#include <stdint.h>\n"
                      "#include <string.h>\n\n#include \"lathe_rt.h\"\n\n");
     put_macros(&h);
@@ -325,7 +352,9 @@ lathe_status cg_write_header(const cg_program *p, FILE *f, lathe_diag *diag)
     put_functions(&h);
     fputs("\n#ifdef __cplusplus\n}\n#endif\n#endif\n", f);
     if (h.status != LATHE_OK)
-        return diag_add(diag, h.status, NULL, "the dims of an input are too complicated for a header");
-    if (fflush(f) != 0 || ferror(f)) return diag_add(diag, LATHE_IO, NULL, "writing the header failed: %m");
+        return diag_add(diag, h.status, NULL,
+                        "the dims of an input are too complicated for a header");
+    if (fflush(f) != 0 || ferror(f))
+        return diag_add(diag, LATHE_IO, NULL, "writing the header failed: %m");
     return LATHE_OK;
 }

@@ -12,7 +12,8 @@ static void make_version(void)
 {
     unsigned major, minor, patch;
     LLVMGetVersion(&major, &minor, &patch);
-    snprintf(version_text, sizeof version_text, LATHE_VERSION " (LLVM %u.%u.%u)", major, minor, patch);
+    snprintf(version_text, sizeof version_text, LATHE_VERSION " (LLVM %u.%u.%u)", major, minor,
+             patch);
 }
 
 const char *lathe_version(void)
@@ -28,8 +29,13 @@ lathe_op_info lathe_op_get(size_t index)
 {
     const fe_op *op = fe_op_at(index);
     if (!op) return (lathe_op_info){"", "", 0, 0, "", "", ""};
-    return (lathe_op_info){.domain = op->domain, .name = op->name, .since = op->since, .until = op->until,
-                           .types = op->types, .lowering = "core operators", .limits = op->limits};
+    return (lathe_op_info){.domain = op->domain,
+                           .name = op->name,
+                           .since = op->since,
+                           .until = op->until,
+                           .types = op->types,
+                           .lowering = "core operators",
+                           .limits = op->limits};
 }
 
 size_t lathe_pass_count(void) { return pass_count(); }

@@ -43,12 +43,18 @@ static bool is_host(const cg_isa *isa)
 #endif
 }
 
-/* Adds `file` from the first of the folders where distributions keep an architecture's libraries. */
+/* Adds `file` from the first of the folders where distributions keep an architecture's libraries.
+ */
 static bool add_library(arguments *a, const cg_isa *isa, const char *file)
 {
     /* The first three name the architecture, in the order (architecture, file). */
-    static const char *const places[] = {"/lib/%s-linux-gnu/%s", "/usr/lib/%s-linux-gnu/%s",
-                                         "/usr/%s-linux-gnu/lib/%s", "/lib64", "/usr/lib64", "/lib", "/usr/lib"};
+    static const char *const places[] = {"/lib/%s-linux-gnu/%s",
+                                         "/usr/lib/%s-linux-gnu/%s",
+                                         "/usr/%s-linux-gnu/lib/%s",
+                                         "/lib64",
+                                         "/usr/lib64",
+                                         "/lib",
+                                         "/usr/lib"};
     enum { BY_ARCH = 3, PLACES = sizeof places / sizeof *places };
     char *path = a->paths[a->npaths];
     for (int i = 0; i < (is_host(isa) ? PLACES : BY_ARCH); i++) {
@@ -62,6 +68,13 @@ static bool add_library(arguments *a, const cg_isa *isa, const char *file)
     return false;
 }
 
+/* A runtime built with a sanitizer refers to functions that only the program brings along. */
+#ifdef LATHE_SANITIZED
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
+
 /* C libraries older than glibc 2.34 keep threads and dlopen apart; those files are optional. */
 static void add_libraries(arguments *a, const cg_isa *isa)
 {
@@ -70,7 +83,7 @@ static void add_libraries(arguments *a, const cg_isa *isa)
     add_library(a, isa, "libpthread.so.0");
     add_library(a, isa, "libdl.so.2");
     add_library(a, isa, is_arm(isa) ? "ld-linux-aarch64.so.1" : "ld-linux-x86-64.so.2");
-    if (complete) args(a, (const char *const[]){"-z", "defs", NULL});
+    if (complete && !sanitized) args(a, (const char *const[]){"-z", "defs", NULL});
 }
 
 static lathe_status run_linker(const cg_isa *isa, const char *const *list, lathe_diag *diag)
@@ -87,12 +100,22 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static lathe_status link_library(const cg_isa *isa, const char *const *inputs, size_t n, const char *runtime,
-                                 const char *output, lathe_diag *diag)
+static lathe_status link_library(const cg_isa *isa, const char *const *inputs, size_t n,
+                                 const char *runtime, const char *output, lathe_diag *diag)
 {
-    static const char *const fixed[] = {
-        "-shared", "-z", "relro", "-z", "now", "-z", "noexecstack", "--exclude-libs", "ALL", "--gc-sections",
-        "--build-id=none", "--hash-style=gnu", NULL};
+    static const char *const fixed[] = {"-shared",
+                                        "-z",
+                                        "relro",
+                                        "-z",
+                                        "now",
+                                        "-z",
+                                        "noexecstack",
+                                        "--exclude-libs",
+                                        "ALL",
+                                        "--gc-sections",
+                                        "--build-id=none",
+                                        "--hash-style=gnu",
+                                        NULL};
     arguments a = {0};
     args(&a, (const char *const[]){"-m", isa->linker_emulation, NULL});
     args(&a, fixed);
@@ -103,8 +126,8 @@ static lathe_status link_library(const cg_isa *isa, const char *const *inputs, s
     return run_linker(isa, a.items, diag);
 }
 
-static lathe_status join_objects(const cg_isa *isa, const char *const *inputs, size_t n, const char *output,
-                                 lathe_diag *diag)
+static lathe_status join_objects(const cg_isa *isa, const char *const *inputs, size_t n,
+                                 const char *output, lathe_diag *diag)
 {
     arguments a = {0};
     args(&a, (const char *const[]){"-m", isa->linker_emulation, "-r", "-o", output, NULL});
@@ -112,8 +135,8 @@ static lathe_status join_objects(const cg_isa *isa, const char *const *inputs, s
     return run_linker(isa, a.items, diag);
 }
 
-static lathe_status make_archive(const cg_isa *isa, const char *const *inputs, size_t n, const char *output,
-                                 lathe_diag *diag)
+static lathe_status make_archive(const cg_isa *isa, const char *const *inputs, size_t n,
+                                 const char *output, lathe_diag *diag)
 {
     static const char *const host[] = {"ar", "llvm-ar", "llvm-ar-19", NULL};
     static const char *const arm[] = {"llvm-ar", "llvm-ar-19", "aarch64-linux-gnu-ar", "ar", NULL};

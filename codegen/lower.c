@@ -15,7 +15,8 @@ lathe_status cg_refuse(cg_lowering *lw, lathe_status status, ir_value v, const c
     const ir_graph *g = lw->g;
     const ir_node *n = lw->node ? &g->nodes[lw->node] : NULL;
     if (lw->status != LATHE_OK) return lw->status;
-    diag_place place = {.file = ir_text(g, g->file), .tensor = v ? ir_text(g, g->values[v].name) : NULL};
+    diag_place place = {.file = ir_text(g, g->file),
+                        .tensor = v ? ir_text(g, g->values[v].name) : NULL};
     if (n) {
         place.node = ir_text(g, n->name);
         place.op = n->origin ? ir_text(g, n->origin) : ir_op_get(n->op)->name;
@@ -42,8 +43,8 @@ uint32_t cg_node_entry(cg_lowering *lw, const ir_node *node)
     return at;
 }
 
-uint32_t cg_step(cg_lowering *lw, lathe_step step, const uint32_t *bufs, size_t nbufs, const uint32_t *slots,
-                 size_t nslots)
+uint32_t cg_step(cg_lowering *lw, lathe_step step, const uint32_t *bufs, size_t nbufs,
+                 const uint32_t *slots, size_t nslots)
 {
     cg_program *p = lw->p;
     step.node = lw->node_entry;
@@ -97,6 +98,7 @@ static lathe_status lower_node(cg_lowering *lw, ir_node_id id)
         return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operator %s is still there after all passes",
                          ir_op_get(node.op)->name);
     TRY(lower(lw, &node));
+    cg_uses_done(lw, &node);
     lw->node = outer;
     return lw->status;
 }
@@ -105,7 +107,8 @@ lathe_status cg_lower_block(cg_lowering *lw, ir_block_id id)
 {
     const ir_block block = lw->g->blocks[id];
     if (lw->nesting == MAX_NESTING)
-        return cg_refuse(lw, LATHE_LIMIT, IR_NONE, "more than %d regions inside of each other", MAX_NESTING);
+        return cg_refuse(lw, LATHE_LIMIT, IR_NONE, "more than %d regions inside of each other",
+                         MAX_NESTING);
     lw->nesting++;
     for (size_t i = 0; i < block.nnodes; i++) TRY(lower_node(lw, block.nodes[i]));
     lw->nesting--;
@@ -144,7 +147,8 @@ static lathe_status lower_inputs(cg_lowering *lw, const ir_block *body)
         ir_value v = body->params[i];
         const ir_type *t = ir_type_of(lw->g, v);
         if (ir_elem_arith(t->elem) == IR_ELEM_NONE)
-            return cg_refuse(lw, LATHE_UNSUPPORTED, v, "an input of element type %s", ir_elem_name(t->elem));
+            return cg_refuse(lw, LATHE_UNSUPPORTED, v, "an input of element type %s",
+                             ir_elem_name(t->elem));
         uint32_t bytes = cg_slot(lw, cg_bytes(lw->g, t));
         uint32_t buffer = cg_buffer_new(lw, LATHE_BUF_INPUT, (uint32_t)i, bytes);
         cg_bind_buffer(lw, v, buffer);
@@ -160,7 +164,8 @@ static void plan_outputs(cg_lowering *lw, const ir_block *body, uint32_t *out)
 {
     for (size_t i = 0; i < body->nresults; i++) {
         out[i] = cg_buffer_new(lw, LATHE_BUF_OUTPUT, (uint32_t)i, LATHE_NO_SLOT);
-        cg_set_home(lw, body->results[i], 1, cg_bytes(lw->g, ir_type_of(lw->g, body->results[i])), out[i]);
+        cg_set_home(lw, body->results[i], 1, cg_bytes(lw->g, ir_type_of(lw->g, body->results[i])),
+                    out[i]);
     }
 }
 
@@ -169,7 +174,8 @@ static lathe_status lower_outputs(cg_lowering *lw, const ir_block *body, const u
     lw->node = IR_NONE;
     for (size_t i = 0; i < body->nresults; i++) {
         ir_value v = body->results[i];
-        uint32_t bytes = cg_slot(lw, cg_bytes(lw->g, ir_type_of(lw->g, v))), from = cg_buffer(lw, v);
+        uint32_t bytes = cg_slot(lw, cg_bytes(lw->g, ir_type_of(lw->g, v))),
+                 from = cg_buffer(lw, v);
         lw->p->bufs[out[i]].bytes = bytes;
         if (from != out[i]) cg_copy(lw, from, out[i], bytes);
         lathe_io io = describe(lw, v, cg_interned(lw, lw->g->output_names[i]), out[i]);
@@ -193,6 +199,7 @@ static cg_lowering *start(ir_graph *g, const char *name, const char *target)
     lw->buffer = IR_NEW_N(g->arena, uint32_t, g->nvalues);
     lw->home = IR_NEW_N(g->arena, uint32_t, g->nvalues);
     lw->root = IR_NEW_N(g->arena, ir_value, g->nvalues);
+    lw->uses = IR_NEW_N(g->arena, uint32_t, g->nvalues);
     lw->sym_segment = IR_NEW_N(g->arena, uint32_t, g->nsyms + 1);
     lw->block_segment = IR_NEW_N(g->arena, uint32_t, g->nblocks + 1);
     for (size_t i = 0; i < g->nsyms; i++) lw->sym_segment[i] = LATHE_NO_SLOT;
@@ -209,11 +216,14 @@ static void finish(cg_lowering *lw)
     p->scratch_slot = LATHE_NO_SLOT;
 }
 
-lathe_status cg_lower(ir_graph *g, const char *name, const char *target, cg_program **program)
+lathe_status cg_lower(ir_graph *g, const char *name, const char *target, int level,
+                      cg_program **program)
 {
     cg_lowering *lw = start(g, name, target);
+    lw->level = level;
     const ir_block body = g->blocks[1];
     uint32_t *out = IR_NEW_N(g->arena, uint32_t, body.nresults + 1);
+    cg_count_uses(lw);
     TRY(lower_inputs(lw, &body));
     plan_outputs(lw, &body, out);
     TRY(cg_lower_block(lw, 1));

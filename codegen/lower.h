@@ -47,6 +47,7 @@ typedef struct cg_lowering {
     ir_node_id node;               /* being lowered, for messages */
     uint32_t node_entry;           /* its entry in nodes[] */
     lathe_status status;           /* of the first failure inside a function that returns a number */
+    int level;                     /* 0: general kernels only */
     int nesting;                   /* regions around the node */
     cg_frame *frame;               /* innermost loop around the node, or NULL */
     cg_map slots, syms, strings, entries, kernels, weights, funcs, locals;
@@ -57,6 +58,7 @@ typedef struct cg_lowering {
     uint32_t *buffer;              /* by value: 1 + number, 0: none yet */
     uint32_t *home;                /* by value: 1 + the buffer that its producer must fill, or 0 */
     ir_value *root;                /* by value: whose memory it shares; IR_NONE: not yet asked */
+    uint32_t *uses;                /* by root: reads that are not lowered yet, see inplace.c */
     uint32_t *depth;               /* by buffer: loops around its definition */
     size_t cap_depth;
     cg_text text;
@@ -98,8 +100,16 @@ bool cg_set_home(cg_lowering *, ir_value, ir_block_id, ir_dim bytes, uint32_t bu
 void cg_touch(cg_lowering *, uint32_t buffer, uint32_t step);
 /* Gives a value that no node of its own produces the memory that holds it. */
 void cg_bind_buffer(cg_lowering *, ir_value, uint32_t buffer);
-void cg_loop_enter(cg_lowering *, cg_frame *);
-void cg_loop_leave(cg_lowering *, uint32_t last_step);
+void cg_frame_enter(cg_lowering *, cg_frame *);
+void cg_frame_leave(cg_lowering *, uint32_t last_step);
+
+/* ---- inplace.c ---- */
+void cg_count_uses(cg_lowering *);
+void cg_uses_done(cg_lowering *, const ir_node *);
+/* Gives the result of a map the buffer of an operand, where that is possible. */
+void cg_map_in_place(cg_lowering *, const ir_node *);
+/* The same for a scatter and its data; false: the data must be copied. */
+bool cg_scatter_in_place(cg_lowering *, const ir_node *);
 
 /* affine.c: the place of the element of a row-major tensor at these indices; false: it has no such form. */
 bool cg_affine_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, cg_affine *);
@@ -117,6 +127,8 @@ lathe_status cg_lower_block(cg_lowering *, ir_block_id);
 /* ---- nodes ---- */
 typedef lathe_status (*cg_lower_node)(cg_lowering *, const ir_node *);
 lathe_status cg_lower_nest(cg_lowering *, const ir_node *);     /* lower_nest.c */
+/* contract.c: lowers a sum of products in tiles, if it has the form; false: nothing is done. */
+bool cg_lower_product(cg_lowering *, const cg_nest *, const ir_value *operands, ir_value result);
 lathe_status cg_lower_view(cg_lowering *, const ir_node *);
 lathe_status cg_lower_scatter(cg_lowering *, const ir_node *);
 lathe_status cg_lower_concat(cg_lowering *, const ir_node *);
@@ -127,6 +139,12 @@ lathe_status cg_lower_call(cg_lowering *, const ir_node *);
 lathe_status cg_lower_if(cg_lowering *, const ir_node *);       /* lower_region.c */
 lathe_status cg_lower_loop(cg_lowering *, const ir_node *);
 
+/* Number of the kernel of a nest, which gets its params. */
+uint32_t cg_kernel_of(cg_lowering *, cg_nest *);
+/* A step of a kernel over `range`, each of which takes `work` scalar operations (IR_NONE: in order, on
+ * one thread). bufs: operands, then the result. */
+lathe_status cg_kernel_step(cg_lowering *, uint32_t func, const cg_nest *, const uint32_t *bufs, ir_dim range,
+                            ir_dim work);
 /* nest_key.c: the nest's params, in order of first appearance, and its text with the run-time dims
  * replaced by their numbers. The text is valid until the next call. */
 const char *cg_nest_key(cg_lowering *, cg_nest *);

@@ -31,7 +31,8 @@ lathe_status cg_lower_bind(cg_lowering *lw, const ir_node *node)
     uint32_t segment = cg_segment(lw, syms->u.syms, syms->n), first = 0;
     TRY(number_in_order(lw, syms, &first));
     uint32_t from = cg_buffer(lw, node->operands[0]);
-    uint32_t step = cg_step(lw, (lathe_step){.kind = LATHE_STEP_BIND, .a = first}, &from, 1, NULL, 0);
+    uint32_t step =
+        cg_step(lw, (lathe_step){.kind = LATHE_STEP_BIND, .a = first}, &from, 1, NULL, 0);
     lw->p->steps[step].ndims = (uint32_t)syms->n;
     cg_segment_step(lw, segment);
     return lw->status;
@@ -51,17 +52,22 @@ static uint32_t push_value(cg_lowering *lw, ir_value v)
 {
     const ir_type *t = ir_type_of(lw->g, v);
     uint32_t buffer = cg_buffer(lw, v), dims = cg_slot_list(lw, t->dims, t->rank, false);
-    return CG_PUSH(lw->p, values, (lathe_value){buffer, (uint32_t)t->elem, (uint32_t)t->rank, dims});
+    return CG_PUSH(lw->p, values,
+                   (lathe_value){buffer, (uint32_t)t->elem, (uint32_t)t->rank, dims});
 }
 
 /* Integer, float and symbol parameters of the call, each in its table. */
 static lathe_call_info read_parameters(cg_lowering *lw, const ir_node *node)
 {
     cg_program *p = lw->p;
-    const ir_attr *ints = ir_attr_find(node, IR_KEY_ints), *floats = ir_attr_find(node, IR_KEY_floats);
+    const ir_attr *ints = ir_attr_find(node, IR_KEY_ints),
+                  *floats = ir_attr_find(node, IR_KEY_floats);
     const ir_attr *syms = ir_attr_find(node, IR_KEY_syms);
-    lathe_call_info c = {.nin = node->noperands, .nout = node->nresults, .nints = ints ? (uint32_t)ints->n : 0,
-                         .nfloats = floats ? (uint32_t)floats->n : 0, .nsyms = syms ? (uint32_t)syms->n : 0};
+    lathe_call_info c = {.nin = node->noperands,
+                         .nout = node->nresults,
+                         .nints = ints ? (uint32_t)ints->n : 0,
+                         .nfloats = floats ? (uint32_t)floats->n : 0,
+                         .nsyms = syms ? (uint32_t)syms->n : 0};
     c.ints = (uint32_t)p->ni64s;
     for (uint32_t i = 0; i < c.nints; i++) CG_PUSH(p, i64s, ints->u.ints[i]);
     c.floats = (uint32_t)p->nf64s;
@@ -80,9 +86,11 @@ lathe_status cg_lower_call(cg_lowering *lw, const ir_node *node)
     const ir_attr *syms = ir_attr_find(node, IR_KEY_syms);
     uint32_t segment = syms ? cg_segment(lw, syms->u.syms, syms->n) : 0;
     uint32_t n = node->noperands + node->nresults;
-    uint32_t *values = IR_NEW_N(p->arena, uint32_t, n + 1), *bufs = IR_NEW_N(p->arena, uint32_t, n + 1);
+    uint32_t *values = IR_NEW_N(p->arena, uint32_t, n + 1),
+             *bufs = IR_NEW_N(p->arena, uint32_t, n + 1);
     for (uint32_t i = 0; i < node->noperands; i++)
-        if (!node->operands[i]) return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operand %u is absent", i);
+        if (!node->operands[i])
+            return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operand %u is absent", i);
     for (uint32_t i = 0; i < n; i++) {
         ir_value v = i < node->noperands ? node->operands[i] : node->results[i - node->noperands];
         values[i] = push_value(lw, v);
@@ -92,7 +100,8 @@ lathe_status cg_lower_call(cg_lowering *lw, const ir_node *node)
     uint32_t func = function_of(lw, ir_attr_str(lw->g, node, IR_KEY_func));
     uint32_t call = CG_PUSH(p, calls, info);
     /* The step's list holds values; their buffers are what lives. */
-    uint32_t step = cg_step(lw, (lathe_step){.kind = LATHE_STEP_CALL, .func = func, .a = call}, values, n, NULL, 0);
+    uint32_t step = cg_step(lw, (lathe_step){.kind = LATHE_STEP_CALL, .func = func, .a = call},
+                            values, n, NULL, 0);
     for (uint32_t i = 0; i < n; i++) cg_touch(lw, bufs[i], step);
     if (syms) cg_segment_step(lw, segment);
     return lw->status;

@@ -2,8 +2,9 @@
  *
  * In: map, reduce, contract, arg_reduce, cumulate, scatter, view, concat, values and guard nodes.
  * Out: a cg_nest each, found again by its canonical text so that equal ones share one kernel, and
- * a KERNEL step with this node's buffers and sizes. A scatter runs in place on a copy of its data;
- * each part of a concat is a map that stores at an offset; a view that is no alias is a copying map. */
+ * a KERNEL step with this node's buffers and sizes. A scatter runs in place on its data or a copy;
+ * each part of a concat is a map that stores at an offset; a view that is no alias is a copying
+ * map. */
 #include "codegen/lower.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static const char *const combine_names[] = {
 
 static const char *const kind_names[] = {
     [CG_NEST_MAP] = "map", [CG_NEST_REDUCE] = "reduce", [CG_NEST_ARG] = "arg",
-    [CG_NEST_CUMULATE] = "cumulate", [CG_NEST_SCATTER] = "scatter",
+    [CG_NEST_CUMULATE] = "cumulate", [CG_NEST_SCATTER] = "scatter", [CG_NEST_GEMM] = "gemm",
 };
 
 static lathe_status read_combine(cg_lowering *lw, const ir_node *node, cg_combine *out)
@@ -48,7 +49,7 @@ static uint64_t hash_text(const char *s)
     return h;
 }
 
-static uint32_t kernel_of(cg_lowering *lw, cg_nest *nest)
+uint32_t cg_kernel_of(cg_lowering *lw, cg_nest *nest)
 {
     const char *text = cg_nest_key(lw, nest);
     uint64_t key = hash_text(text);
@@ -81,27 +82,35 @@ static ir_dim points_per_row(ir_graph *g, const cg_nest *n)
     return points;
 }
 
-/* Whether the rows must run in order, on one thread: two points may store to one place, or in one byte. */
+/* Whether the rows must run in order, on one thread: two points may store to one place, or in one
+ * byte. */
 static bool is_sequential(const cg_nest *n)
 {
     return n->kind == CG_NEST_SCATTER || ir_elem_bits(n->out.elem) % 8 != 0;
 }
 
-static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *operands, uint32_t out)
+lathe_status cg_kernel_step(cg_lowering *lw, uint32_t func, const cg_nest *nest,
+                            const uint32_t *bufs, ir_dim range, ir_dim work)
 {
-    uint32_t func = kernel_of(lw, nest);
+    uint32_t *slots = IR_NEW_N(lw->p->arena, uint32_t, nest->nparams + 1);
+    for (size_t i = 0; i < nest->nparams; i++) slots[i] = cg_slot(lw, nest->params[i]);
+    lathe_step step = {.kind = LATHE_STEP_KERNEL, .func = func, .range = cg_slot(lw, range),
+                       .work = work ? cg_slot(lw, work) : LATHE_NO_SLOT};
+    cg_step(lw, step, bufs, nest->noperands + 1, slots, nest->nparams);
+    return lw->status;
+}
+
+static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *operands,
+                                uint32_t out)
+{
+    uint32_t func = cg_kernel_of(lw, nest);
     int64_t nodes = count_nodes(lw->p->kernels[func].key);
     ir_dim work = ir_dim_mul(lw->g, points_per_row(lw->g, nest), ir_dim_const(lw->g, nodes));
     uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, nest->noperands + 1);
-    uint32_t *slots = IR_NEW_N(lw->p->arena, uint32_t, nest->nparams + 1);
     for (size_t i = 0; i < nest->noperands; i++) bufs[i] = cg_buffer(lw, operands[i]);
     bufs[nest->noperands] = out;
-    for (size_t i = 0; i < nest->nparams; i++) slots[i] = cg_slot(lw, nest->params[i]);
-    lathe_step step = {.kind = LATHE_STEP_KERNEL, .func = func,
-                       .range = cg_slot(lw, cg_nest_rows(lw->g, nest)),
-                       .work = is_sequential(nest) ? LATHE_NO_SLOT : cg_slot(lw, work)};
-    cg_step(lw, step, bufs, nest->noperands + 1, slots, nest->nparams);
-    return lw->status;
+    return cg_kernel_step(lw, func, nest, bufs, cg_nest_rows(lw->g, nest),
+                          is_sequential(nest) ? IR_NONE : work);
 }
 
 /* ---- nests ---- */
@@ -134,12 +143,16 @@ static void store_at_point(ir_graph *g, cg_nest *n)
 /* What all nodes in nest form have in common. */
 static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
 {
-    const ir_attr *space = ir_attr_find(node, IR_KEY_space), *body = ir_attr_find(node, IR_KEY_body);
+    const ir_attr *space = ir_attr_find(node, IR_KEY_space),
+                  *body = ir_attr_find(node, IR_KEY_body);
+    const ir_attr *epilogue = ir_attr_find(node, IR_KEY_epilogue);
     if (!space || !body || !body->n || space->n > IR_MAX_SPACE)
         return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "a nest without space or body");
     for (uint32_t i = 0; i < node->noperands; i++)
-        if (!node->operands[i]) return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operand %u is absent", i);
+        if (!node->operands[i])
+            return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operand %u is absent", i);
     *n = (cg_nest){.nred = (int)ir_attr_int(node, IR_KEY_nred, 0), .body = body->u.exprs[0]};
+    if (epilogue) n->epilogue = epilogue->u.exprs[0];
     n->out = operand_of(ir_type_of(lw->g, node->results[0]));
     set_space(n, space->u.dims, (int)space->n);
     set_operands(lw, n, node->operands, node->noperands);
@@ -155,6 +168,8 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
     case IR_OP_REDUCE:
     case IR_OP_CONTRACT:
         n.kind = CG_NEST_REDUCE;
+        if (lw->level > 0 && cg_lower_product(lw, &n, node->operands, node->results[0]))
+            return lw->status;
         break;
     case IR_OP_ARG_REDUCE:
         n.kind = CG_NEST_ARG;
@@ -168,6 +183,7 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
         break;
     default:
         n.kind = CG_NEST_MAP;
+        cg_map_in_place(lw, node);
     }
     return push_kernel(lw, &n, node->operands, cg_buffer(lw, node->results[0]));
 }
@@ -178,32 +194,38 @@ lathe_status cg_lower_view(cg_lowering *lw, const ir_node *node)
     return cg_lower_nest(lw, node);
 }
 
-/* The result starts as a copy of operand 0; then every point of the space combines into its place. */
+/* The result starts as a copy of operand 0; then every point of the space combines into its place.
+ */
 lathe_status cg_lower_scatter(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
     TRY(read_nest(lw, node, &n));
     const ir_attr *body = ir_attr_find(node, IR_KEY_body);
     if (body->n != (size_t)n.out.rank + 1)
-        return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "%zu indices for rank %d", body->n - 1, n.out.rank);
+        return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "%zu indices for rank %d", body->n - 1,
+                         n.out.rank);
     n.kind = CG_NEST_SCATTER;
     for (int i = 0; i < n.out.rank; i++) n.store[i] = body->u.exprs[i + 1];
+    bool in_place = cg_scatter_in_place(lw, node);
     uint32_t out = cg_buffer(lw, node->results[0]), data = cg_buffer(lw, node->operands[0]);
-    cg_copy(lw, data, out, cg_slot(lw, cg_bytes(lw->g, ir_type_of(lw->g, node->results[0]))));
+    if (!in_place)
+        cg_copy(lw, data, out, cg_slot(lw, cg_bytes(lw->g, ir_type_of(lw->g, node->results[0]))));
     return push_kernel(lw, &n, node->operands, out);
 }
 
 /* ---- concat ---- */
 
 /* Part `v` of a concat, as a copy of outer x inner elements to a place `at` elements into each of
- * the result's outer rows; with one outer row, of the axis' rows, so that there are many of them. */
-static lathe_status copy_part(cg_lowering *lw, ir_value v, const ir_type *to, int axis, ir_dim before,
-                              uint32_t out)
+ * the result's outer rows; with one outer row, of the axis' rows, so that there are many of them.
+ */
+static lathe_status copy_part(cg_lowering *lw, ir_value v, const ir_type *to, int axis,
+                              ir_dim before, uint32_t out)
 {
     ir_graph *g = lw->g;
     const ir_type *from = ir_type_of(g, v);
     int tail = to->rank - axis - 1;
-    ir_dim outer = ir_dim_product(g, to->dims, axis), inner = ir_dim_product(g, to->dims + axis + 1, tail);
+    ir_dim outer = ir_dim_product(g, to->dims, axis),
+           inner = ir_dim_product(g, to->dims + axis + 1, tail);
     bool single = ir_dim_equals(g, outer, 1);
     ir_dim space[2] = {outer, ir_dim_mul(g, from->dims[axis], inner)};
     ir_dim whole[2] = {outer, ir_dim_mul(g, to->dims[axis], inner)};
@@ -272,10 +294,15 @@ lathe_status cg_lower_values(cg_lowering *lw, const ir_node *node)
 /* All elements' conditions are reduced to one bool, which a GUARD step looks at. */
 lathe_status cg_lower_guard(cg_lowering *lw, const ir_node *node)
 {
-    const ir_attr *space = ir_attr_find(node, IR_KEY_space), *body = ir_attr_find(node, IR_KEY_body);
+    const ir_attr *space = ir_attr_find(node, IR_KEY_space),
+                  *body = ir_attr_find(node, IR_KEY_body);
     const ir_type *t = ir_type_of(lw->g, node->operands[0]);
-    if (!body || !body->n) return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "a guard without a condition");
-    cg_nest n = {.kind = CG_NEST_REDUCE, .combine = CG_AND, .out = {.elem = IR_BOOL}, .body = body->u.exprs[0]};
+    if (!body || !body->n)
+        return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "a guard without a condition");
+    cg_nest n = {.kind = CG_NEST_REDUCE,
+                 .combine = CG_AND,
+                 .out = {.elem = IR_BOOL},
+                 .body = body->u.exprs[0]};
     set_space(&n, space ? space->u.dims : t->dims, space ? (int)space->n : t->rank);
     n.nred = n.rank;
     set_operands(lw, &n, node->operands, node->noperands);

@@ -14,7 +14,10 @@ static ir_sym symbol_of(const ir_graph *g, ir_dim dim, ir_sym_kind kind)
     return d && d->kind == IR_DIM_SYM && g->syms[d->sym].kind == kind ? d->sym : IR_NONE;
 }
 
-static ir_dim bytes_of(cg_lowering *lw, ir_value v) { return cg_bytes(lw->g, ir_type_of(lw->g, v)); }
+static ir_dim bytes_of(cg_lowering *lw, ir_value v)
+{
+    return cg_bytes(lw->g, ir_type_of(lw->g, v));
+}
 
 /* ---- if ---- */
 
@@ -36,12 +39,14 @@ static void set_result_symbols(cg_lowering *lw, const ir_node *node, const ir_bl
             ir_sym s = symbol_of(lw->g, whole->dims[a], IR_SYM_DATA);
             if (!s || !among(syms, s)) continue;
             uint32_t slot = cg_slot(lw, part->dims[a]);
-            cg_step(lw, (lathe_step){.kind = LATHE_STEP_SET, .a = cg_symbol(lw, s)}, NULL, 0, &slot, 1);
+            cg_step(lw, (lathe_step){.kind = LATHE_STEP_SET, .a = cg_symbol(lw, s)}, NULL, 0, &slot,
+                    1);
         }
     }
 }
 
-static lathe_status lower_branch(cg_lowering *lw, const ir_node *node, ir_block_id id, const uint32_t *out)
+static lathe_status lower_branch(cg_lowering *lw, const ir_node *node, ir_block_id id,
+                                 const uint32_t *out)
 {
     const ir_block *branch = &lw->g->blocks[id];
     if (branch->nresults != node->nresults)
@@ -55,7 +60,8 @@ static lathe_status lower_branch(cg_lowering *lw, const ir_node *node, ir_block_
     lw->node_entry = entry;
     for (uint32_t r = 0; r < node->nresults; r++) {
         uint32_t from = cg_buffer(lw, branch->results[r]);
-        if (from != out[r]) cg_copy(lw, from, out[r], cg_slot(lw, bytes_of(lw, branch->results[r])));
+        if (from != out[r])
+            cg_copy(lw, from, out[r], cg_slot(lw, bytes_of(lw, branch->results[r])));
         else cg_touch(lw, out[r], (uint32_t)lw->p->nsteps - 1);
     }
     set_result_symbols(lw, node, branch);
@@ -103,7 +109,8 @@ static lathe_status read_loop(cg_lowering *lw, const ir_node *node, loop_parts *
     bool ok = node->nresults >= l->ncarried && l->body->nparams == 2 + (size_t)l->ncarried &&
               l->body->nresults == 1 + (size_t)node->nresults;
     l->nscans = node->nresults - l->ncarried;
-    return ok ? LATHE_OK : cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "the loop's body does not fit its operands");
+    return ok ? LATHE_OK
+              : cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "the loop's body does not fit its operands");
 }
 
 static uint32_t optional_buffer(cg_lowering *lw, ir_value v)
@@ -127,7 +134,8 @@ static size_t region_symbols(cg_lowering *lw, const loop_parts *l, region_sym *o
         const ir_type *t = ir_type_of(lw->g, l->body->params[2 + c]);
         for (int a = 0; a < t->rank; a++) {
             ir_sym s = symbol_of(lw->g, t->dims[a], IR_SYM_REGION);
-            if (!s || cg_map_get(&lw->locals, s, 0) || lw->sym_segment[s] != LATHE_NO_SLOT) continue;
+            if (!s || cg_map_get(&lw->locals, s, 0) || lw->sym_segment[s] != LATHE_NO_SLOT)
+                continue;
             cg_map_put(lw->p->arena, &lw->locals, s, 1);
             out[n++] = (region_sym){s, c, a};
         }
@@ -137,8 +145,8 @@ static size_t region_symbols(cg_lowering *lw, const loop_parts *l, region_sym *o
 
 /* A result's size that follows a region symbol is that symbol's value after the last turn: both
  * are one symbol of the program, read in two segments. */
-static void share_final_symbols(cg_lowering *lw, const loop_parts *l, const region_sym *rs, size_t n,
-                                uint32_t after)
+static void share_final_symbols(cg_lowering *lw, const loop_parts *l, const region_sym *rs,
+                                size_t n, uint32_t after)
 {
     for (size_t i = 0; i < n; i++) {
         const ir_type *t = ir_type_of(lw->g, l->node->results[rs[i].carried]);
@@ -152,7 +160,8 @@ static void share_final_symbols(cg_lowering *lw, const loop_parts *l, const regi
 /* Buffers of the params: made outside of the body, so that they outlive its turns. */
 static void place_params(cg_lowering *lw, const loop_parts *l, uint32_t step)
 {
-    for (size_t i = 0; i < l->body->nparams; i++) cg_touch(lw, cg_buffer(lw, l->body->params[i]), step);
+    for (size_t i = 0; i < l->body->nparams; i++)
+        cg_touch(lw, cg_buffer(lw, l->body->params[i]), step);
     for (uint32_t c = 0; c < l->ncarried; c++)
         cg_bind_buffer(lw, l->node->results[c], cg_buffer(lw, l->body->params[2 + c]));
     for (uint32_t s = 0; s < l->nscans; s++)
@@ -174,7 +183,8 @@ static void place_results(cg_lowering *lw, const loop_parts *l, uint32_t *out)
         ir_value v = l->body->results[i];
         out[i] = cg_buffer(lw, v);
         if (i == 0 || i > l->ncarried || !is_other_param(lw, l, out[i], 1 + i)) continue;
-        uint32_t bytes = cg_slot(lw, bytes_of(lw, v)), copy = cg_buffer_new(lw, LATHE_BUF_ARENA, 0, bytes);
+        uint32_t bytes = cg_slot(lw, bytes_of(lw, v)),
+                 copy = cg_buffer_new(lw, LATHE_BUF_ARENA, 0, bytes);
         cg_copy(lw, out[i], copy, bytes);
         out[i] = copy;
     }
@@ -201,7 +211,8 @@ static uint32_t push_carried(cg_lowering *lw, const loop_parts *l, const uint32_
     return push_list(lw->p, list, (size_t)(at - list));
 }
 
-static uint32_t push_region_syms(cg_lowering *lw, const loop_parts *l, const region_sym *rs, size_t n)
+static uint32_t push_region_syms(cg_lowering *lw, const loop_parts *l, const region_sym *rs,
+                                 size_t n)
 {
     uint32_t *list = IR_NEW_N(lw->p->arena, uint32_t, 3 * n + 1), *at = list;
     for (size_t i = 0; i < n; i++) {
@@ -226,18 +237,20 @@ static uint32_t push_scans(cg_lowering *lw, const loop_parts *l, const uint32_t 
     return push_list(lw->p, list, (size_t)(at - list));
 }
 
-static lathe_status lower_body(cg_lowering *lw, const loop_parts *l, uint32_t step, uint32_t *results)
+static lathe_status lower_body(cg_lowering *lw, const loop_parts *l, uint32_t step,
+                               uint32_t *results)
 {
     cg_frame frame;
     uint32_t entry = lw->node_entry;
-    cg_loop_enter(lw, &frame);
+    cg_frame_enter(lw, &frame);
     TRY(cg_lower_block(lw, l->id));
     lw->node_entry = entry;
     place_results(lw, l, results);
     uint32_t end = (uint32_t)lw->p->nsteps - 1;
     for (size_t i = 0; i < l->body->nresults; i++) cg_touch(lw, results[i], end);
-    for (size_t i = 0; i < l->body->nparams; i++) cg_touch(lw, cg_buffer(lw, l->body->params[i]), end);
-    cg_loop_leave(lw, end);
+    for (size_t i = 0; i < l->body->nparams; i++)
+        cg_touch(lw, cg_buffer(lw, l->body->params[i]), end);
+    cg_frame_leave(lw, end);
     for (uint32_t s = 0; s < l->nscans; s++)
         cg_touch(lw, cg_buffer(lw, l->node->results[l->ncarried + s]), end);
     lw->p->steps[step].b = end - step;
@@ -245,7 +258,8 @@ static lathe_status lower_body(cg_lowering *lw, const loop_parts *l, uint32_t st
 }
 
 /* Segments of the body and of what follows the loop, with the symbols that each sets. */
-static uint32_t open_segments(cg_lowering *lw, const loop_parts *l, const region_sym *rs, size_t n, uint32_t *after)
+static uint32_t open_segments(cg_lowering *lw, const loop_parts *l, const region_sym *rs, size_t n,
+                              uint32_t *after)
 {
     const ir_attr *syms = ir_attr_find(l->node, IR_KEY_syms);
     uint32_t body = cg_segment(lw, NULL, 0);
@@ -273,11 +287,18 @@ lathe_status cg_lower_loop(cg_lowering *lw, const ir_node *node)
     const ir_attr *syms = ir_attr_find(node, IR_KEY_syms);
     bool counted = syms && syms->n && syms->u.syms[0];
     lathe_loop loop = {
-        .trip = optional_buffer(lw, node->operands[0]), .cond = optional_buffer(lw, node->operands[1]),
-        .iter = cg_buffer(lw, l.body->params[0]), .cond_param = cg_buffer(lw, l.body->params[1]),
-        .cond_result = results[0], .turns = counted ? cg_symbol(lw, syms->u.syms[0]) : LATHE_NO_SLOT,
-        .ncarried = l.ncarried, .nsyms = (uint32_t)nrs, .nscans = l.nscans, .segment = body,
-        .carried = push_carried(lw, &l, results), .syms = push_region_syms(lw, &l, rs, nrs),
+        .trip = optional_buffer(lw, node->operands[0]),
+        .cond = optional_buffer(lw, node->operands[1]),
+        .iter = cg_buffer(lw, l.body->params[0]),
+        .cond_param = cg_buffer(lw, l.body->params[1]),
+        .cond_result = results[0],
+        .turns = counted ? cg_symbol(lw, syms->u.syms[0]) : LATHE_NO_SLOT,
+        .ncarried = l.ncarried,
+        .nsyms = (uint32_t)nrs,
+        .nscans = l.nscans,
+        .segment = body,
+        .carried = push_carried(lw, &l, results),
+        .syms = push_region_syms(lw, &l, rs, nrs),
         .scans = push_scans(lw, &l, results),
     };
     p->steps[at].a = CG_PUSH(p, loops, loop);

@@ -1,7 +1,8 @@
 /* Numbers by 64-bit keys: an open-addressing table in the arena, and growing text.
  *
  * Entries of an older generation count as empty, so that a table which serves one nest after the
- * other is cleared in constant time. Keys are hashed: small ids and pointers may be used as they are. */
+ * other is cleared in constant time. Keys are hashed: small ids and pointers may be used as they
+ * are. */
 #include "codegen/lower.h"
 
 #include <stdio.h>

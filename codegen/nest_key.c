@@ -91,20 +91,46 @@ static void put_expr(keying *k, ir_expr root)
     cg_text_add(&lw->text, "=%" PRIu32, cg_map_get(&lw->locals, root, 0));
 }
 
+static void put_affine(keying *k, const cg_affine *a, int rank)
+{
+    put_dim(k, a->konst);
+    for (int i = 0; i < rank; i++) put_dim(k, a->coef[i]);
+}
+
+static void put_axes(keying *k, const cg_axes *a)
+{
+    for (int i = 0; i < a->n; i++) {
+        put_dim(k, a->extent[i]);
+        put_dim(k, a->stride[i]);
+    }
+    cg_text_add(&k->lw->text, "/");
+}
+
+static void put_gemm(keying *k, const cg_gemm *gm, int rank)
+{
+    cg_text_add(&k->lw->text, ";%d %" PRId64 " ", gm->packed, gm->group);
+    put_affine(k, &gm->a, rank);
+    put_affine(k, &gm->b, rank);
+    put_affine(k, &gm->c, rank);
+    put_axes(k, &gm->n);
+    put_axes(k, &gm->k);
+}
+
 const char *cg_nest_key(cg_lowering *lw, cg_nest *n)
 {
     keying k = {.lw = lw, .n = n};
     n->nparams = 0;
     lw->text.n = 0;
     cg_map_clear(&lw->locals);
-    cg_text_add(&lw->text, "%d %d %d %d %d %d%d%d ", (int)n->kind, (int)n->combine, n->rank, n->nred, n->axis,
-                n->exclusive, n->reverse, n->last);
+    cg_text_add(&lw->text, "%d %d %d %d %d %d%d%d ", (int)n->kind, (int)n->combine, n->rank,
+                n->nred, n->axis, n->exclusive, n->reverse, n->last);
     for (int i = 0; i < n->rank; i++) put_dim(&k, n->space[i]);
     for (size_t i = 0; i < n->noperands; i++) put_operand(&k, &n->operands[i]);
     put_operand(&k, &n->out);
-    put_expr(&k, n->body);
+    if (n->gemm) put_gemm(&k, n->gemm, n->rank);
+    if (n->body) put_expr(&k, n->body);
     if (n->epilogue) put_expr(&k, n->epilogue);
     cg_text_add(&lw->text, "/");
-    for (int i = 0; i < n->out.rank; i++) put_expr(&k, n->store[i]);
+    for (int i = 0; i < n->out.rank && !n->gemm; i++) put_expr(&k, n->store[i]);
     return lw->text.s;
 }

@@ -32,7 +32,8 @@ static const char *stage_of(cg_outputs *o, const char *folder)
         if (strcmp(o->stages[i].folder, folder) == 0) return o->stages[i].stage;
     char *stage = ir_format(o->arena, "%s/.lathe-XXXXXX", folder);
     if (o->nstages == MAX_STAGES || !mkdtemp(stage)) {
-        diag_add(o->diag, LATHE_IO, &(diag_place){.file = folder}, "nothing can be written here: %m");
+        diag_add(o->diag, LATHE_IO, &(diag_place){.file = folder},
+                 "nothing can be written here: %m");
         return NULL;
     }
     o->stages[o->nstages].folder = folder;
@@ -57,7 +58,8 @@ static const char *add(cg_outputs *o, const char *beside, const char *name, cons
 const char *cg_output_stage(cg_outputs *o, const char *final)
 {
     if (*base_name(final)) return add(o, final, base_name(final), final);
-    diag_add(o->diag, LATHE_IO, &(diag_place){.file = final}, "this is a folder, not a file's name");
+    diag_add(o->diag, LATHE_IO, &(diag_place){.file = final},
+             "this is a folder, not a file's name");
     return NULL;
 }
 
@@ -69,7 +71,8 @@ const char *cg_output_between(cg_outputs *o, const char *beside, const char *nam
 FILE *cg_output_open(cg_outputs *o, const char *temporary)
 {
     o->open = fopen(temporary, "wbe");
-    if (!o->open) diag_add(o->diag, LATHE_IO, &(diag_place){.file = temporary}, "cannot be written: %m");
+    if (!o->open)
+        diag_add(o->diag, LATHE_IO, &(diag_place){.file = temporary}, "cannot be written: %m");
     return o->open;
 }
 
@@ -78,7 +81,8 @@ lathe_status cg_output_close(cg_outputs *o)
     FILE *f = o->open;
     o->open = NULL;
     bool bad = ferror(f);
-    if (fclose(f) != 0 || bad) return diag_add(o->diag, LATHE_IO, NULL, "writing an output failed: %m");
+    if (fclose(f) != 0 || bad)
+        return diag_add(o->diag, LATHE_IO, NULL, "writing an output failed: %m");
     return LATHE_OK;
 }
 
@@ -96,7 +100,8 @@ lathe_status cg_output_commit(cg_outputs *o)
     for (size_t i = 0; i < o->nfiles; i++) {
         if (!o->files[i].final) continue;
         if (rename(o->files[i].temporary, o->files[i].final) != 0)
-            return diag_add(o->diag, LATHE_IO, &(diag_place){.file = o->files[i].final}, "cannot be written: %m");
+            return diag_add(o->diag, LATHE_IO, &(diag_place){.file = o->files[i].final},
+                            "cannot be written: %m");
     }
     return LATHE_OK;
 }

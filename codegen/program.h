@@ -32,11 +32,15 @@ typedef struct cg_axes {
 } cg_axes;
 
 /* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
- * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. */
+ * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
+ * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
+ * most CG_ROWS, and groups of panels. */
+enum { CG_PANEL = 32, CG_ROWS = 168 };
 typedef struct cg_gemm {
     cg_affine a, b, c;             /* places of elements; c is contiguous along n */
     bool packed;                   /* b is a weight in panels: b places the first one of its batch */
     cg_axes n, k;                  /* not packed: what these axes are in b, whose coefs they replace */
+    int64_t group;                 /* panels of a group */
 } cg_gemm;
 
 /* One loop nest. Rows: the flattened parallel axes but the innermost one (rank - nred <= 1: a
@@ -80,7 +84,6 @@ typedef struct cg_kernel {
 /* An f32 matrix, or several, for cg_gemm: panels of CG_PANEL columns, the last one filled up with
  * zeros; a panel holds its columns' elements k by k. Of the axes, the first nbatch count matrices,
  * the next nk make up k, the last nn make up n; strides are elements of the blob. */
-enum { CG_PANEL = 32 };
 typedef struct cg_panels {
     int nbatch, nk, nn;
     int64_t base, size[IR_MAX_SPACE], stride[IR_MAX_SPACE];
@@ -125,14 +128,15 @@ typedef struct cg_program {
     uint32_t n_free, n_segments, max_bufs, max_dims, scratch_slot;
 } cg_program;
 
-/* lower.c: graph -> program. The graph must be verified and hold only operators that lower. */
-lathe_status cg_lower(ir_graph *, const char *name, const char *target, cg_program **);
+/* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At level
+ * 0 all kernels are general nests. */
+lathe_status cg_lower(ir_graph *, const char *name, const char *target, int level, cg_program **);
 
 /* target.c: ISA descriptions. */
 typedef struct cg_isa {
     const char *name;              /* "x86-64-v3" */
     const char *triple, *cpu, *features;
-    int vector_bits;
+    int vector_bits, vector_registers;
     bool has_fma, has_f16, has_round;   /* f16 <-> f32; floor, ceil and the like in one instruction */
     uint32_t cpu_bits;             /* lathe_tables.features */
     const char *linker_emulation, *library_dir;

@@ -75,7 +75,8 @@ static uint32_t product(cg_lowering *lw, const ir_term *t)
 {
     if (t->natoms == 0) return constant(lw, t->coef);
     uint32_t at = slot_of(lw, t->atoms[0]);
-    for (int i = 1; i < t->natoms; i++) at = binary(lw, LATHE_DIM_MUL, at, slot_of(lw, t->atoms[i]));
+    for (int i = 1; i < t->natoms; i++)
+        at = binary(lw, LATHE_DIM_MUL, at, slot_of(lw, t->atoms[i]));
     return t->coef == 1 ? at : binary(lw, LATHE_DIM_MUL, at, constant(lw, t->coef));
 }
 
@@ -96,7 +97,8 @@ static uint32_t number_symbol(cg_lowering *lw, ir_sym sym)
     const ir_symbol *s = &lw->g->syms[sym];
     uint32_t bound = s->bound ? slot_of(lw, s->bound) : LATHE_NO_SLOT;
     uint32_t name = cg_interned(lw, s->name);
-    number = CG_PUSH(lw->p, syms, (lathe_sym){.name = name, .bound_slot = bound, .lo = s->lo, .hi = s->hi});
+    number = CG_PUSH(lw->p, syms,
+                     (lathe_sym){.name = name, .bound_slot = bound, .lo = s->lo, .hi = s->hi});
     cg_map_put(lw->p->arena, &lw->syms, sym, number);
     return number;
 }
@@ -178,7 +180,8 @@ uint32_t cg_slot(cg_lowering *lw, ir_dim dim)
         const ir_dim_node d = *ir_dim_get(lw->g, top);
         if (slot_of(lw, top) == LATHE_NO_SLOT && want_parts(lw, &st, &d)) continue;
         st.n--;
-        if (slot_of(lw, top) == LATHE_NO_SLOT) cg_map_put(lw->p->arena, &lw->slots, top, make(lw, &d));
+        if (slot_of(lw, top) == LATHE_NO_SLOT)
+            cg_map_put(lw->p->arena, &lw->slots, top, make(lw, &d));
     }
     return slot_of(lw, dim);
 }
@@ -203,7 +206,8 @@ uint32_t cg_symbol(cg_lowering *lw, ir_sym sym)
 uint32_t cg_slot_list(cg_lowering *lw, const ir_dim *dims, int n, bool named)
 {
     uint32_t slots[IR_MAX_SPACE];
-    for (int i = 0; i < n; i++) slots[i] = named ? cg_named_slot(lw, dims[i]) : cg_slot(lw, dims[i]);
+    for (int i = 0; i < n; i++)
+        slots[i] = named ? cg_named_slot(lw, dims[i]) : cg_slot(lw, dims[i]);
     uint32_t at = (uint32_t)lw->p->nu32s;
     for (int i = 0; i < n; i++) CG_PUSH(lw->p, u32s, slots[i]);
     return at;
@@ -242,9 +246,11 @@ static lathe_status lower_guard(cg_lowering *lw, const ir_guard *guard)
 {
     cg_program *p = lw->p;
     const ir_node *node = guard->node ? &lw->g->nodes[guard->node] : NULL;
-    if (!guard->a || !guard->b || !computable(lw, guard->a) || !computable(lw, guard->b)) return LATHE_OK;
+    if (!guard->a || !guard->b || !computable(lw, guard->a) || !computable(lw, guard->b))
+        return LATHE_OK;
     uint32_t a = cg_slot(lw, guard->a), b = cg_slot(lw, guard->b);
-    uint32_t segment = p->dims[a].segment > p->dims[b].segment ? p->dims[a].segment : p->dims[b].segment;
+    uint32_t segment =
+        p->dims[a].segment > p->dims[b].segment ? p->dims[a].segment : p->dims[b].segment;
     uint32_t block = node ? lw->block_segment[node->block] : 0;
     if (block > segment) segment = block;
     const char *text = ir_format(p->arena, "%s == %s", ir_dim_text(lw->g, guard->a),

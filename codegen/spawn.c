@@ -50,7 +50,9 @@ static int start(const char *const *argv, const int pipe_ends[2], pid_t *pid)
         if (!e) e = posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], 1);
         if (!e) e = posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], 2);
         /* posix_spawnp leaves argv as it is; its type is older than const. */
-        if (!e) e = posix_spawnp(pid, argv[0], &actions, &attr, (char *const *)(uintptr_t)argv, environ);
+        if (!e)
+            e = posix_spawnp(pid, argv[0], &actions, &attr, (char *const *)(uintptr_t)argv,
+                             environ);
         posix_spawnattr_destroy(&attr);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -65,7 +67,8 @@ static lathe_status wait_for(pid_t pid, const char *tool, const char *text, lath
     if (got < 0) return diag_add(diag, LATHE_TOOLCHAIN, NULL, "waiting for %s failed: %m", tool);
     if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return LATHE_OK;
     if (WIFSIGNALED(state))
-        return diag_add(diag, LATHE_TOOLCHAIN, NULL, "%s was ended by signal %d", tool, WTERMSIG(state));
+        return diag_add(diag, LATHE_TOOLCHAIN, NULL, "%s was ended by signal %d", tool,
+                        WTERMSIG(state));
     return diag_add(diag, LATHE_TOOLCHAIN, NULL, "%s failed: %s", tool, text);
 }
 
@@ -83,7 +86,8 @@ static lathe_status run(const char *const *argv, bool *found, lathe_diag *diag)
     close(ends[0]);
     if (!e) return wait_for(pid, argv[0], text, diag);
     *found = e != ENOENT && e != EACCES;
-    return *found ? diag_add(diag, LATHE_TOOLCHAIN, NULL, "%s cannot be started: %s", argv[0], strerror(e))
+    return *found ? diag_add(diag, LATHE_TOOLCHAIN, NULL, "%s cannot be started: %s", argv[0],
+                             strerror(e))
                   : LATHE_TOOLCHAIN;
 }
 
@@ -95,7 +99,8 @@ static lathe_status run_first(const char *const *tools, const char **argv, lathe
         lathe_status s = run(argv, &found, diag);
         if (found) return s;
     }
-    diag_add(diag, LATHE_TOOLCHAIN, NULL, "no linker or archiver for this target: there is no %s", tools[0]);
+    diag_add(diag, LATHE_TOOLCHAIN, NULL, "no linker or archiver for this target: there is no %s",
+             tools[0]);
     diag_hint(diag, "install lld or binutils, for another architecture its cross binutils");
     return LATHE_TOOLCHAIN;
 }

@@ -1,9 +1,10 @@
 /* The weight data: as a file of its own, or as a relocatable object for the linker.
  *
- * Constants are views of the mapped model file; they are written one after the other, packed piece by
- * piece where a kernel wants panels, so that no copy of all of them ever exists in memory. Both forms hold the same bytes: blobs in ascending
- * order of offset, the gaps filled with zeros up to weights_size. The hash covers those bytes; the
- * build id covers them and everything else that the object and its weights must agree on. */
+ * Constants are views of the mapped model file; they are written one after the other, packed piece
+ * by piece where a kernel wants panels, so that no copy of all of them ever exists in memory. Both
+ * forms hold the same bytes: blobs in ascending order of offset, the gaps filled with zeros up to
+ * weights_size. The hash covers those bytes; the build id covers them and everything else that the
+ * object and its weights must agree on. */
 #include <elf.h>
 #include <string.h>
 
@@ -102,9 +103,13 @@ void cg_hash(cg_program *p)
 lathe_status cg_write_weights(const cg_program *p, FILE *f, lathe_diag *diag)
 {
     sink s = {.file = f};
-    lathe_weights_header h = {.magic = LATHE_MAGIC, .abi_version = LATHE_ABI_VERSION, .build_id = p->build_id,
-                              .size = p->weights_size, .hash = p->weights_hash};
-    bool ok = put(&s, &h, sizeof h) && put_zeros(&s, LATHE_WEIGHTS_DATA - sizeof h) && put_weights(&s, p);
+    lathe_weights_header h = {.magic = LATHE_MAGIC,
+                              .abi_version = LATHE_ABI_VERSION,
+                              .build_id = p->build_id,
+                              .size = p->weights_size,
+                              .hash = p->weights_hash};
+    bool ok =
+        put(&s, &h, sizeof h) && put_zeros(&s, LATHE_WEIGHTS_DATA - sizeof h) && put_weights(&s, p);
     return written(ok, f, diag);
 }
 
@@ -114,7 +119,8 @@ lathe_status cg_write_weights(const cg_program *p, FILE *f, lathe_diag *diag)
 #define MAX_EMBEDDED ((uint64_t)1900 << 20)
 
 enum { SEC_NONE, SEC_DATA, SEC_SYMTAB, SEC_STRTAB, SEC_NAMES, SEC_STACK, SEC_COUNT };
-static const char section_names[] = "\0.rodata.weights\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack";
+static const char section_names[] =
+    "\0.rodata.weights\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack";
 
 /* Offset of the k-th name in section_names. */
 static Elf64_Word name_at(int k)
@@ -140,9 +146,15 @@ static layout place(uint64_t size, size_t strtab_size)
 
 static bool put_header(sink *s, const cg_isa *isa, const layout *l)
 {
-    Elf64_Ehdr h = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-                    .e_type = ET_REL, .e_version = EV_CURRENT, .e_shoff = l->sections, .e_ehsize = sizeof h,
-                    .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = SEC_COUNT, .e_shstrndx = SEC_NAMES};
+    Elf64_Ehdr h = {
+        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+        .e_type = ET_REL,
+        .e_version = EV_CURRENT,
+        .e_shoff = l->sections,
+        .e_ehsize = sizeof h,
+        .e_shentsize = sizeof(Elf64_Shdr),
+        .e_shnum = SEC_COUNT,
+        .e_shstrndx = SEC_NAMES};
     h.e_machine = strncmp(isa->triple, "aarch64", 7) == 0 ? EM_AARCH64 : EM_X86_64;
     return put(s, &h, sizeof h) && put_zeros(s, l->data - sizeof h);
 }
@@ -150,12 +162,25 @@ static bool put_header(sink *s, const cg_isa *isa, const layout *l)
 static bool put_sections(sink *s, const layout *l, uint64_t size, size_t strtab_size)
 {
     Elf64_Shdr h[SEC_COUNT] = {
-        [SEC_DATA] = {.sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC, .sh_offset = l->data, .sh_size = size,
+        [SEC_DATA] = {.sh_type = SHT_PROGBITS,
+                      .sh_flags = SHF_ALLOC,
+                      .sh_offset = l->data,
+                      .sh_size = size,
                       .sh_addralign = 64},
-        [SEC_SYMTAB] = {.sh_type = SHT_SYMTAB, .sh_offset = l->symtab, .sh_size = 2 * sizeof(Elf64_Sym),
-                        .sh_link = SEC_STRTAB, .sh_info = 1, .sh_addralign = 8, .sh_entsize = sizeof(Elf64_Sym)},
-        [SEC_STRTAB] = {.sh_type = SHT_STRTAB, .sh_offset = l->strtab, .sh_size = strtab_size, .sh_addralign = 1},
-        [SEC_NAMES] = {.sh_type = SHT_STRTAB, .sh_offset = l->names, .sh_size = sizeof section_names,
+        [SEC_SYMTAB] = {.sh_type = SHT_SYMTAB,
+                        .sh_offset = l->symtab,
+                        .sh_size = 2 * sizeof(Elf64_Sym),
+                        .sh_link = SEC_STRTAB,
+                        .sh_info = 1,
+                        .sh_addralign = 8,
+                        .sh_entsize = sizeof(Elf64_Sym)},
+        [SEC_STRTAB] = {.sh_type = SHT_STRTAB,
+                        .sh_offset = l->strtab,
+                        .sh_size = strtab_size,
+                        .sh_addralign = 1},
+        [SEC_NAMES] = {.sh_type = SHT_STRTAB,
+                       .sh_offset = l->names,
+                       .sh_size = sizeof section_names,
                        .sh_addralign = 1},
         [SEC_STACK] = {.sh_type = SHT_PROGBITS, .sh_offset = l->names, .sh_addralign = 1},
     };
@@ -163,7 +188,8 @@ static bool put_sections(sink *s, const layout *l, uint64_t size, size_t strtab_
     return put(s, h, sizeof h);
 }
 
-lathe_status cg_write_weights_object(const cg_program *p, const cg_isa *isa, FILE *f, lathe_diag *diag)
+lathe_status cg_write_weights_object(const cg_program *p, const cg_isa *isa, FILE *f,
+                                     lathe_diag *diag)
 {
     if (p->weights_size > MAX_EMBEDDED) {
         diag_add(diag, LATHE_LIMIT, NULL, "%llu bytes of weights are too many to embed",
@@ -174,8 +200,12 @@ lathe_status cg_write_weights_object(const cg_program *p, const cg_isa *isa, FIL
     static const char suffix[] = "_weights";
     size_t name = strlen(p->name), strtab_size = 1 + name + sizeof suffix;
     layout l = place(p->weights_size, strtab_size);
-    Elf64_Sym syms[2] = {{0}, {.st_name = 1, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
-                               .st_other = STV_HIDDEN, .st_shndx = SEC_DATA, .st_size = p->weights_size}};
+    Elf64_Sym syms[2] = {{0},
+                         {.st_name = 1,
+                          .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
+                          .st_other = STV_HIDDEN,
+                          .st_shndx = SEC_DATA,
+                          .st_size = p->weights_size}};
     sink s = {.file = f};
     bool ok = put_header(&s, isa, &l) && put_weights(&s, p) &&
               put_zeros(&s, l.symtab - l.data - p->weights_size) && put(&s, syms, sizeof syms) &&

@@ -245,17 +245,29 @@ ir_dim fe_axes_count(ir_graph *g, const ir_type *t, unsigned axes)
     return count;
 }
 
-ir_value fe_mean(ir_builder *b, ir_value v, unsigned axes)
+/* Mean over the axes of v's elements or of their squares. */
+static ir_value mean_of(ir_builder *b, ir_value v, unsigned axes, bool squares)
 {
     ir_graph *g = b->g;
+    fe_fold f;
     ir_nest nest;
-    if (v == IR_NONE) return IR_NONE;
+    if (!fe_fold_begin(&f, b, v, axes)) return IR_NONE;
     ir_elem elem = ir_elem_arith(ir_type_of(g, v)->elem);
     ir_dim count = fe_axes_count(g, ir_type_of(g, v), axes);
-    ir_value sum = fe_reduce(b, "sum", v, axes, elem, true);
+    ir_value sum = fe_fold_end(&f, "sum", elem, squares ? X2(MUL, f.x, f.x) : f.x, true);
     if (!fe_broadcast(&nest, b, &sum, 1)) return IR_NONE;
     ir_expr x = ir_nest_read(&nest, sum);
     return ir_nest_map(&nest, elem, X2(DIV, x, ir_x_cast(g, ir_x_dim(g, count), elem)));
+}
+
+ir_value fe_mean(ir_builder *b, ir_value v, unsigned axes)
+{
+    return mean_of(b, v, axes, false);
+}
+
+ir_value fe_mean_square(ir_builder *b, ir_value v, unsigned axes)
+{
+    return mean_of(b, v, axes, true);
 }
 
 ir_value fe_softmax(ir_builder *b, ir_value v, int axis, bool log)

@@ -61,6 +61,7 @@ ir_value fe_fold_end(fe_fold *, const char *kind, ir_elem out, ir_expr body, boo
 ir_value fe_reduce(ir_builder *, const char *kind, ir_value, unsigned axes, ir_elem out, bool keep);
 /* Mean in the arithmetic type, with the axes kept. */
 ir_value fe_mean(ir_builder *, ir_value, unsigned axes);
+ir_value fe_mean_square(ir_builder *, ir_value, unsigned axes);
 /* Number of elements that the axes hold. */
 ir_dim fe_axes_count(ir_graph *, const ir_type *, unsigned axes);
 ir_value fe_softmax(ir_builder *, ir_value, int axis, bool log);

@@ -2,8 +2,8 @@
  * region. Invariant: the region's results have the types of its params, where a dim that changes
  * from turn to turn is a REGION symbol. Which dims change is found by building the turn and
  * comparing: first with the initial types, then with a symbol for each dim that came out different,
- * until nothing changes. The node's `syms` are the number of turns, then one symbol for each changed
- * dim, in the order of the results' types, that holds its final value. */
+ * until nothing changes. The node's `syms` are the number of turns, then one symbol for each
+ * changed dim, in the order of the results' types, that holds its final value. */
 #include "frontend/loop.h"
 
 /* ---- taking a trial back ---- */
@@ -29,7 +29,8 @@ bool fe_dim_since(const ir_graph *g, ir_dim d, fe_mark mark)
     if (n->kind == IR_DIM_SYM) return n->sym >= mark.nsyms;
     for (int t = 0; t < n->nterms; t++)
         for (int i = 0; i < n->terms[t].natoms; i++)
-            if (n->terms[t].atoms[i] != d && fe_dim_since(g, n->terms[t].atoms[i], mark)) return true;
+            if (n->terms[t].atoms[i] != d && fe_dim_since(g, n->terms[t].atoms[i], mark))
+                return true;
     return fe_dim_since(g, n->a, mark) || fe_dim_since(g, n->b, mark);
 }
 
@@ -63,7 +64,8 @@ static lathe_status run_turn(trial *t)
     n->b.block = around;
     TRY(status);
     for (size_t i = 0; i < t->nresults; i++)
-        if (t->results[i] == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "result %zu of the body is invalid", i);
+        if (t->results[i] == IR_NONE)
+            return fe_fail(n, LATHE_BAD_INPUT, "result %zu of the body is invalid", i);
     return LATHE_OK;
 }
 
@@ -155,12 +157,14 @@ static lathe_status scan_type(trial *t, size_t k, ir_dim turns, ir_type *type)
 {
     ir_graph *g = t->n->g;
     const ir_type each = *ir_type_of(g, t->results[1 + t->loop->ncarried + k]);
-    if (each.rank >= IR_MAX_RANK) return fe_fail(t->n, LATHE_LIMIT, "a scan output of %d axes", each.rank + 1);
+    if (each.rank >= IR_MAX_RANK)
+        return fe_fail(t->n, LATHE_LIMIT, "a scan output of %d axes", each.rank + 1);
     *type = ir_type_make(each.elem, each.rank + 1, NULL);
     type->dims[0] = turns;
     for (int a = 0; a < each.rank; a++) {
         if (fe_dim_since(g, each.dims[a], t->before))
-            return fe_fail(t->n, LATHE_UNSUPPORTED, "scan output %zu has a size that changes between turns", k);
+            return fe_fail(t->n, LATHE_UNSUPPORTED,
+                           "scan output %zu has a size that changes between turns", k);
         type->dims[a + 1] = each.dims[a];
     }
     return LATHE_OK;
@@ -189,10 +193,12 @@ static lathe_status make_node(trial *t, ir_value *results)
     const fe_loop *l = t->loop;
     size_t one = 1, nsyms = 1, nout = l->ncarried + l->nscans;
     ir_dim trip = IR_NONE;
-    if (l->trip && ir_content_dims(g, l->trip, &trip, 1, &one)) trip = ir_dim_max(g, trip, ir_dim_const(g, 0));
+    if (l->trip && ir_content_dims(g, l->trip, &trip, 1, &one))
+        trip = ir_dim_max(g, trip, ir_dim_const(g, 0));
     ir_sym *syms = IR_NEW_N(g->arena, ir_sym, 1 + l->ncarried * IR_MAX_RANK);
     syms[0] = fe_data_symbol(n, 0, INT64_MAX, trip);
-    ir_dim turns = trip != IR_NONE && stays_true(t) && known_true(n, l->cond) ? trip : ir_dim_sym(g, syms[0]);
+    ir_dim turns =
+        trip != IR_NONE && stays_true(t) && known_true(n, l->cond) ? trip : ir_dim_sym(g, syms[0]);
     ir_type *types = IR_NEW_N(g->arena, ir_type, nout + 1);
     for (size_t k = 0; k < l->nscans; k++) TRY(scan_type(t, k, turns, &types[l->ncarried + k]));
     final_types(t, trip, types, syms, &nsyms);

@@ -4,14 +4,14 @@
 #include "frontend/loop.h"
 
 #define UNROLL_TURNS 16         /* loops over tensors */
-#define UNROLL_SEQUENCE 64      /* loops that carry sequences, whose items then may differ in size */
+#define UNROLL_SEQUENCE 64 /* loops that carry sequences, whose items then may differ in size */
 #define UNROLL_NODES 4096
 
 static bool known_int(fe_node *n, size_t k, int64_t *value)
 {
     size_t one = 1;
-    return fe_has(n, k) && n->in[k].kind == FE_TENSOR && ir_content_ints(n->g, fe_in(n, k), value, 1, &one) &&
-           one == 1;
+    return fe_has(n, k) && n->in[k].kind == FE_TENSOR &&
+           ir_content_ints(n->g, fe_in(n, k), value, 1, &one) && one == 1;
 }
 
 /* ---- If ---- */
@@ -63,7 +63,8 @@ static size_t flatten(const fe_value *v, size_t n, ir_value *tensors)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        if (v[i].kind == FE_SEQUENCE) count += flatten(v[i].items, v[i].nitems, tensors ? tensors + count : NULL);
+        if (v[i].kind == FE_SEQUENCE)
+            count += flatten(v[i].items, v[i].nitems, tensors ? tensors + count : NULL);
         else if (v[i].kind == FE_TENSOR) {
             if (tensors) tensors[count] = v[i].tensor;
             count++;
@@ -97,7 +98,8 @@ static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j)
     ir_graph *g = n->g;
     for (size_t k = 0; k < nout; k++)
         if (!same_structure(&b[0].outs[k], &b[1].outs[k]))
-            return fe_fail(n, LATHE_UNSUPPORTED, "output %zu is not of one structure in both branches", k);
+            return fe_fail(n, LATHE_UNSUPPORTED,
+                           "output %zu is not of one structure in both branches", k);
     size_t count = flatten(b[0].outs, nout, NULL);
     ir_value *tensors[2];
     ir_type *types = IR_NEW_N(g->arena, ir_type, count + 1);
@@ -111,7 +113,8 @@ static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j)
     ir_value cond = fe_as_scalar(n, fe_in(n, 0), IR_BOOL);
     ir_block_id regions[2] = {b[0].block, b[1].block};
     ir_attr syms = ir_a_syms(g, IR_KEY_syms, j->syms, j->nsyms);
-    ir_node_id id = ir_node_new(&n->b, IR_OP_IF, &cond, 1, &syms, j->nsyms ? 1 : 0, types, count, regions, 2);
+    ir_node_id id =
+        ir_node_new(&n->b, IR_OP_IF, &cond, 1, &syms, j->nsyms ? 1 : 0, types, count, regions, 2);
     if (id == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the branches do not fit together");
     const ir_value *next = g->nodes[id].results;
     for (size_t k = 0; k < n->nout; k++) {
@@ -124,7 +127,8 @@ static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j)
 lathe_status fe_import_if(fe_node *n)
 {
     TRY(fe_need_class(n, 0, "B"));
-    branch b[2] = {{.graph = fe_attr_graph(n, "then_branch")}, {.graph = fe_attr_graph(n, "else_branch")}};
+    branch b[2] = {{.graph = fe_attr_graph(n, "then_branch")},
+                   {.graph = fe_attr_graph(n, "else_branch")}};
     for (int i = 0; i < 2; i++)
         if (!b[i].graph || b[i].graph->n_output < n->nout)
             return fe_fail(n, LATHE_BAD_INPUT, "a branch is missing or has too few outputs");
@@ -159,7 +163,8 @@ static fe_value tensor_value(ir_value v) { return (fe_value){.kind = FE_TENSOR, 
 static ir_value as_declared(fe_node *n, const Onnx__ValueInfoProto *info, ir_value v, fe_mark start)
 {
     const Onnx__TypeProto *type = info->type;
-    const Onnx__TensorShapeProto *shape = type && type->tensor_type ? type->tensor_type->shape : NULL;
+    const Onnx__TensorShapeProto *shape =
+        type && type->tensor_type ? type->tensor_type->shape : NULL;
     ir_type t = *ir_type_of(n->g, v);
     if (!shape || shape->n_dim != (size_t)t.rank) return v;
     for (int a = 0; a < t.rank; a++)
@@ -183,8 +188,8 @@ static ir_value stack_items(fe_node *n, const fe_value *sequence)
     return stack(n, items, sequence->nitems);
 }
 
-/* Arguments of a turn. A sequence starts every turn empty and open, so that its items at the end are
- * those that the turn appended; they leave the turn as one more scan output. */
+/* Arguments of a turn. A sequence starts every turn empty and open, so that its items at the end
+ * are those that the turn appended; they leave the turn as one more scan output. */
 static fe_value *turn_args(fe_node *n, const body *b, const ir_value *params)
 {
     fe_value *args = IR_NEW_N(n->g->arena, fe_value, 2 + b->ncarried);
@@ -198,18 +203,20 @@ static fe_value *turn_args(fe_node *n, const body *b, const ir_value *params)
     return args;
 }
 
-static lathe_status turn_output(fe_node *n, const body *b, size_t i, const fe_value *out, fe_mark start,
-                                ir_value *result)
+static lathe_status turn_output(fe_node *n, const body *b, size_t i, const fe_value *out,
+                                fe_mark start, ir_value *result)
 {
     bool sequence = i >= 1 && i <= b->ncarried && n->in[1 + i].kind == FE_SEQUENCE;
     if (out->kind != (sequence ? FE_SEQUENCE : FE_TENSOR))
-        return fe_fail(n, LATHE_UNSUPPORTED, "output %zu of the body is not what the loop carries", i);
+        return fe_fail(n, LATHE_UNSUPPORTED, "output %zu of the body is not what the loop carries",
+                       i);
     if (!sequence) {
         *result = as_declared(n, b->graph->output[i], out->tensor, start);
         return LATHE_OK;
     }
     if (!out->open || out->nitems == 0)
-        return fe_fail(n, LATHE_UNSUPPORTED, "a sequence that a loop carries must be appended to in each turn");
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "a sequence that a loop carries must be appended to in each turn");
     *result = stack_items(n, out);
     return LATHE_OK;
 }
@@ -238,7 +245,8 @@ static lathe_status appended(fe_node *n, const fe_value *init, ir_value turns, f
     ir_value parts[2] = {init->tensor, ir_reshape(&n->b, turns, t.rank - 1, t.dims)};
     if (!init->tensor && init->nitems) parts[0] = stack_items(n, init);
     ir_value all = parts[0] ? ir_concat(&n->b, parts, 2, 0) : parts[1];
-    if (all == IR_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "the items of a sequence differ in size");
+    if (all == IR_NONE)
+        return fe_fail(n, LATHE_UNSUPPORTED, "the items of a sequence differ in size");
     *result = (fe_value){.kind = FE_SEQUENCE, .tensor = all, .elem = t.elem};
     return LATHE_OK;
 }
@@ -269,7 +277,8 @@ static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
 {
     ir_graph *g = n->g;
     size_t nout = 1 + b->ncarried + b->nscans, turns = 0;
-    fe_value *args = IR_NEW_N(g->arena, fe_value, 2 + b->ncarried), *outs = IR_NEW_N(g->arena, fe_value, nout);
+    fe_value *args = IR_NEW_N(g->arena, fe_value, 2 + b->ncarried),
+             *outs = IR_NEW_N(g->arena, fe_value, nout);
     ir_value *scans = IR_NEW_N(g->arena, ir_value, b->nscans * (size_t)trips + 1);
     for (size_t c = 0; c < b->ncarried; c++) args[2 + c] = n->in[2 + c];
     int64_t go_on = 1;
@@ -279,7 +288,8 @@ static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
         args[1] = tensor_value(ir_scalar_const(&n->b, IR_BOOL, 1));
         TRY(fe_subgraph(n, b->graph, n->b.block, args, 2 + b->ncarried, outs));
         if (outs[0].kind != FE_TENSOR || !ir_content_ints(g, outs[0].tensor, &go_on, 1, &one))
-            return fe_fail(n, LATHE_UNSUPPORTED, "the condition must be known where sequences are carried");
+            return fe_fail(n, LATHE_UNSUPPORTED,
+                           "the condition must be known where sequences are carried");
         for (size_t c = 0; c < b->ncarried; c++) args[2 + c] = outs[1 + c];
         for (size_t k = 0; k < b->nscans; k++) {
             if (outs[1 + b->ncarried + k].kind != FE_TENSOR)
@@ -298,7 +308,8 @@ static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
 static lathe_status want_unroll(fe_node *n, const body *b, int64_t *trips, bool *yes)
 {
     int64_t cond = 1;
-    bool counted = known_int(n, 0, trips) && (!fe_has(n, 1) || known_int(n, 1, &cond)), sequences = false;
+    bool counted = known_int(n, 0, trips) && (!fe_has(n, 1) || known_int(n, 1, &cond)),
+         sequences = false;
     for (size_t c = 0; c < b->ncarried; c++) sequences |= n->in[2 + c].kind != FE_TENSOR;
     *yes = false;
     if (counted && !cond) *trips = 0;

@@ -1,5 +1,6 @@
-/* Importers of convolutions. In: data [n, channels, spatial...] and a weight. Out: `conv` nodes with
- * all geometry resolved; the integer forms subtract their zero points first and convolve in i32. */
+/* Importers of convolutions. In: data [n, channels, spatial...] and a weight. Out: `conv` nodes
+ * with all geometry resolved; the integer forms subtract their zero points first and convolve in
+ * i32. */
 #include "frontend/window.h"
 #include <string.h>
 
@@ -30,7 +31,8 @@ static lathe_status read_conv(fe_node *n, size_t k, conv *c)
     TRY(fe_need_rank(n, k, fe_type(n, 0)->rank));
     const ir_type x = *fe_type(n, 0), w = *fe_type(n, k);
     c->group = fe_attr_int(n, "group", 1);
-    if (c->group < 1 || c->group > INT32_MAX) return fe_fail(n, LATHE_BAD_INPUT, "group is out of range");
+    if (c->group < 1 || c->group > INT32_MAX)
+        return fe_fail(n, LATHE_BAD_INPUT, "group is out of range");
     for (int i = 0; i < x.rank - 2 && i < FE_MAX_SPATIAL; i++) c->w.kernel[i] = w.dims[2 + i];
     TRY(fe_window_read(n, x.rank - 2, &c->w));
     ir_dim group = ir_dim_const(g, c->group);
@@ -38,7 +40,8 @@ static lathe_status read_conv(fe_node *n, size_t k, conv *c)
     TRY(fe_need_dim(n, k, c->transposed ? 0 : 1, expected));
     if (!ir_dim_require(g, ir_dim_mod(g, x.dims[1], group), ir_dim_const(g, 0)) ||
         !ir_dim_require(g, ir_dim_mod(g, w.dims[0], group), ir_dim_const(g, 0)))
-        return fe_fail(n, LATHE_BAD_INPUT, "channels do not divide into %lld groups", (long long)c->group);
+        return fe_fail(n, LATHE_BAD_INPUT, "channels do not divide into %lld groups",
+                       (long long)c->group);
     c->dims[0] = x.dims[0];
     c->dims[1] = c->transposed ? ir_dim_mul(g, w.dims[1], group) : w.dims[0];
     return LATHE_OK;
@@ -93,8 +96,10 @@ static lathe_status slide_transposed(fe_node *n, conv *c)
         full = ir_dim_add(g, full, fe_window_extent(g, &c->w, i));
         if (extra) full = ir_dim_add(g, full, ir_dim_const(g, extra[i]));
         bool upper = !strcmp(mode, "SAME_UPPER");
-        if (shape) cut_to(g, c, i, full, ir_dim_const(g, shape[nshape - (size_t)(spatial - i)]), upper);
-        else if (!strncmp(mode, "SAME_", 5)) cut_to(g, c, i, full, ir_dim_mul(g, size, stride), upper);
+        if (shape)
+            cut_to(g, c, i, full, ir_dim_const(g, shape[nshape - (size_t)(spatial - i)]), upper);
+        else if (!strncmp(mode, "SAME_", 5))
+            cut_to(g, c, i, full, ir_dim_mul(g, size, stride), upper);
         else c->dims[2 + i] = ir_dim_sub(g, ir_dim_sub(g, full, c->w.begin[i]), c->w.end[i]);
     }
     return LATHE_OK;
@@ -144,7 +149,8 @@ static lathe_status need_per_slice(fe_node *n, size_t k, const char *classes, ir
     const ir_type *t = fe_type(n, k);
     if (t->rank == 0 || (t->rank == 1 && ir_dim_equals(n->g, t->dims[0], 1))) return LATHE_OK;
     if (t->rank != 1 || dim == IR_NONE)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%s found, a scalar expected", ir_type_text(n->g, t));
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%s found, a scalar expected",
+                             ir_type_text(n->g, t));
     return fe_need_dim(n, k, 0, dim);
 }
 
@@ -186,12 +192,15 @@ lathe_status fe_import_qlinear_conv(fe_node *n)
     TRY(fe_need_class(n, 0, "SU"));
     TRY(fe_need_class(n, 3, "SU"));
     TRY(fe_need_class(n, 7, "SU"));
-    if (ir_elem_bits(fe_type(n, 7)->elem) > 16) return fe_fail(n, LATHE_BAD_INPUT, "the result is not quantized");
+    if (ir_elem_bits(fe_type(n, 7)->elem) > 16)
+        return fe_fail(n, LATHE_BAD_INPUT, "the result is not quantized");
     TRY(read_conv(n, 3, &c));
     TRY(need_bias(n, 8, &c));
-    static const char *const classes[] = {[1] = "FL", [2] = "SU", [4] = "FL", [5] = "SU", [6] = "FL", [7] = "SU"};
+    static const char *const classes[] = {
+        [1] = "FL", [2] = "SU", [4] = "FL", [5] = "SU", [6] = "FL", [7] = "SU"};
     for (size_t k = 1; k < 8; k++)
-        if (classes[k]) TRY(need_per_slice(n, k, classes[k], k == 4 || k == 5 ? c.dims[1] : IR_NONE));
+        if (classes[k])
+            TRY(need_per_slice(n, k, classes[k], k == 4 || k == 5 ? c.dims[1] : IR_NONE));
     for (size_t k = 1; k < 8; k++) TRY(fe_need_rank(n, k, -1));
     TRY(fe_window_slide(n, &c.w, fe_type(n, 0)->dims + 2, false, c.dims + 2));
     ir_value acc = conv_node(n, &c, centred(n, 0, 2), centred(n, 3, 5), fe_in(n, 8));

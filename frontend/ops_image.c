@@ -24,7 +24,8 @@ static lathe_status read_grid(fe_node *n, grid *s)
         return fe_fail(n, LATHE_UNSUPPORTED, "mode '%s'", mode);
     if (!strcmp(padding, "zeros")) s->side = FE_SIDE_ZERO;
     else if (!strcmp(padding, "border")) s->side = FE_SIDE_EDGE;
-    else if (!strcmp(padding, "reflection")) s->side = s->corners ? FE_SIDE_MIRROR : FE_SIDE_MIRROR_HALF;
+    else if (!strcmp(padding, "reflection"))
+        s->side = s->corners ? FE_SIDE_MIRROR : FE_SIDE_MIRROR_HALF;
     else return fe_fail(n, LATHE_UNSUPPORTED, "padding_mode '%s'", padding);
     return LATHE_OK;
 }
@@ -42,14 +43,16 @@ static ir_expr mirrored(ir_graph *g, ir_expr x, ir_expr low, ir_expr high)
 static ir_expr grid_position(ir_graph *g, const grid *s, ir_expr x, ir_dim size)
 {
     ir_elem real = ir_expr_get(g, x)->type;
-    ir_expr length = ir_x_cast(g, XD(size), real), last = X2(SUB, length, XN(x, 1)), unit = X2(ADD, x, XN(x, 1));
+    ir_expr length = ir_x_cast(g, XD(size), real), last = X2(SUB, length, XN(x, 1)),
+            unit = X2(ADD, x, XN(x, 1));
     if (s->corners) x = X2(MUL, X2(MUL, unit, XN(x, 0.5)), last);
     else x = X2(MUL, X2(SUB, X2(MUL, unit, length), XN(x, 1)), XN(x, 0.5));
     ir_expr low = XN(x, -0.5), high = X2(SUB, length, XN(x, 0.5));
     if (s->side == FE_SIDE_MIRROR) return mirrored(g, x, XN(x, 0), last);
     if (s->side == FE_SIDE_MIRROR_HALF) return mirrored(g, x, low, high);
     if (s->side == FE_SIDE_ZERO) return x;
-    ir_expr clamped = fe_x_clamp(g, x, XN(x, 0), last), near = X2(AND, X2(LE, low, x), X2(LE, x, high));
+    ir_expr clamped = fe_x_clamp(g, x, XN(x, 0), last),
+            near = X2(AND, X2(LE, low, x), X2(LE, x, high));
     return s->corners ? clamped : ir_x_select(g, near, x, clamped);
 }
 
@@ -60,7 +63,8 @@ lathe_status fe_import_grid_sample(fe_node *n)
     ir_graph *g = n->g;
     const ir_type x = *fe_type(n, 0), t = *fe_type(n, 1);
     grid s = {.spatial = x.rank - 2};
-    if (s.spatial < 1 || s.spatial > 3) return fe_fail(n, LATHE_UNSUPPORTED, "%d spatial axes", s.spatial);
+    if (s.spatial < 1 || s.spatial > 3)
+        return fe_fail(n, LATHE_UNSUPPORTED, "%d spatial axes", s.spatial);
     TRY(read_grid(n, &s));
     TRY(fe_need_rank(n, 1, x.rank));
     TRY(fe_need_dim(n, 1, 0, x.dims[0]));
@@ -106,7 +110,8 @@ lathe_status fe_import_affine_grid(fe_node *n)
     const ir_dim *size;
     size_t count;
     TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &size, &count));
-    if (count != 4 && count != 5) return fe_fail_input(n, 1, LATHE_BAD_INPUT, "%zu sizes found, 4 or 5 expected", count);
+    if (count != 4 && count != 5)
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "%zu sizes found, 4 or 5 expected", count);
     int spatial = (int)count - 2;
     TRY(fe_need_dim(n, 0, 0, size[0]));
     TRY(fe_need_dim(n, 0, 1, ir_dim_const(g, spatial)));
@@ -121,7 +126,8 @@ lathe_status fe_import_affine_grid(fe_node *n)
     ir_expr sum = ir_nest_load(&nest, fe_in(n, 0), idx);
     for (int i = 0; i < spatial; i++) {
         idx[2] = XI(spatial - 1 - i);                   /* x first, the last axis */
-        ir_expr at = grid_coordinate(g, ir_elem_arith(t.elem), ir_x_index(g, 1 + i), dims[1 + i], corners);
+        ir_expr at =
+            grid_coordinate(g, ir_elem_arith(t.elem), ir_x_index(g, 1 + i), dims[1 + i], corners);
         sum = X2(ADD, sum, X2(MUL, ir_nest_load(&nest, fe_in(n, 0), idx), at));
     }
     fe_out(n, 0, ir_nest_map(&nest, t.elem, sum));
@@ -149,7 +155,8 @@ static lathe_status read_roi(fe_node *n, roi *r)
     TRY(fe_need_dim(n, 1, 1, ir_dim_const(n->g, 4)));
     TRY(fe_need_dim(n, 2, 0, fe_type(n, 1)->dims[0]));
     const char *mode = fe_attr_str(n, "mode", "avg");
-    const char *frame = fe_attr_str(n, "coordinate_transformation_mode", n->version < 16 ? "output_half_pixel" : "half_pixel");
+    const char *frame = fe_attr_str(n, "coordinate_transformation_mode",
+                                    n->version < 16 ? "output_half_pixel" : "half_pixel");
     bool half = !strcmp(frame, "half_pixel");
     *r = (roi){.n = n, .g = n->g, .real = ir_elem_arith(fe_type(n, 0)->elem)};
     r->max = !strcmp(mode, "max");
@@ -159,14 +166,15 @@ static lathe_status read_roi(fe_node *n, roi *r)
     r->scale = fe_attr_float(n, "spatial_scale", 1);
     r->shift = half ? 0.5 : 0;
     r->at_least_one = !half;
-    if (r->out[0] < 1 || r->out[1] < 1 || r->ratio < 0 || (!half && strcmp(frame, "output_half_pixel")) ||
-        (!r->max && strcmp(mode, "avg")))
+    if (r->out[0] < 1 || r->out[1] < 1 || r->ratio < 0 ||
+        (!half && strcmp(frame, "output_half_pixel")) || (!r->max && strcmp(mode, "avg")))
         return fe_fail(n, LATHE_BAD_INPUT, "an attribute is out of range");
     return LATHE_OK;
 }
 
 /* Start and extent along axis i (0: height) of region `k`. */
-static void region_extent(const roi *r, ir_nest *nest, ir_expr k, int i, ir_expr *start, ir_expr *extent)
+static void region_extent(const roi *r, ir_nest *nest, ir_expr k, int i, ir_expr *start,
+                          ir_expr *extent)
 {
     ir_graph *g = r->g;
     ir_expr from[2] = {k, XI(1 - i)}, to[2] = {k, XI(3 - i)};
@@ -178,7 +186,8 @@ static void region_extent(const roi *r, ir_nest *nest, ir_expr k, int i, ir_expr
     if (r->at_least_one) *extent = X2(MAX, *extent, XN(a, 1));
 }
 
-/* Sampling points a bin along axis i of region k: as given, or one an element that the bin covers. */
+/* Sampling points a bin along axis i of region k: as given, or one an element that the bin covers.
+ */
 static ir_expr region_points(const roi *r, ir_nest *nest, ir_expr k, int i)
 {
     ir_graph *g = r->g;
@@ -215,7 +224,8 @@ static ir_expr region_sample(const roi *r, ir_nest *nest, const ir_expr *k, cons
         ir_expr start, extent;
         region_extent(r, nest, region, i, &start, &extent);
         ir_expr bin = X2(DIV, extent, XN(extent, (double)r->out[i]));
-        ir_expr step = X2(DIV, X2(ADD, ir_x_cast(g, k[i], r->real), XN(bin, 0.5)), ir_x_cast(g, points[i], r->real));
+        ir_expr step = X2(DIV, X2(ADD, ir_x_cast(g, k[i], r->real), XN(bin, 0.5)),
+                          ir_x_cast(g, points[i], r->real));
         ir_expr place = X2(ADD, ir_x_cast(g, ir_x_index(g, 2 + i), r->real), step);
         at[i] = X2(ADD, start, X2(MUL, place, bin));
         ir_expr size = ir_x_cast(g, XD(x.dims[2 + i]), r->real);
@@ -235,7 +245,8 @@ lathe_status fe_import_roi_align(fe_node *n)
     roi r;
     TRY(read_roi(n, &r));
     const ir_type x = *fe_type(n, 0);
-    ir_dim space[6] = {fe_type(n, 1)->dims[0], x.dims[1], ir_dim_const(g, r.out[0]), ir_dim_const(g, r.out[1])};
+    ir_dim space[6] = {fe_type(n, 1)->dims[0], x.dims[1], ir_dim_const(g, r.out[0]),
+                       ir_dim_const(g, r.out[1])};
     for (int i = 0; i < 2; i++) TRY(most_points(&r, i, &space[4 + i]));
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 6, space, 2);

@@ -20,7 +20,8 @@ static lathe_status tuple_size(const fe_node *n, size_t k, int *size)
     const ir_type *t = fe_type(n, k);
     int64_t last;
     if (t->rank < 1 || !ir_dim_is_const(n->g, t->dims[t->rank - 1], &last))
-        return fe_fail_input(n, k, LATHE_UNSUPPORTED, "the last axis must have a known size, found %s",
+        return fe_fail_input(n, k, LATHE_UNSUPPORTED,
+                             "the last axis must have a known size, found %s",
                              ir_type_text(n->g, t));
     if (last < 0 || last > IR_MAX_RANK)
         return fe_fail_input(n, k, LATHE_BAD_INPUT, "index tuples of %lld", (long long)last);
@@ -44,7 +45,9 @@ ir_value fe_gather(fe_node *n, ir_value data, ir_value indices, int axis)
     ir_dim dims[IR_MAX_RANK];
     ir_expr idx[IR_MAX_RANK], at[IR_MAX_RANK];
     for (int i = 0; i < rank; i++)
-        dims[i] = i < axis ? d.dims[i] : i < axis + t.rank ? t.dims[i - axis] : d.dims[i - t.rank + 1];
+        dims[i] = i < axis            ? d.dims[i]
+                  : i < axis + t.rank ? t.dims[i - axis]
+                                      : d.dims[i - t.rank + 1];
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, rank, dims, 0);
     for (int a = 0; a < d.rank; a++) idx[a] = ir_x_index(g, a < axis ? a : a + t.rank - 1);
@@ -99,7 +102,8 @@ lathe_status fe_import_gather_nd(fe_node *n)
     int k, outer = t.rank - 1;
     TRY(tuple_size(n, 1, &k));
     if (batch < 0 || batch > outer || batch + k > d.rank)
-        return fe_fail(n, LATHE_BAD_INPUT, "batch_dims %lld and index tuples of %d do not fit data %s",
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "batch_dims %lld and index tuples of %d do not fit data %s",
                        (long long)batch, k, ir_type_text(g, &d));
     int first = (int)batch, rank = outer + d.rank - first - k;
     if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", rank);
@@ -112,7 +116,8 @@ lathe_status fe_import_gather_nd(fe_node *n)
     for (int a = 0; a < d.rank; a++) {
         at[outer] = XI(a - first);
         if (a < first) idx[a] = along(g, ir_x_index(g, a), t.dims[a], d.dims[a]);
-        else if (a < first + k) idx[a] = fe_x_index(g, fe_load_i64(&nest, fe_in(n, 1), at), d.dims[a]);
+        else if (a < first + k)
+            idx[a] = fe_x_index(g, fe_load_i64(&nest, fe_in(n, 1), at), d.dims[a]);
         else idx[a] = ir_x_index(g, outer + a - first - k);
     }
     fe_out(n, 0, ir_nest_map(&nest, d.elem, ir_nest_load(&nest, fe_in(n, 0), idx)));
@@ -164,7 +169,8 @@ static lathe_status need_updates(fe_node *n, int k)
     const ir_type *d = fe_type(n, 0), *t = fe_type(n, 1);
     int outer = t->rank - 1;
     if (k > d->rank)
-        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "index tuples of %d for data of rank %d", k, d->rank);
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "index tuples of %d for data of rank %d", k,
+                             d->rank);
     TRY(fe_need_same(n, 0, 2));
     TRY(fe_need_rank(n, 2, outer + d->rank - k));
     for (int a = 0; a < outer; a++) TRY(fe_need_dim(n, 2, a, t->dims[a]));

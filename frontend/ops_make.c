@@ -1,6 +1,6 @@
-/* Importers of operators that make tensors out of little or nothing. In: attributes, sizes, scalars.
- * Out: constants, or maps whose expression is the definition. Small ones keep known contents, which
- * is how the size arithmetic of exporters goes on through them. */
+/* Importers of operators that make tensors out of little or nothing. In: attributes, sizes,
+ * scalars. Out: constants, or maps whose expression is the definition. Small ones keep known
+ * contents, which is how the size arithmetic of exporters goes on through them. */
 #include "frontend/build.h"
 
 /* ---- Constant ---- */
@@ -45,7 +45,8 @@ lathe_status fe_import_constant(fe_node *n)
         float value = (float)fe_attr_float(n, "value_float", 0);
         constant_floats(n, 0, &value, 1);
     } else {
-        return fe_fail(n, LATHE_UNSUPPORTED, "a constant that is neither a dense tensor nor numbers");
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "a constant that is neither a dense tensor nor numbers");
     }
     return LATHE_OK;
 }
@@ -112,7 +113,8 @@ lathe_status fe_import_eye_like(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, 2));
     ir_graph *g = n->g;
-    ir_elem elem = (ir_elem)fe_attr_int(n, "dtype", fe_type(n, 0)->elem), arith = ir_elem_arith(elem);
+    ir_elem elem = (ir_elem)fe_attr_int(n, "dtype", fe_type(n, 0)->elem),
+            arith = ir_elem_arith(elem);
     if (arith == IR_ELEM_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "dtype %d", (int)elem);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 2, fe_type(n, 0)->dims, 0);
@@ -128,7 +130,8 @@ lathe_status fe_import_trilu(fe_node *n)
     TRY(fe_need_arith(n, 0));
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
-    if (t.rank < 2) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", t.rank);
+    if (t.rank < 2)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", t.rank);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr k = fe_has(n, 1) ? fe_load_scalar(&nest, fe_in(n, 1)) : XI(0);
@@ -136,7 +139,9 @@ lathe_status fe_import_trilu(fe_node *n)
     bool upper = fe_attr_int(n, "upper", 1) != 0;
     ir_expr kept = upper ? X2(LE, diagonal, column) : X2(LE, column, diagonal);
     ir_expr zero = ir_x_num(g, ir_elem_arith(t.elem), 0);
-    fe_out(n, 0, ir_nest_map(&nest, t.elem, ir_x_select(g, kept, ir_nest_read(&nest, fe_in(n, 0)), zero)));
+    fe_out(
+        n, 0,
+        ir_nest_map(&nest, t.elem, ir_x_select(g, kept, ir_nest_read(&nest, fe_in(n, 0)), zero)));
     return LATHE_OK;
 }
 
@@ -160,8 +165,9 @@ lathe_status fe_import_one_hot(fe_node *n)
     for (int a = 0; a < t.rank; a++) idx[a] = ir_x_index(g, a < axis ? a : a + 1);
     ir_expr hot = fe_load_i64(&nest, fe_in(n, 0), idx);
     hot = ir_x_select(g, X2(LT, hot, XI(0)), X2(ADD, hot, XD(depth)), hot);
-    ir_expr body = ir_x_select(g, X2(EQ, hot, ir_x_index(g, axis)), ir_nest_load(&nest, fe_in(n, 2), &on),
-                               ir_nest_load(&nest, fe_in(n, 2), &off));
+    ir_expr body =
+        ir_x_select(g, X2(EQ, hot, ir_x_index(g, axis)), ir_nest_load(&nest, fe_in(n, 2), &on),
+                    ir_nest_load(&nest, fe_in(n, 2), &off));
     fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 2)->elem, body));
     return LATHE_OK;
 }

@@ -55,16 +55,6 @@ static ir_value centre(ir_builder *b, ir_value x, unsigned axes, ir_value *mean)
     return ir_nest_map(&nest, ir_type_of(b->g, *mean)->elem, d);
 }
 
-static ir_value mean_square(ir_builder *b, ir_value x, unsigned axes)
-{
-    ir_graph *g = b->g;
-    ir_nest nest;
-    if (!fe_broadcast(&nest, b, &x, 1)) return IR_NONE;
-    ir_expr e = ir_nest_read(&nest, x);
-    return fe_mean(b, ir_nest_map(&nest, ir_elem_arith(ir_type_of(g, x)->elem), X2(MUL, e, e)),
-                   axes);
-}
-
 void fe_norm_statistics(fe_node *n, bool rms, ir_value x, int axis, double eps, size_t mean_out,
                         size_t inv_out)
 {
@@ -75,7 +65,7 @@ void fe_norm_statistics(fe_node *n, bool rms, ir_value x, int axis, double eps, 
     ir_elem elem = (ir_elem)fe_attr_int(n, "stash_type", IR_F32);
     if (!ir_elem_is_float(elem)) elem = IR_F32;
     unsigned axes = ~0u << axis;
-    ir_value mean = IR_NONE, var = mean_square(b, rms ? x : centre(b, x, axes, &mean), axes);
+    ir_value mean = IR_NONE, var = fe_mean_square(b, rms ? x : centre(b, x, axes, &mean), axes);
     if (fe_wants(n, mean_out)) fe_out(n, mean_out, ir_cast(b, mean, elem));
     if (!fe_wants(n, inv_out) || !fe_broadcast(&nest, b, &var, 1)) return;
     ir_expr v = ir_nest_read(&nest, var);
@@ -236,7 +226,7 @@ lathe_status fe_import_batchnorm(fe_node *n)
     ir_value x = fe_in(n, 0), mean = fe_in(n, 3), var = fe_in(n, 4);
     if (train) {
         unsigned axes = ~2u;
-        var = mean_square(b, centre(b, x, axes, &mean), axes);
+        var = fe_mean_square(b, centre(b, x, axes, &mean), axes);
         mean = mean == IR_NONE ? IR_NONE : ir_reshape(b, mean, 1, &channels);
         var = var == IR_NONE ? IR_NONE : ir_reshape(b, var, 1, &channels);
         double momentum = fe_attr_float(n, "momentum", 0.9f);
@@ -269,7 +259,7 @@ lathe_status fe_import_mvn(fe_node *n)
         TRY(fe_axis(n, list[i], fe_type(n, 0)->rank, &axis));
         axes |= 1u << axis;
     }
-    ir_value mean, d = centre(b, fe_in(n, 0), axes, &mean), var = mean_square(b, d, axes);
+    ir_value mean, d = centre(b, fe_in(n, 0), axes, &mean), var = fe_mean_square(b, d, axes);
     if (!fe_broadcast(&nest, b, (ir_value[]){d, var}, 2)) return LATHE_BAD_INPUT;
     ir_expr deviation = X1(SQRT, ir_nest_read(&nest, var));
     ir_expr y = X2(DIV, ir_nest_read(&nest, d), X2(ADD, deviation, XN(deviation, 1e-9)));

@@ -1,6 +1,6 @@
 /* Importers of operators that take windows apart or put them together: Col2Im, MaxUnpool,
- * DeformConv. In: patches, places or offsets. Out: a reduction that gathers, a scatter into zeros, a
- * sampling map and a contraction. */
+ * DeformConv. In: patches, places or offsets. Out: a reduction that gathers, a scatter into zeros,
+ * a sampling map and a contraction. */
 #include "frontend/sample.h"
 
 /* ---- Col2Im ---- */
@@ -10,7 +10,8 @@ static ir_dim window_count(ir_graph *g, const fe_window *w, int i, ir_dim size)
 {
     ir_dim room = ir_dim_add(g, ir_dim_add(g, size, w->begin[i]), w->end[i]);
     room = ir_dim_sub(g, room, fe_window_extent(g, w, i));
-    return ir_dim_add(g, ir_dim_floordiv(g, room, ir_dim_const(g, w->strides[i])), ir_dim_const(g, 1));
+    return ir_dim_add(g, ir_dim_floordiv(g, room, ir_dim_const(g, w->strides[i])),
+                      ir_dim_const(g, 1));
 }
 
 /* The sum over kernel places of the patches that cover a pixel there. */
@@ -41,7 +42,8 @@ static ir_value gather_patches(fe_node *n, const fe_window *w, const ir_dim *ima
         column = X2(ADD, X2(MUL, column, XD(count)), window);
         place = X2(ADD, X2(MUL, place, XD(w->kernel[i])), k);
     }
-    ir_expr idx[3] = {ir_x_index(g, 0), X2(ADD, X2(MUL, ir_x_index(g, 1), XD(kernel)), place), column};
+    ir_expr idx[3] = {ir_x_index(g, 0), X2(ADD, X2(MUL, ir_x_index(g, 1), XD(kernel)), place),
+                      column};
     ir_expr zero = ir_x_num(g, ir_elem_arith(x.elem), 0);
     ir_expr body = ir_x_select(g, inside, ir_nest_load(&nest, fe_in(n, 0), idx), zero);
     return ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", x.elem, body);
@@ -64,7 +66,8 @@ lathe_status fe_import_col2im(fe_node *n)
     for (size_t i = 0; i < nblock; i++) w.kernel[i] = block[i];
     TRY(fe_window_read(n, (int)nblock, &w));
     TRY(fe_window_pads(n, &w));
-    for (int i = 0; i < w.n; i++) windows = ir_dim_mul(n->g, windows, window_count(n->g, &w, i, image[i]));
+    for (int i = 0; i < w.n; i++)
+        windows = ir_dim_mul(n->g, windows, window_count(n->g, &w, i, image[i]));
     TRY(fe_need_dim(n, 0, 2, windows));
     fe_out(n, 0, gather_patches(n, &w, image));
     return LATHE_OK;
@@ -102,14 +105,16 @@ lathe_status fe_import_max_unpool(fe_node *n)
     pooled_dims(g, &w, &x, pooled);
     if (fe_has(n, 2)) {
         TRY(fe_sizes(n, fe_in(n, 2), 0, INT64_MAX, IR_NONE, &dims, &count));
-        if (count != (size_t)x.rank) return fe_fail_input(n, 2, LATHE_BAD_INPUT, "%zu sizes found", count);
+        if (count != (size_t)x.rank)
+            return fe_fail_input(n, 2, LATHE_BAD_INPUT, "%zu sizes found", count);
     }
     ir_value zeros = fe_fill(&n->b, x.elem, x.rank, dims, 0);
     ir_nest nest;
     ir_expr idx[IR_MAX_RANK], at[IR_MAX_RANK];
     ir_nest_begin(&nest, &n->b, x.rank, x.dims, 0);
     for (int a = 0; a < x.rank; a++) at[a] = ir_x_index(g, a);
-    ir_expr flat = fe_x_index(g, fe_load_i64(&nest, fe_in(n, 1), at), ir_dim_product(g, pooled, x.rank));
+    ir_expr flat =
+        fe_x_index(g, fe_load_i64(&nest, fe_in(n, 1), at), ir_dim_product(g, pooled, x.rank));
     for (int a = x.rank - 1; a >= 0; a--) {
         ir_expr coordinate = a > 0 ? X2(MOD, flat, XD(pooled[a])) : flat;
         idx[a] = pooled[a] == dims[a] ? coordinate : fe_x_index(g, coordinate, dims[a]);
@@ -140,7 +145,8 @@ static lathe_status read_deform(fe_node *n, deform *d)
     d->weight = *fe_type(n, 1);
     d->group = fe_attr_int(n, "group", 1);
     d->offsets = fe_attr_int(n, "offset_group", 1);
-    if (d->group < 1 || d->offsets < 1) return fe_fail(n, LATHE_BAD_INPUT, "a group count is out of range");
+    if (d->group < 1 || d->offsets < 1)
+        return fe_fail(n, LATHE_BAD_INPUT, "a group count is out of range");
     for (int i = 0; i < 2; i++) d->w.kernel[i] = d->weight.dims[2 + i];
     TRY(fe_window_read(n, 2, &d->w));
     TRY(fe_window_slide(n, &d->w, d->x.dims + 2, false, d->out));
@@ -171,7 +177,8 @@ static ir_value deformed(fe_node *n, const deform *d)
     ir_expr place = X2(ADD, X2(MUL, group, XD(d->places)), ir_x_index(g, 2));
     fe_window_unflatten(g, &d->w, ir_x_index(g, 2), k);
     for (int i = 0; i < 2; i++) {
-        ir_expr idx[4] = {lead[0], X2(ADD, X2(MUL, place, XI(2)), XI(i)), ir_x_index(g, 3), ir_x_index(g, 4)};
+        ir_expr idx[4] = {lead[0], X2(ADD, X2(MUL, place, XI(2)), XI(i)), ir_x_index(g, 3),
+                          ir_x_index(g, 4)};
         ir_expr moved = ir_nest_load(&nest, fe_in(n, 2), idx);
         ir_expr start = fe_window_position(g, &d->w, i, ir_x_index(g, 3 + i), k[i]);
         at[i] = X2(ADD, ir_x_cast(g, start, ir_expr_get(g, moved)->type), moved);

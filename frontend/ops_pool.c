@@ -18,7 +18,8 @@ static lathe_status read_pool(fe_node *n, pool *p)
     TRY(fe_window_read(n, p->x.rank - 2, &p->w));
     p->dims[0] = p->x.dims[0];
     p->dims[1] = p->x.dims[1];
-    return fe_window_slide(n, &p->w, p->x.dims + 2, fe_attr_int(n, "ceil_mode", 0) != 0, p->dims + 2);
+    return fe_window_slide(n, &p->w, p->x.dims + 2, fe_attr_int(n, "ceil_mode", 0) != 0,
+                           p->dims + 2);
 }
 
 static ir_value pool_node(fe_node *n, const pool *p, const char *kind, bool include_pad)
@@ -28,7 +29,8 @@ static ir_value pool_node(fe_node *n, const pool *p, const char *kind, bool incl
     fe_window_attrs(n->g, &p->w, p->dims, attrs);
     attrs[FE_WINDOW_ATTRS] = ir_a_str(n->g, IR_KEY_kind, kind);
     attrs[FE_WINDOW_ATTRS + 1] = ir_a_int(IR_KEY_include_pad, include_pad);
-    ir_node_id id = ir_node_new(&n->b, IR_OP_POOL, &x, 1, attrs, FE_WINDOW_ATTRS + 2, NULL, 1, NULL, 0);
+    ir_node_id id =
+        ir_node_new(&n->b, IR_OP_POOL, &x, 1, attrs, FE_WINDOW_ATTRS + 2, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : n->g->nodes[id].results[0];
 }
 
@@ -71,11 +73,13 @@ static ir_value greatest(fe_node *n, const pool *p)
     fe_window_unflatten(g, &p->w, ir_x_index(g, rank), k);
     for (int i = 0; i < p->w.n; i++) at[i] = fe_window_position(g, &p->w, i, at[i], k[i]);
     ir_expr none = lowest(g, ir_elem_arith(p->x.elem));
-    return ir_nest_arg(&nest, "max", false, fe_window_load(&nest, fe_in(n, 0), lead, at, p->w.n, none));
+    return ir_nest_arg(&nest, "max", false,
+                       fe_window_load(&nest, fe_in(n, 0), lead, at, p->w.n, none));
 }
 
 /* Positions in the input of what `places` says, in a nest over the result. */
-static void place_positions(ir_nest *nest, const pool *p, ir_value places, ir_expr *lead, ir_expr *at)
+static void place_positions(ir_nest *nest, const pool *p, ir_value places, ir_expr *lead,
+                            ir_expr *at)
 {
     ir_graph *g = nest->b->g;
     ir_expr idx[2 + FE_MAX_SPATIAL], k[FE_MAX_SPATIAL];
@@ -92,7 +96,8 @@ static ir_value place_values(fe_node *n, const pool *p, ir_value places)
     ir_nest_begin(&nest, &n->b, 2 + p->w.n, p->dims, 0);
     place_positions(&nest, p, places, lead, at);
     ir_expr none = lowest(n->g, ir_elem_arith(p->x.elem));
-    return ir_nest_map(&nest, p->x.elem, fe_window_load(&nest, fe_in(n, 0), lead, at, p->w.n, none));
+    return ir_nest_map(&nest, p->x.elem,
+                       fe_window_load(&nest, fe_in(n, 0), lead, at, p->w.n, none));
 }
 
 /* Flat index in the whole input; column-major counts the first spatial axis fastest. */
@@ -171,7 +176,8 @@ lathe_status fe_import_lp_pool(fe_node *n)
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, rank + p.w.n, space, p.w.n);
     lead_indices(g, &p, lead, at);
-    for (int i = 0; i < p.w.n; i++) at[i] = fe_window_position(g, &p.w, i, at[i], ir_x_index(g, rank + i));
+    for (int i = 0; i < p.w.n; i++)
+        at[i] = fe_window_position(g, &p.w, i, at[i], ir_x_index(g, rank + i));
     ir_expr x = fe_window_load(&nest, fe_in(n, 0), lead, at, p.w.n, ir_x_num(g, arith, 0));
     ir_value sums = ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", arith, power(g, x, exp));
     fe_out(n, 0, root(n, sums, exp, p.x.elem));
@@ -184,7 +190,8 @@ static lathe_status spatial_axes(fe_node *n, unsigned *axes)
 {
     TRY(fe_need_class(n, 0, "FL"));
     int rank = fe_type(n, 0)->rank;
-    if (rank < 3) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 3 or more expected", rank);
+    if (rank < 3)
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 3 or more expected", rank);
     *axes = ((1u << rank) - 1) & ~3u;
     return LATHE_OK;
 }
@@ -214,7 +221,8 @@ lathe_status fe_import_global_lp_pool(fe_node *n)
     TRY(exponent(n, &p));
     ir_elem elem = fe_type(n, 0)->elem;
     fe_fold f;
-    if (!fe_fold_begin(&f, &n->b, fe_in(n, 0), axes)) return fe_fail(n, LATHE_BAD_INPUT, "nothing to reduce");
+    if (!fe_fold_begin(&f, &n->b, fe_in(n, 0), axes))
+        return fe_fail(n, LATHE_BAD_INPUT, "nothing to reduce");
     ir_value sums = fe_fold_end(&f, "sum", ir_elem_arith(elem), power(n->g, f.x, p), true);
     fe_out(n, 0, root(n, sums, p, elem));
     return LATHE_OK;

@@ -5,7 +5,15 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum { AT_HALF_PIXEL, AT_SYMMETRIC, AT_PYTORCH, AT_CORNERS, AT_ASYMMETRIC, AT_HALF_NN, AT_CROP } transform;
+typedef enum {
+    AT_HALF_PIXEL,
+    AT_SYMMETRIC,
+    AT_PYTORCH,
+    AT_CORNERS,
+    AT_ASYMMETRIC,
+    AT_HALF_NN,
+    AT_CROP
+} transform;
 typedef enum { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC } interpolation;
 typedef enum { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL } rounding;
 typedef enum { KEEP_STRETCH, KEEP_NOT_LARGER, KEEP_NOT_SMALLER } policy;
@@ -28,8 +36,8 @@ typedef struct resize {
 
 /* ---- attributes ---- */
 
-static lathe_status choose(fe_node *n, const char *attr, const char *otherwise, const char *const *names,
-                           int count, int *chosen)
+static lathe_status choose(fe_node *n, const char *attr, const char *otherwise,
+                           const char *const *names, int count, int *chosen)
 {
     const char *given = fe_attr_str(n, attr, otherwise);
     for (*chosen = 0; *chosen < count; ++*chosen)
@@ -39,15 +47,17 @@ static lathe_status choose(fe_node *n, const char *attr, const char *otherwise, 
 
 static lathe_status read_modes(fe_node *n, resize *r)
 {
-    static const char *const transforms[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
-                                             "align_corners", "asymmetric", "tf_half_pixel_for_nn",
-                                             "tf_crop_and_resize"};
+    static const char *const transforms[] = {
+        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+        "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     static const char *const modes[] = {"nearest", "linear", "cubic"};
-    static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+    static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                            "ceil"};
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
     bool old = !strcmp(n->op, "Upsample") || n->version < 11;
     int t, m, k, p;
-    TRY(choose(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel", transforms, 7, &t));
+    TRY(choose(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel", transforms,
+               7, &t));
     TRY(choose(n, "mode", "nearest", modes, 3, &m));
     TRY(choose(n, "nearest_mode", old ? "floor" : "round_prefer_floor", roundings, 4, &k));
     TRY(choose(n, "keep_aspect_ratio_policy", "stretch", policies, 3, &p));
@@ -67,7 +77,8 @@ static lathe_status read_axes(fe_node *n, resize *r)
     size_t count;
     const int64_t *axes = fe_attr_ints(n, "axes", &count);
     int rank = fe_type(n, 0)->rank;
-    if (axes && count > (size_t)rank) return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
+    if (axes && count > (size_t)rank)
+        return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
     r->naxes = axes ? (int)count : rank;
     for (int j = 0; j < r->naxes; j++) {
         r->axes[j] = j;
@@ -89,7 +100,8 @@ static lathe_status read_list(fe_node *n, const resize *r, size_t k, int count, 
 /* An optional input is left out also by an empty list. */
 static bool given(fe_node *n, size_t k)
 {
-    return fe_has(n, k) && fe_type(n, k)->rank == 1 && !ir_dim_equals(n->g, fe_type(n, k)->dims[0], 0);
+    return fe_has(n, k) && fe_type(n, k)->rank == 1 &&
+           !ir_dim_equals(n->g, fe_type(n, k)->dims[0], 0);
 }
 
 static lathe_status read_scales(fe_node *n, resize *r)
@@ -99,7 +111,8 @@ static lathe_status read_scales(fe_node *n, resize *r)
     if (attr) {
         ir_dim length = ir_dim_const(n->g, (int64_t)count);
         ir_expr *list = IR_NEW_N(n->g->arena, ir_expr, count + 1);
-        if (count != (size_t)r->naxes) return fe_fail(n, LATHE_BAD_INPUT, "%zu scales for %d axes", count, r->naxes);
+        if (count != (size_t)r->naxes)
+            return fe_fail(n, LATHE_BAD_INPUT, "%zu scales for %d axes", count, r->naxes);
         for (size_t j = 0; j < count; j++) list[j] = ir_x_num(n->g, r->real, (double)attr[j]);
         r->scales = ir_values(&n->b, r->real, 1, &length, list, count);
         return LATHE_OK;
@@ -107,13 +120,17 @@ static lathe_status read_scales(fe_node *n, resize *r)
     if (given(n, at)) return read_list(n, r, at, r->naxes, &r->scales);
     if (!given(n, 3)) return fe_fail(n, LATHE_BAD_INPUT, "neither scales nor sizes are given");
     TRY(fe_sizes(n, fe_in(n, 3), 0, INT64_MAX, IR_NONE, &r->sizes, &count));
-    if (count != (size_t)r->naxes) return fe_fail(n, LATHE_BAD_INPUT, "%zu sizes for %d axes", count, r->naxes);
+    if (count != (size_t)r->naxes)
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu sizes for %d axes", count, r->naxes);
     return LATHE_OK;
 }
 
 /* ---- scales and sizes ---- */
 
-static ir_expr real_of(const resize *r, ir_dim d) { return ir_x_cast(r->g, ir_x_dim(r->g, d), r->real); }
+static ir_expr real_of(const resize *r, ir_dim d)
+{
+    return ir_x_cast(r->g, ir_x_dim(r->g, d), r->real);
+}
 
 static ir_expr number(const resize *r, double v) { return ir_x_num(r->g, r->real, v); }
 
@@ -138,7 +155,8 @@ static ir_dim scaled_by_fraction(ir_graph *g, ir_dim size, double scale)
     for (int64_t q = 1; q <= 64; q++) {
         double p = scale * (double)q, whole = round(p);
         if (whole < 1 || whole > 1 << 20 || fabs(p - whole) > 1e-6 * p) continue;
-        return ir_dim_floordiv(g, ir_dim_mul(g, size, ir_dim_const(g, (int64_t)whole)), ir_dim_const(g, q));
+        return ir_dim_floordiv(g, ir_dim_mul(g, size, ir_dim_const(g, (int64_t)whole)),
+                               ir_dim_const(g, q));
     }
     return IR_NONE;
 }
@@ -174,7 +192,8 @@ static ir_expr half_pixel(const resize *r, ir_expr x, ir_expr scale)
     return X2(SUB, X2(DIV, X2(ADD, x, number(r, 0.5)), scale), number(r, 0.5));
 }
 
-static ir_expr crop_position(const resize *r, ir_nest *nest, int j, ir_expr x, ir_expr last, ir_expr resized)
+static ir_expr crop_position(const resize *r, ir_nest *nest, int j, ir_expr x, ir_expr last,
+                             ir_expr resized)
 {
     ir_graph *g = r->g;
     ir_expr at = XI(j), to = XI(r->naxes + j), start = number(r, 0), end = number(r, 1);
@@ -194,7 +213,8 @@ static ir_expr position_of(const resize *r, ir_nest *nest, int j, ir_expr index)
 {
     ir_graph *g = r->g;
     int a = r->axes[j];
-    ir_expr x = ir_x_cast(g, index, r->real), scale = scale_of(r, nest, j), size = real_of(r, r->in[a]);
+    ir_expr x = ir_x_cast(g, index, r->real), scale = scale_of(r, nest, j),
+            size = real_of(r, r->in[a]);
     ir_expr one = number(r, 1), last = X2(SUB, size, one), out = real_of(r, r->out[a]);
     ir_expr resized = r->scales ? X2(MUL, size, scale) : out;
     switch (r->transform) {
@@ -294,13 +314,15 @@ static ir_value blend_axis(const resize *r, ir_value v, int j)
     ir_nest nest;
     ir_nest_begin(&nest, &r->n->b, t.rank, t.dims, 0);
     ir_expr at = position_of(r, &nest, j, ir_x_index(g, a));
-    ir_expr floor = X1(FLOOR, at), fraction = X2(SUB, at, floor), whole = ir_x_cast(g, floor, IR_I64);
+    ir_expr floor = X1(FLOOR, at), fraction = X2(SUB, at, floor),
+            whole = ir_x_cast(g, floor, IR_I64);
     ir_expr weights[4] = {X2(SUB, number(r, 1), fraction), fraction};
     int taps = r->mode == MODE_CUBIC ? 4 : 2;
     if (taps == 4) fe_x_cubic_weights(g, fraction, r->cubic_a, weights);
     ir_expr sum = IR_NONE, total = IR_NONE;
     for (int k = 0; k < taps; k++) {
-        ir_expr place = X2(ADD, whole, XI(taps == 4 ? k - 1 : k)), w = tap_weight(r, a, place, weights[k]);
+        ir_expr place = X2(ADD, whole, XI(taps == 4 ? k - 1 : k)),
+                w = tap_weight(r, a, place, weights[k]);
         ir_expr x = X2(MUL, tap(r, &nest, v, a, place), w);
         sum = k ? X2(ADD, sum, x) : x;
         total = k ? X2(ADD, total, w) : w;
@@ -322,8 +344,10 @@ static ir_expr filter(const resize *r, ir_expr x)
     return ir_x_select(g, X2(LE, x, number(r, 1)), near[1], outer);
 }
 
-/* One of the two reductions over the filter's taps: with v the weighted sum, without the weights. */
-static ir_value reduce_taps(const resize *r, ir_value v, int j, ir_dim taps, int rank, const ir_dim *dims, int axis)
+/* One of the two reductions over the filter's taps: with v the weighted sum, without the weights.
+ */
+static ir_value reduce_taps(const resize *r, ir_value v, int j, ir_dim taps, int rank,
+                            const ir_dim *dims, int axis)
 {
     ir_graph *g = r->g;
     ir_dim space[IR_MAX_RANK + 1];

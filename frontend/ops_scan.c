@@ -29,7 +29,8 @@ static ir_value slice_at(fe_node *n, const scan *s, size_t k, ir_value iter)
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, t.rank - 1, dims, 0);
     ir_expr turn = ir_nest_load(&nest, iter, NULL);
-    idx[axis] = at(s->in_back, k) ? X2(SUB, XD(ir_dim_sub(g, s->turns, ir_dim_const(g, 1))), turn) : turn;
+    idx[axis] =
+        at(s->in_back, k) ? X2(SUB, XD(ir_dim_sub(g, s->turns, ir_dim_const(g, 1))), turn) : turn;
     return ir_nest_map(&nest, t.elem, ir_nest_load(&nest, s->seqs[k], idx));
 }
 
@@ -37,7 +38,8 @@ static lathe_status scan_turn(void *ctx, fe_node *n, const ir_value *params, ir_
 {
     const scan *s = ctx;
     size_t nargs = s->nstates + s->nseqs, nout = s->nstates + s->nouts;
-    fe_value *args = IR_NEW_N(n->g->arena, fe_value, nargs + 1), *outs = IR_NEW_N(n->g->arena, fe_value, nout + 1);
+    fe_value *args = IR_NEW_N(n->g->arena, fe_value, nargs + 1),
+             *outs = IR_NEW_N(n->g->arena, fe_value, nout + 1);
     for (size_t i = 0; i < nargs; i++) {
         ir_value v = i < s->nstates ? params[2 + i] : slice_at(n, s, i - s->nstates, params[0]);
         if (v == IR_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "input %zu cannot be sliced", i);
@@ -104,7 +106,8 @@ static lathe_status place_output(fe_node *n, const scan *s, size_t k, ir_value *
         ir_dim starts[IR_MAX_RANK];
         int64_t steps[IR_MAX_RANK];
         for (int a = 0; a < t.rank; a++) {
-            starts[a] = a ? ir_dim_const(n->g, 0) : ir_dim_sub(n->g, t.dims[0], ir_dim_const(n->g, 1));
+            starts[a] =
+                a ? ir_dim_const(n->g, 0) : ir_dim_sub(n->g, t.dims[0], ir_dim_const(n->g, 1));
             steps[a] = a ? 1 : -1;
         }
         *v = ir_slice(&n->b, *v, starts, steps, t.dims);
@@ -176,7 +179,8 @@ lathe_status fe_import_scan8(fe_node *n)
     scan s = {0};
     ir_value *inputs;
     int64_t batch = 0;
-    if (fe_has(n, 0)) return fe_fail_input(n, 0, LATHE_UNSUPPORTED, "sequence lengths are not supported");
+    if (fe_has(n, 0))
+        return fe_fail_input(n, 0, LATHE_UNSUPPORTED, "sequence lengths are not supported");
     TRY(begin_scan(n, &s, 1, &inputs));
     TRY(list_of(n, "directions", s.nseqs, &s.in_back));
     size_t nin = s.nstates + s.nseqs, nout = s.graph->n_output;
@@ -184,18 +188,23 @@ lathe_status fe_import_scan8(fe_node *n)
     for (size_t i = 0; i < nin; i++) {
         const ir_type *t = ir_type_of(n->g, inputs[i]);
         int64_t size;
-        if (t->rank < 1 || !ir_dim_is_const(n->g, t->dims[0], &size) || size < 1 || size > 64 || (i && size != batch))
-            return fe_fail_input(n, i + 1, LATHE_UNSUPPORTED, "the batch must be a known size of 1 to 64, the same for all");
+        if (t->rank < 1 || !ir_dim_is_const(n->g, t->dims[0], &size) || size < 1 || size > 64 ||
+            (i && size != batch))
+            return fe_fail_input(n, i + 1, LATHE_UNSUPPORTED,
+                                 "the batch must be a known size of 1 to 64, the same for all");
         batch = size;
     }
-    ir_value *results = IR_NEW_N(n->g->arena, ir_value, nout * (size_t)batch), *one = IR_NEW_N(n->g->arena, ir_value, nout);
+    ir_value *results = IR_NEW_N(n->g->arena, ir_value, nout * (size_t)batch),
+             *one = IR_NEW_N(n->g->arena, ir_value, nout);
     for (int64_t b = 0; b < batch; b++) {
         for (size_t i = 0; i < nin; i++) element[i] = batch_element(n, inputs[i], b);
         s.seqs = element + s.nstates;
         TRY(run_scan(n, &s, element, one));
-        for (size_t k = 0; k < nout; k++) results[k * (size_t)batch + (size_t)b] = ir_unsqueeze(&n->b, one[k], 0);
+        for (size_t k = 0; k < nout; k++)
+            results[k * (size_t)batch + (size_t)b] = ir_unsqueeze(&n->b, one[k], 0);
     }
     for (size_t k = 0; k < n->nout; k++)
-        if (fe_wants(n, k)) fe_out(n, k, ir_concat(&n->b, results + k * (size_t)batch, (size_t)batch, 0));
+        if (fe_wants(n, k))
+            fe_out(n, k, ir_concat(&n->b, results + k * (size_t)batch, (size_t)batch, 0));
     return LATHE_OK;
 }

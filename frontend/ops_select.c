@@ -1,7 +1,7 @@
 /* Importers of operators whose result size is data: NonZero, Compress, TopK, Unique,
  * NonMaxSuppression. In: tensors. Out: `call` nodes of plain C functions of the runtime
- * (runtime/ops_*.c) that define the size's symbol, which always has a bound. Where the size is known
- * after all (everything is non-zero), a map. */
+ * (runtime/ops_*.c) that define the size's symbol, which always has a bound. Where the size is
+ * known after all (everything is non-zero), a map. */
 #include "frontend/build.h"
 #include <math.h>
 
@@ -168,7 +168,8 @@ lathe_status fe_import_non_max_suppression(fe_node *n)
     ir_dim dims[2] = {ir_dim_sym(g, found), ir_dim_const(g, 3)};
     ir_type out = ir_type_make(IR_I64, 2, dims);
     int64_t center = fe_attr_int(n, "center_point_box", 0);
-    ir_attr attrs[2] = {ir_a_ints(g, IR_KEY_ints, &center, 1), ir_a_syms(g, IR_KEY_syms, &found, 1)};
+    ir_attr attrs[2] = {ir_a_ints(g, IR_KEY_ints, &center, 1),
+                        ir_a_syms(g, IR_KEY_syms, &found, 1)};
     TRY(fe_call(n, "lathe_rt_nms", operands, 5, attrs, 2, &out, 1, &result));
     fe_out(n, 0, result);
     return LATHE_OK;

@@ -1,6 +1,6 @@
-/* Importers of sequences and optionals. In and out: fe_values, which exist during import only: lists
- * of tensors, where a position must be known, or, for a length that a run decides, one tensor of the
- * stacked items. Nothing of sequences reaches the graph. */
+/* Importers of sequences and optionals. In and out: fe_values, which exist during import only:
+ * lists of tensors, where a position must be known, or, for a length that a run decides, one tensor
+ * of the stacked items. Nothing of sequences reaches the graph. */
 #include "frontend/build.h"
 #include <string.h>
 
@@ -9,7 +9,8 @@ static lathe_status need_sequence(const fe_node *n, size_t k)
     if (!fe_has(n, k) || n->in[k].kind != FE_SEQUENCE)
         return fe_fail(n, LATHE_BAD_INPUT, "input %zu must be a sequence", k);
     if (n->in[k].open && strcmp(n->op, "SequenceInsert"))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a sequence that a loop carries can only be appended to");
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "a sequence that a loop carries can only be appended to");
     return LATHE_OK;
 }
 
@@ -42,9 +43,12 @@ static lathe_status position(fe_node *n, size_t k, int64_t length, int64_t other
     *at = (size_t)otherwise;
     if (!fe_has(n, k)) return LATHE_OK;
     TRY(fe_need_ints(n, k, &values, &count));
-    if (count != 1) return fe_fail_input(n, k, LATHE_BAD_INPUT, "%zu positions found, 1 expected", count);
+    if (count != 1)
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%zu positions found, 1 expected", count);
     int64_t i = values[0] < 0 ? values[0] + length : values[0];
-    if (i < 0 || i > length) return fe_fail_input(n, k, LATHE_BAD_INPUT, "position %lld of %lld", (long long)values[0], (long long)length);
+    if (i < 0 || i > length)
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "position %lld of %lld", (long long)values[0],
+                             (long long)length);
     *at = (size_t)i;
     return LATHE_OK;
 }
@@ -76,7 +80,8 @@ lathe_status fe_import_sequence_at(fe_node *n)
         return LATHE_OK;
     }
     TRY(position(n, 1, (int64_t)n->in[0].nitems, 0, &at));
-    if (at >= n->in[0].nitems) return fe_fail(n, LATHE_BAD_INPUT, "the sequence has %zu items", n->in[0].nitems);
+    if (at >= n->in[0].nitems)
+        return fe_fail(n, LATHE_BAD_INPUT, "the sequence has %zu items", n->in[0].nitems);
     fe_out_value(n, 0, n->in[0].items[at]);
     return LATHE_OK;
 }
@@ -87,12 +92,14 @@ lathe_status fe_import_sequence_insert(fe_node *n)
     TRY(need_list(n, 0));
     TRY(fe_need_rank(n, 1, -1));
     if (n->in[0].open && fe_has(n, 2))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a sequence that a loop carries can only be appended to");
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "a sequence that a loop carries can only be appended to");
     const fe_value *old = n->in[0].items;
     count = n->in[0].nitems;
     TRY(position(n, 2, (int64_t)count, (int64_t)count, &at));
     fe_value *items = IR_NEW_N(n->g->arena, fe_value, count + 1);
-    for (size_t i = 0; i < count + 1; i++) items[i] = i < at ? old[i] : i == at ? n->in[1] : old[i - 1];
+    for (size_t i = 0; i < count + 1; i++)
+        items[i] = i < at ? old[i] : i == at ? n->in[1] : old[i - 1];
     fe_value result = sequence(items, count + 1, fe_type(n, 1)->elem);
     result.open = n->in[0].open;
     fe_out_value(n, 0, result);
@@ -141,7 +148,8 @@ static lathe_status part_sizes(fe_node *n, ir_dim size, const ir_dim **parts, si
         each = one == 1 ? values[0] : 0;
     }
     if (each < 1 || !ir_dim_is_const(g, size, &length) || length / each > MAX_ITEMS)
-        return fe_fail(n, LATHE_UNSUPPORTED, "how many parts there are must be known (axis of size %s)",
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "how many parts there are must be known (axis of size %s)",
                        ir_dim_text(g, size));
     *count = (size_t)((length + each - 1) / each);
     ir_dim *dims = IR_NEW_N(g->arena, ir_dim, *count + 1);
@@ -175,7 +183,8 @@ lathe_status fe_import_split_to_sequence(fe_node *n)
     const ir_dim *parts;
     TRY(fe_attr_axis(n, "axis", 0, t.rank, &axis));
     bool squeeze = !fe_has(n, 1) && !fe_attr_int(n, "keepdims", 1);
-    if (!fe_has(n, 1) && !ir_dim_is_const(g, t.dims[axis], NULL)) return split_stacked(n, axis, squeeze);
+    if (!fe_has(n, 1) && !ir_dim_is_const(g, t.dims[axis], NULL))
+        return split_stacked(n, axis, squeeze);
     TRY(part_sizes(n, t.dims[axis], &parts, &count));
     fe_value *items = IR_NEW_N(g->arena, fe_value, count + 1);
     ir_dim at = ir_dim_const(g, 0);
@@ -213,7 +222,8 @@ static lathe_status concat_stacked(fe_node *n, ir_value v, bool keep)
 lathe_status fe_import_concat_from_sequence(fe_node *n)
 {
     TRY(need_sequence(n, 0));
-    if (n->in[0].tensor) return concat_stacked(n, n->in[0].tensor, fe_attr_int(n, "new_axis", 0) != 0);
+    if (n->in[0].tensor)
+        return concat_stacked(n, n->in[0].tensor, fe_attr_int(n, "new_axis", 0) != 0);
     size_t count = n->in[0].nitems;
     if (count == 0) return fe_fail(n, LATHE_UNSUPPORTED, "the sequence is empty");
     bool stack = fe_attr_int(n, "new_axis", 0) != 0;
@@ -236,15 +246,19 @@ lathe_status fe_import_sequence_map(fe_node *n)
 {
     TRY(need_list(n, 0));
     const Onnx__GraphProto *body = fe_attr_graph(n, "body");
-    if (!body || body->n_output < n->nout) return fe_fail(n, LATHE_BAD_INPUT, "body is missing or too small");
+    if (!body || body->n_output < n->nout)
+        return fe_fail(n, LATHE_BAD_INPUT, "body is missing or too small");
     size_t count = n->in[0].nitems;
     fe_value **items = IR_NEW_N(n->g->arena, fe_value *, body->n_output + 1);
-    fe_value *args = IR_NEW_N(n->g->arena, fe_value, n->nin), *outs = IR_NEW_N(n->g->arena, fe_value, body->n_output + 1);
-    for (size_t k = 0; k < body->n_output; k++) items[k] = IR_NEW_N(n->g->arena, fe_value, count + 1);
+    fe_value *args = IR_NEW_N(n->g->arena, fe_value, n->nin),
+             *outs = IR_NEW_N(n->g->arena, fe_value, body->n_output + 1);
+    for (size_t k = 0; k < body->n_output; k++)
+        items[k] = IR_NEW_N(n->g->arena, fe_value, count + 1);
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; k < n->nin; k++) {
             bool item = n->in[k].kind == FE_SEQUENCE;
-            if (item && n->in[k].nitems != count) return fe_fail(n, LATHE_BAD_INPUT, "sequences of different lengths");
+            if (item && n->in[k].nitems != count)
+                return fe_fail(n, LATHE_BAD_INPUT, "sequences of different lengths");
             args[k] = item ? n->in[k].items[i] : n->in[k];
         }
         TRY(fe_subgraph(n, body, n->b.block, args, n->nin, outs));
@@ -253,7 +267,10 @@ lathe_status fe_import_sequence_map(fe_node *n)
     for (size_t k = 0; k < n->nout; k++) {
         bool tensor = count && items[k][0].kind == FE_TENSOR;
         if (fe_wants(n, k))
-            fe_out_value(n, k, sequence(items[k], count, tensor ? ir_type_of(n->g, items[k][0].tensor)->elem : n->in[0].elem));
+            fe_out_value(
+                n, k,
+                sequence(items[k], count,
+                         tensor ? ir_type_of(n->g, items[k][0].tensor)->elem : n->in[0].elem));
     }
     return LATHE_OK;
 }

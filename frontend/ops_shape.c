@@ -31,8 +31,8 @@ lathe_status fe_import_size(fe_node *n)
 /* ---- Reshape ---- */
 
 /* Known targets: a literal 0 copies the input's dim, a literal -1 is what remains. */
-static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *want, int rank, bool zero,
-                                 ir_dim *dims)
+static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *want, int rank,
+                                 bool zero, ir_dim *dims)
 {
     ir_graph *g = n->g;
     int infer = -1;
@@ -42,7 +42,8 @@ static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *wan
         dims[i] = want[i];
         if (ir_dim_is_const(g, want[i], &v) && v < 0) {
             if (v < -1 || infer >= 0)
-                return fe_fail(n, LATHE_BAD_INPUT, "cannot reshape to a size of %lld", (long long)v);
+                return fe_fail(n, LATHE_BAD_INPUT, "cannot reshape to a size of %lld",
+                               (long long)v);
             infer = i;
             continue;
         }
@@ -57,7 +58,8 @@ static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *wan
 }
 
 /* Targets that are data: the same rules, computed when the model runs, one symbol a dim. */
-static lathe_status data_target(fe_node *n, const ir_type *t, ir_value shape, int rank, bool zero, ir_dim *dims)
+static lathe_status data_target(fe_node *n, const ir_type *t, ir_value shape, int rank, bool zero,
+                                ir_dim *dims)
 {
     ir_graph *g = n->g;
     for (int i = 0; i < rank; i++) {
@@ -86,7 +88,8 @@ static lathe_status target_rank(fe_node *n, int *rank)
     TRY(fe_need_rank(n, 1, 1));
     if (!ir_dim_is_const(n->g, fe_type(n, 1)->dims[0], &length))
         return fe_fail_input(n, 1, LATHE_UNSUPPORTED, "a rank that is data");
-    if (length > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a reshape to %lld axes", (long long)length);
+    if (length > IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "a reshape to %lld axes", (long long)length);
     *rank = (int)length;
     return LATHE_OK;
 }
@@ -130,8 +133,8 @@ lathe_status fe_import_flatten(fe_node *n)
 
 /* ---- Squeeze, Unsqueeze ---- */
 
-/* The axes as an i64 tensor: attribute, else input 1, else (IR_NONE) absent; *n: how many. Known ones
- * are checked. */
+/* The axes as an i64 tensor: attribute, else input 1, else (IR_NONE) absent; *n: how many. Known
+ * ones are checked. */
 static lathe_status axes_tensor(fe_node *n, ir_value *axes, int64_t *count)
 {
     size_t given;
@@ -149,7 +152,8 @@ static lathe_status axes_tensor(fe_node *n, ir_value *axes, int64_t *count)
             return fe_fail_input(n, 1, LATHE_UNSUPPORTED, "how many axes there are must be known");
         *axes = fe_in(n, 1);
     }
-    return *count > IR_MAX_RANK ? fe_fail(n, LATHE_BAD_INPUT, "%lld axes", (long long)*count) : LATHE_OK;
+    return *count > IR_MAX_RANK ? fe_fail(n, LATHE_BAD_INPUT, "%lld axes", (long long)*count)
+                                : LATHE_OK;
 }
 
 /* 1 where axis `a` of `rank` is among the axes, else 0. */
@@ -181,7 +185,8 @@ static lathe_status check_axes(fe_node *n, ir_value axes, int64_t count, int ran
 }
 
 /* Axis i of the result is the i-th of the input's that is not named. */
-static lathe_status squeezed_dim(fe_node *n, const ir_type *t, ir_value axes, int64_t count, int i, ir_dim *dim)
+static lathe_status squeezed_dim(fe_node *n, const ir_type *t, ir_value axes, int64_t count, int i,
+                                 ir_dim *dim)
 {
     ir_graph *g = n->g;
     ir_nest nest;
@@ -220,14 +225,16 @@ lathe_status fe_import_squeeze(fe_node *n)
     TRY(check_axes(n, axes, count, t.rank));
     if (ir_content_ints(n->g, axes, known, IR_MAX_RANK, &nknown))
         for (size_t j = 0; j < nknown; j++)
-            TRY(fe_need_dim(n, 0, (int)(known[j] < 0 ? known[j] + t.rank : known[j]), ir_dim_const(n->g, 1)));
+            TRY(fe_need_dim(n, 0, (int)(known[j] < 0 ? known[j] + t.rank : known[j]),
+                            ir_dim_const(n->g, 1)));
     for (int i = 0; i < t.rank - count; i++) TRY(squeezed_dim(n, &t, axes, count, i, &dims[i]));
     fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), t.rank - (int)count, dims));
     return LATHE_OK;
 }
 
 /* Axis i of the result is new, with size 1, or the next one of the input. */
-static lathe_status unsqueezed_dim(fe_node *n, const ir_type *t, ir_value axes, int64_t count, int i, ir_dim *dim)
+static lathe_status unsqueezed_dim(fe_node *n, const ir_type *t, ir_value axes, int64_t count,
+                                   int i, ir_dim *dim)
 {
     ir_graph *g = n->g;
     int rank = t->rank + (int)count;
@@ -235,7 +242,8 @@ static lathe_status unsqueezed_dim(fe_node *n, const ir_type *t, ir_value axes, 
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);
     ir_expr place = XI(i), size = XI(1);
     for (int a = 0; a < i; a++) place = X2(SUB, place, named(&nest, axes, count, rank, a));
-    for (int a = 0; a < t->rank; a++) size = ir_x_select(g, X2(EQ, place, XI(a)), XD(t->dims[a]), size);
+    for (int a = 0; a < t->rank; a++)
+        size = ir_x_select(g, X2(EQ, place, XI(a)), XD(t->dims[a]), size);
     size = ir_x_select(g, X2(EQ, named(&nest, axes, count, rank, i), XI(0)), size, XI(1));
     return fe_size_expr(n, &nest, size, 0, INT64_MAX, IR_NONE, dim);
 }
@@ -249,7 +257,8 @@ lathe_status fe_import_unsqueeze(fe_node *n)
     ir_dim dims[IR_MAX_RANK];
     TRY(axes_tensor(n, &axes, &count));
     if (!axes) return fe_fail(n, LATHE_BAD_INPUT, "axes are missing");
-    if (count + t.rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + (int)count);
+    if (count + t.rank > IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + (int)count);
     TRY(check_axes(n, axes, count, t.rank + (int)count));
     for (int i = 0; i < t.rank + count; i++) TRY(unsqueezed_dim(n, &t, axes, count, i, &dims[i]));
     fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), t.rank + (int)count, dims));
@@ -331,7 +340,8 @@ lathe_status fe_import_split(fe_node *n)
     const ir_dim *parts;
     size_t count;
     TRY(part_sizes(n, t.dims[axis], &parts, &count));
-    if (count < n->nout) return fe_fail(n, LATHE_BAD_INPUT, "%zu parts, %zu outputs", count, n->nout);
+    if (count < n->nout)
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu parts, %zu outputs", count, n->nout);
     ir_dim starts[IR_MAX_RANK], dims[IR_MAX_RANK], at = ir_dim_const(g, 0), total = at;
     int64_t steps[IR_MAX_RANK];
     for (size_t k = 0; k < count; k++) total = ir_dim_add(g, total, parts[k]);
@@ -422,7 +432,8 @@ static lathe_status block_size(fe_node *n, int64_t *block)
 {
     TRY(fe_need_rank(n, 0, 4));
     *block = fe_attr_int(n, "blocksize", 0);
-    if (*block < 1 || *block > 1 << 20) return fe_fail(n, LATHE_BAD_INPUT, "blocksize is out of range");
+    if (*block < 1 || *block > 1 << 20)
+        return fe_fail(n, LATHE_BAD_INPUT, "blocksize is out of range");
     return LATHE_OK;
 }
 
@@ -435,7 +446,8 @@ lathe_status fe_import_depth_to_space(fe_node *n)
     bool crd = fe_attr_str(n, "mode", "DCR")[0] == 'C';
     ir_dim depth = ir_dim_floordiv(g, d[1], ir_dim_mul(g, b, b));
     ir_dim out[4] = {d[0], depth, ir_dim_mul(g, d[2], b), ir_dim_mul(g, d[3], b)};
-    ir_dim dcr_dims[6] = {d[0], b, b, depth, d[2], d[3]}, crd_dims[6] = {d[0], depth, b, b, d[2], d[3]};
+    ir_dim dcr_dims[6] = {d[0], b, b, depth, d[2], d[3]},
+           crd_dims[6] = {d[0], depth, b, b, d[2], d[3]};
     const int dcr_perm[6] = {0, 3, 4, 1, 5, 2}, crd_perm[6] = {0, 1, 4, 2, 5, 3};
     ir_value split = ir_reshape(&n->b, fe_in(n, 0), 6, crd ? crd_dims : dcr_dims);
     ir_value mixed = ir_permute(&n->b, split, crd ? crd_perm : dcr_perm);

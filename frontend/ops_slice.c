@@ -42,7 +42,8 @@ static lathe_status apply(fe_node *n, const range *r)
         cut c = {ir_dim_const(g, 0), one, t.dims[a]};
         ir_dim named = fe_axis_among(g, r->axes, r->n, a);
         if (!ir_dim_equals(g, named, 0))
-            c = cut_axis(g, t.dims[a], fe_axis_pick(g, r->axes, r->n, a, r->starts, ir_dim_const(g, 0)),
+            c = cut_axis(g, t.dims[a],
+                         fe_axis_pick(g, r->axes, r->n, a, r->starts, ir_dim_const(g, 0)),
                          fe_axis_pick(g, r->axes, r->n, a, r->ends, t.dims[a]),
                          fe_axis_pick(g, r->axes, r->n, a, r->steps, one));
         if (ir_dim_equals(g, c.step, 0)) return fe_fail(n, LATHE_BAD_INPUT, "a step is 0");
@@ -61,14 +62,16 @@ static lathe_status apply(fe_node *n, const range *r)
 static lathe_status range_attrs(fe_node *n, range *r)
 {
     size_t nstarts, nends, naxes;
-    const int64_t *starts = fe_attr_ints(n, "starts", &nstarts), *ends = fe_attr_ints(n, "ends", &nends);
+    const int64_t *starts = fe_attr_ints(n, "starts", &nstarts),
+                  *ends = fe_attr_ints(n, "ends", &nends);
     if (!starts || !ends || nstarts != nends)
         return fe_fail(n, LATHE_BAD_INPUT, "starts and ends must be lists of one length");
     r->starts = fe_const_dims(n->g, starts, nstarts);
     r->ends = fe_const_dims(n->g, ends, nends);
     r->n = nstarts;
     TRY(fe_axes(n, "axes", n->nin, fe_type(n, 0)->rank, &r->axes, &naxes));
-    if (r->axes && naxes != r->n) return fe_fail(n, LATHE_BAD_INPUT, "%zu axes, %zu starts", naxes, r->n);
+    if (r->axes && naxes != r->n)
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu axes, %zu starts", naxes, r->n);
     return LATHE_OK;
 }
 
@@ -146,7 +149,8 @@ static lathe_status pads_of(fe_node *n, const ir_dim **pads, const ir_dim **axes
         TRY(fe_axes(n, "axes", 3, rank, axes, naxes));
         if (!*axes) *naxes = (size_t)rank;
     }
-    if (count != 2 * *naxes) return fe_fail(n, LATHE_BAD_INPUT, "%zu pads for %zu axes", count, *naxes);
+    if (count != 2 * *naxes)
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu pads for %zu axes", count, *naxes);
     return LATHE_OK;
 }
 
@@ -210,8 +214,10 @@ lathe_status fe_import_center_crop_pad(fe_node *n)
     ir_nest_begin(&nest, &n->b, t.rank, dims, 0);
     ir_expr idx[IR_MAX_RANK], inside = ir_x_int(g, IR_BOOL, 1);
     for (int a = 0; a < t.rank; a++) {
-        ir_dim cropped = ir_dim_floordiv(g, ir_dim_max(g, ir_dim_sub(g, t.dims[a], dims[a]), zero), two);
-        ir_dim padded = ir_dim_floordiv(g, ir_dim_max(g, ir_dim_sub(g, dims[a], t.dims[a]), zero), two);
+        ir_dim cropped =
+            ir_dim_floordiv(g, ir_dim_max(g, ir_dim_sub(g, t.dims[a], dims[a]), zero), two);
+        ir_dim padded =
+            ir_dim_floordiv(g, ir_dim_max(g, ir_dim_sub(g, dims[a], t.dims[a]), zero), two);
         idx[a] = ir_x_index(g, a);
         if (dims[a] == t.dims[a]) continue;
         ir_expr x = X2(ADD, idx[a], XD(ir_dim_sub(g, cropped, padded)));

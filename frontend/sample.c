@@ -1,6 +1,6 @@
-/* Interpolation as expressions. In: real positions. Out: a weighted sum of loads at whole positions,
- * each taken back into the data or masked by the rule for what lies beside it, so that no value of a
- * position, NaN included, reads outside. */
+/* Interpolation as expressions. In: real positions. Out: a weighted sum of loads at whole
+ * positions, each taken back into the data or masked by the rule for what lies beside it, so that
+ * no value of a position, NaN included, reads outside. */
 #include "frontend/sample.h"
 
 /* Mirrors a whole position into [0, size). */

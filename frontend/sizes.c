@@ -55,7 +55,8 @@ ir_expr fe_load_scalar(ir_nest *nest, ir_value v)
 ir_value fe_as_scalar(fe_node *n, ir_value v, ir_elem elem)
 {
     ir_value cast = ir_cast(&n->b, v, elem);
-    return cast == IR_NONE || ir_type_of(n->g, cast)->rank == 0 ? cast : ir_reshape(&n->b, cast, 0, NULL);
+    return cast == IR_NONE || ir_type_of(n->g, cast)->rank == 0 ? cast
+                                                                : ir_reshape(&n->b, cast, 0, NULL);
 }
 
 ir_value fe_nest_move(ir_nest *nest, bool affine, ir_elem elem, ir_expr load)
@@ -68,8 +69,8 @@ lathe_status fe_need_rank(const fe_node *n, size_t k, int rank)
     if (!fe_has(n, k) || n->in[k].kind != FE_TENSOR)
         return fe_fail(n, LATHE_BAD_INPUT, "input %zu must be a tensor", k);
     if (rank >= 0 && fe_type(n, k)->rank != rank)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, %d expected", fe_type(n, k)->rank,
-                             rank);
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, %d expected",
+                             fe_type(n, k)->rank, rank);
     return LATHE_OK;
 }
 
@@ -128,8 +129,8 @@ lathe_status fe_sizes(fe_node *n, ir_value v, int64_t lo, int64_t hi, ir_dim bou
     return bind(n, v, (size_t)length, lo, hi, bound, dims);
 }
 
-lathe_status fe_size_expr(fe_node *n, ir_nest *nest, ir_expr x, int64_t lo, int64_t hi, ir_dim bound,
-                          ir_dim *out)
+lathe_status fe_size_expr(fe_node *n, ir_nest *nest, ir_expr x, int64_t lo, int64_t hi,
+                          ir_dim bound, ir_dim *out)
 {
     if (ir_x_is_dim(n->g, x, out)) return LATHE_OK;
     ir_value v = ir_nest_map(nest, IR_I64, x);
@@ -146,8 +147,10 @@ const ir_dim *fe_const_dims(ir_graph *g, const int64_t *values, size_t n)
     return dims;
 }
 
-/* Constant axes are checked here; those that are data are checked by the bounds of their symbols. */
-static lathe_status normalise_axes(fe_node *n, const ir_dim *in, size_t count, int rank, ir_dim *out)
+/* Constant axes are checked here; those that are data are checked by the bounds of their symbols.
+ */
+static lathe_status normalise_axes(fe_node *n, const ir_dim *in, size_t count, int rank,
+                                   ir_dim *out)
 {
     ir_graph *g = n->g;
     for (size_t i = 0; i < count; i++) {
@@ -165,7 +168,8 @@ static lathe_status normalise_axes(fe_node *n, const ir_dim *in, size_t count, i
     return LATHE_OK;
 }
 
-lathe_status fe_axes(fe_node *n, const char *name, size_t k, int rank, const ir_dim **axes, size_t *count)
+lathe_status fe_axes(fe_node *n, const char *name, size_t k, int rank, const ir_dim **axes,
+                     size_t *count)
 {
     const ir_dim *given = NULL;
     size_t nattr = 0;
@@ -189,7 +193,8 @@ lathe_status fe_axes(fe_node *n, const char *name, size_t k, int rank, const ir_
 ir_dim fe_axis_among(ir_graph *g, const ir_dim *axes, size_t n, int a)
 {
     ir_dim sum = ir_dim_const(g, 0);
-    for (size_t j = 0; j < n; j++) sum = ir_dim_add(g, sum, ir_dim_eq(g, axes[j], ir_dim_const(g, a)));
+    for (size_t j = 0; j < n; j++)
+        sum = ir_dim_add(g, sum, ir_dim_eq(g, axes[j], ir_dim_const(g, a)));
     return sum;
 }
 
@@ -209,8 +214,8 @@ lathe_status fe_call(fe_node *n, const char *func, const ir_value *operands, siz
     ir_attr *attrs = IR_NEW_N(n->g->arena, ir_attr, nmore + 1);
     for (size_t i = 0; i < nmore; i++) attrs[i] = more[i];
     attrs[nmore] = ir_a_str(n->g, IR_KEY_func, func);
-    ir_node_id id = ir_node_new(&n->b, IR_OP_CALL, operands, count, attrs, nmore + 1, types, nresults,
-                                NULL, 0);
+    ir_node_id id =
+        ir_node_new(&n->b, IR_OP_CALL, operands, count, attrs, nmore + 1, types, nresults, NULL, 0);
     if (id == IR_NONE) return fe_fail(n, LATHE_INTERNAL, "the call of %s cannot be built", func);
     for (size_t i = 0; i < nresults; i++) results[i] = n->g->nodes[id].results[i];
     return LATHE_OK;

@@ -38,22 +38,26 @@ ir_sym fe_data_symbol(fe_node *, int64_t lo, int64_t hi, ir_dim bound);
 lathe_status fe_sizes(fe_node *, ir_value v, int64_t lo, int64_t hi, ir_dim bound,
                       const ir_dim **dims, size_t *n);
 /* A scalar i64 expression of an (otherwise unused) nest without axes as a dim, bound if needed. */
-lathe_status fe_size_expr(fe_node *, ir_nest *, ir_expr, int64_t lo, int64_t hi, ir_dim bound, ir_dim *);
+lathe_status fe_size_expr(fe_node *, ir_nest *, ir_expr, int64_t lo, int64_t hi, ir_dim bound,
+                          ir_dim *);
 /* ints as constant dims, in the arena. */
 const ir_dim *fe_const_dims(ir_graph *, const int64_t *, size_t n);
 
 /* Axes as dims in [0, rank): of attribute `name` if it is there, else of input k, else NULL. */
-lathe_status fe_axes(fe_node *, const char *name, size_t k, int rank, const ir_dim **axes, size_t *n);
+lathe_status fe_axes(fe_node *, const char *name, size_t k, int rank, const ir_dim **axes,
+                     size_t *n);
 /* 1 if axis a is among the axes, else 0. */
 ir_dim fe_axis_among(ir_graph *, const ir_dim *axes, size_t n, int a);
 /* values[j] where axes[j] is a, `otherwise` if none is. */
-ir_dim fe_axis_pick(ir_graph *, const ir_dim *axes, size_t n, int a, const ir_dim *values, ir_dim otherwise);
+ir_dim fe_axis_pick(ir_graph *, const ir_dim *axes, size_t n, int a, const ir_dim *values,
+                    ir_dim otherwise);
 
 /* data indexed along an axis: the axis is replaced by those of `indices` (ops_index.c). */
 ir_value fe_gather(fe_node *, ir_value data, ir_value indices, int axis);
 
 /* A runtime function: results of `types`, with syms those that it defines. IR_NONE-free results. */
-lathe_status fe_call(fe_node *, const char *func, const ir_value *operands, size_t n, const ir_attr *more,
-                     size_t nmore, const ir_type *types, size_t nresults, ir_value *results);
+lathe_status fe_call(fe_node *, const char *func, const ir_value *operands, size_t n,
+                     const ir_attr *more, size_t nmore, const ir_type *types, size_t nresults,
+                     ir_value *results);
 
 #endif

@@ -30,7 +30,8 @@ static lathe_status read_kernel(fe_node *n, int count, fe_window *w)
     if (!shape || given != (size_t)count)
         return fe_fail(n, LATHE_BAD_INPUT, "kernel_shape must have %d entries", count);
     for (int i = 0; i < count; i++) {
-        if (shape[i] < 1 || shape[i] > INT32_MAX) return fe_fail(n, LATHE_BAD_INPUT, "kernel_shape is out of range");
+        if (shape[i] < 1 || shape[i] > INT32_MAX)
+            return fe_fail(n, LATHE_BAD_INPUT, "kernel_shape is out of range");
         w->kernel[i] = ir_dim_const(n->g, shape[i]);
     }
     return LATHE_OK;
@@ -39,7 +40,8 @@ static lathe_status read_kernel(fe_node *n, int count, fe_window *w)
 lathe_status fe_window_read(fe_node *n, int spatial, fe_window *w)
 {
     if (spatial < 1 || spatial > FE_MAX_SPATIAL)
-        return fe_fail(n, LATHE_UNSUPPORTED, "windows over %d axes; 1 to %d are supported", spatial, FE_MAX_SPATIAL);
+        return fe_fail(n, LATHE_UNSUPPORTED, "windows over %d axes; 1 to %d are supported", spatial,
+                       FE_MAX_SPATIAL);
     w->n = spatial;
     TRY(read_kernel(n, spatial, w));
     TRY(read_steps(n, "strides", spatial, w->strides));
@@ -68,9 +70,11 @@ ir_dim fe_window_extent(ir_graph *g, const fe_window *w, int i)
 /* Pads that make the result ceil(size / stride), the odd one at the end or (lower) at the begin. */
 static ir_dim pad_same(ir_graph *g, fe_window *w, int i, ir_dim size, bool lower)
 {
-    ir_dim one = ir_dim_const(g, 1), two = ir_dim_const(g, 2), stride = ir_dim_const(g, w->strides[i]);
+    ir_dim one = ir_dim_const(g, 1), two = ir_dim_const(g, 2),
+           stride = ir_dim_const(g, w->strides[i]);
     ir_dim out = ir_dim_ceildiv(g, size, stride);
-    ir_dim need = ir_dim_add(g, ir_dim_mul(g, ir_dim_sub(g, out, one), stride), fe_window_extent(g, w, i));
+    ir_dim need =
+        ir_dim_add(g, ir_dim_mul(g, ir_dim_sub(g, out, one), stride), fe_window_extent(g, w, i));
     ir_dim total = ir_dim_max(g, ir_dim_sub(g, need, size), ir_dim_const(g, 0));
     ir_dim half = ir_dim_floordiv(g, total, two), rest = ir_dim_sub(g, total, half);
     w->begin[i] = lower ? rest : half;
@@ -90,7 +94,8 @@ static ir_dim slide_axis(ir_graph *g, const fe_window *w, int i, ir_dim size, bo
     return ir_dim_sub(g, ir_dim_add(g, last, one), beyond);
 }
 
-lathe_status fe_window_slide(fe_node *n, fe_window *w, const ir_dim *in, bool ceil_mode, ir_dim *out)
+lathe_status fe_window_slide(fe_node *n, fe_window *w, const ir_dim *in, bool ceil_mode,
+                             ir_dim *out)
 {
     const char *mode = fe_attr_str(n, "auto_pad", "NOTSET");
     bool same = !strncmp(mode, "SAME_", 5), valid = !strcmp(mode, "VALID");
@@ -127,7 +132,8 @@ void fe_window_unflatten(ir_graph *g, const fe_window *w, ir_expr number, ir_exp
     }
 }
 
-ir_expr fe_window_load(ir_nest *nest, ir_value v, const ir_expr *lead, const ir_expr *at, int n, ir_expr outside)
+ir_expr fe_window_load(ir_nest *nest, ir_value v, const ir_expr *lead, const ir_expr *at, int n,
+                       ir_expr outside)
 {
     ir_graph *g = nest->b->g;
     const ir_dim *dims = ir_type_of(g, v)->dims + 2;

@@ -27,7 +27,8 @@ ir_expr fe_window_position(ir_graph *, const fe_window *, int i, ir_expr at, ir_
 void fe_window_unflatten(ir_graph *, const fe_window *, ir_expr number, ir_expr *k);
 /* Element of v (axes: n, c, spatial) at positions; where they lie beside it, `outside`, or without
  * that the nearest element. */
-ir_expr fe_window_load(ir_nest *, ir_value v, const ir_expr *lead, const ir_expr *at, int n, ir_expr outside);
+ir_expr fe_window_load(ir_nest *, ir_value v, const ir_expr *lead, const ir_expr *at, int n,
+                       ir_expr outside);
 /* dims, kernel, strides, pads, dilations as attributes of a conv or pool node. */
 #define FE_WINDOW_ATTRS 5
 void fe_window_attrs(ir_graph *, const fe_window *, const ir_dim *dims, ir_attr *attrs);

@@ -6,6 +6,7 @@
  * stays inside: the indices of a read inside a view are inside what the view reads, by the view's
  * own guards. Expressions are shared DAGs, so reading through a chain of views costs no more than
  * the chain. */
+#include "passes/nest.h"
 #include "passes/pass.h"
 #include "passes/rewrite.h"
 
@@ -104,31 +105,6 @@ static bool through_view(ir_graph *g, const ir_node *view, ir_expr *idx)
     return true;
 }
 
-/* The same for a reshape, if every axis of its operand is a product of neighbouring axes of its
- * result (axes of size 1 aside): the index is then a sum, without a division. */
-static bool through_reshape(ir_graph *g, const ir_type *from, const ir_type *to, ir_expr *idx)
-{
-    ir_expr inner[IR_MAX_RANK];
-    ir_dim one = ir_dim_const(g, 1);
-    int k = 0;
-    for (int i = 0; i < from->rank; i++) {
-        ir_dim product = one;
-        inner[i] = ir_x_int(g, IR_I64, 0);
-        for (; product != from->dims[i]; k++) {
-            if (k == to->rank || product == IR_NONE) return false;
-            if (to->dims[k] == one) continue;
-            ir_expr scaled = ir_x_2(g, IR_X_MUL, inner[i], ir_x_dim(g, to->dims[k]));
-            inner[i] = ir_x_2(g, IR_X_ADD, scaled, idx[k]);
-            product = ir_dim_mul(g, product, to->dims[k]);
-        }
-        if (inner[i] == IR_NONE) return false;
-    }
-    for (; k < to->rank; k++)
-        if (to->dims[k] != one) return false;
-    memcpy(idx, inner, (size_t)from->rank * sizeof *idx);
-    return true;
-}
-
 /* From an element of v to the same element further back; v and idx are changed. */
 static void read_behind(ir_graph *g, ir_value *v, ir_expr *idx)
 {
@@ -137,7 +113,8 @@ static void read_behind(ir_graph *g, ir_value *v, ir_expr *idx)
         bool moved = false;
         if (def->op == IR_OP_VIEW) moved = through_view(g, def, idx);
         if (def->op == IR_OP_RESHAPE)
-            moved = through_reshape(g, ir_type_of(g, def->operands[0]), ir_type_of(g, *v), idx);
+            moved = pass_through_reshape(g, ir_type_of(g, def->operands[0]), ir_type_of(g, *v)->dims,
+                                         ir_type_of(g, *v)->rank, idx);
         if (!moved) return;
         *v = def->operands[0];
     }
@@ -152,19 +129,6 @@ static ir_expr fill_of(ir_graph *g, ir_value v)
     return ir_x_is_closed(g, body) ? ir_x_cast(g, body, ir_type_of(g, v)->elem) : IR_NONE;
 }
 
-/* ir_nest_load that keeps the load also where the element is known. */
-static ir_expr plain_load(ir_nest *nest, ir_elem arith, ir_value v, const ir_expr *idx, int n)
-{
-    ir_graph *g = nest->b->g;
-    size_t k = 0;
-    while (k < nest->nargs && nest->args[k] != v) k++;
-    if (k == nest->nargs) {
-        nest->args = ir_grow(g->arena, nest->args, &nest->cap, k + 1, sizeof v);
-        nest->args[nest->nargs++] = v;
-    }
-    return ir_x_load(g, arith, (int)k, idx, n);
-}
-
 static ir_expr fold_load(void *ctx, const ir_expr_node *load)
 {
     nest_fold *f = ctx;
@@ -175,7 +139,7 @@ static ir_expr fold_load(void *ctx, const ir_expr_node *load)
     ir_expr fill = f->contents ? fill_of(f->g, v) : IR_NONE;
     if (fill != IR_NONE) return fill;
     if (f->contents) return ir_nest_load(&f->nest, v, idx);
-    return plain_load(&f->nest, load->type, v, idx, ir_type_of(f->g, v)->rank);
+    return pass_plain_load(&f->nest, v, idx);
 }
 
 /* ---- nests ---- */
@@ -193,25 +157,6 @@ static ir_value identity_of(const ir_graph *g, const ir_node *n)
         if (!only && (index->op != IR_X_INDEX || index->imm != i)) return IR_NONE;
     }
     return ir_type_equal(ir_type_of(g, v), ir_type_of(g, n->results[0])) ? v : IR_NONE;
-}
-
-/* The attributes with their expressions rewritten; NULL if one cannot be. */
-static const ir_attr *fold_attrs(nest_fold *f, bool *changed)
-{
-    ir_attr *attrs = ir_copy(f->g->arena, f->n->attrs, f->n->nattrs, sizeof *attrs);
-    const ir_rewrite hooks = {.ctx = f, .load = fold_load};
-    for (uint32_t i = 0; i < f->n->nattrs; i++) {
-        const ir_attr *old = &f->n->attrs[i];
-        if (ir_key_kind(old->key) != IR_ATTR_EXPRS) continue;
-        ir_expr *exprs = IR_NEW_N(f->g->arena, ir_expr, old->n);
-        for (size_t k = 0; k < old->n; k++) {
-            exprs[k] = ir_x_rewrite(f->g, old->u.exprs[k], &hooks);
-            if (exprs[k] == IR_NONE) return NULL;
-            *changed |= exprs[k] != old->u.exprs[k];
-        }
-        attrs[i].u.exprs = exprs;
-    }
-    return attrs;
 }
 
 static bool same_operands(const ir_node *n, const ir_nest *nest)
@@ -233,13 +178,14 @@ static bool fold_nest(pass_sweep *s, const ir_node *n)
 {
     const ir_attr *space = ir_attr_find(n, IR_KEY_space);
     nest_fold f = {.g = s->g, .n = n, .contents = n->op != IR_OP_CONTRACT && n->op != IR_OP_VIEW};
+    const ir_rewrite hooks = {.ctx = &f, .load = fold_load};
     bool changed = false;
     ir_nest_begin(&f.nest, &s->b, (int)space->n, space->u.dims, 0);
     if (n->op == IR_OP_SCATTER) {       /* operand 0 is written, so it keeps a number of its own */
         f.nest.args = ir_grow(s->g->arena, f.nest.args, &f.nest.cap, 1, sizeof(ir_value));
         f.nest.args[f.nest.nargs++] = IR_NONE;
     }
-    const ir_attr *attrs = fold_attrs(&f, &changed);
+    const ir_attr *attrs = pass_rewrite_attrs(s->g, n, &hooks, &changed);
     if (!attrs) return false;
     if (n->op == IR_OP_SCATTER) f.nest.args[0] = n->operands[0];
     if (!changed && same_operands(n, &f.nest)) return false;

@@ -11,7 +11,8 @@
 
 /* x -> i64[rank, n]; syms: n. */
 lathe_status lathe_rt_nonzero(lathe_call *);
-/* x, i64 k -> values, i64 indices; ints: axis, largest, sorted. Equal elements: lower index first. */
+/* x, i64 k -> values, i64 indices; ints: axis, largest, sorted. Equal elements: lower index first.
+ */
 lathe_status lathe_rt_topk(lathe_call *);
 /* x -> y, i64 first, inverse, counts; ints: axis, sorted; syms: number of distinct slices. */
 lathe_status lathe_rt_unique(lathe_call *);

@@ -6,10 +6,11 @@
 rt_scalar_kind rt_scalar_of(lathe_elem elem)
 {
     static const rt_scalar_kind kinds[] = {
-        [LATHE_F32] = {4, 'F'}, [LATHE_U8] = {1, 'U'}, [LATHE_I8] = {1, 'S'}, [LATHE_U16] = {2, 'U'},
-        [LATHE_I16] = {2, 'S'}, [LATHE_I32] = {4, 'S'}, [LATHE_I64] = {8, 'S'}, [LATHE_BOOL] = {1, 'U'},
-        [LATHE_F16] = {2, 'F'}, [LATHE_F64] = {8, 'F'}, [LATHE_U32] = {4, 'U'}, [LATHE_U64] = {8, 'U'},
-        [LATHE_BF16] = {2, 'F'}, [LATHE_F8E4M3FN] = {1, 'F'}, [LATHE_F8E5M2] = {1, 'F'},
+        [LATHE_F32] = {4, 'F'},    [LATHE_U8] = {1, 'U'},       [LATHE_I8] = {1, 'S'},
+        [LATHE_U16] = {2, 'U'},    [LATHE_I16] = {2, 'S'},      [LATHE_I32] = {4, 'S'},
+        [LATHE_I64] = {8, 'S'},    [LATHE_BOOL] = {1, 'U'},     [LATHE_F16] = {2, 'F'},
+        [LATHE_F64] = {8, 'F'},    [LATHE_U32] = {4, 'U'},      [LATHE_U64] = {8, 'U'},
+        [LATHE_BF16] = {2, 'F'},   [LATHE_F8E4M3FN] = {1, 'F'}, [LATHE_F8E5M2] = {1, 'F'},
         [LATHE_F8E8M0] = {1, 'U'},
     };
     if ((size_t)elem >= sizeof kinds / sizeof *kinds) return (rt_scalar_kind){0, 0};
@@ -41,11 +42,13 @@ int64_t rt_element_count(const lathe_tensor *t)
     return count;
 }
 
-void rt_sift(int64_t *items, int64_t n, int64_t stride, int64_t root, rt_before before, const void *ctx)
+void rt_sift(int64_t *items, int64_t n, int64_t stride, int64_t root, rt_before before,
+             const void *ctx)
 {
     int64_t moving = items[root * stride];
     for (int64_t child; (child = 2 * root + 1) < n; root = child) {
-        if (child + 1 < n && before(ctx, items[child * stride], items[(child + 1) * stride])) child++;
+        if (child + 1 < n && before(ctx, items[child * stride], items[(child + 1) * stride]))
+            child++;
         if (!before(ctx, moving, items[child * stride])) break;
         items[root * stride] = items[child * stride];
     }

@@ -41,7 +41,8 @@ static int64_t next_candidate(const search *s, int64_t last)
     for (int64_t i = 0; i < s->n; i++) {
         float score = s->scores[i];
         if (!(score > s->threshold)) continue;
-        if (last >= 0 && !(score < s->scores[last] || (score == s->scores[last] && i > last))) continue;
+        if (last >= 0 && !(score < s->scores[last] || (score == s->scores[last] && i > last)))
+            continue;
         if (best < 0 || score > s->scores[best]) best = i;
     }
     return best;

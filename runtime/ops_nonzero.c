@@ -15,7 +15,8 @@ lathe_status lathe_rt_nonzero(lathe_call *c)
     for (int64_t i = 0; i < count; i++) {
         if (rt_order_key(x->data, kind, i) == zero) continue;
         int64_t rest = i;
-        for (int32_t a = x->rank; a-- > 0; rest /= x->dims[a]) out[a * found + at] = rest % x->dims[a];
+        for (int32_t a = x->rank; a-- > 0; rest /= x->dims[a])
+            out[a * found + at] = rest % x->dims[a];
         at++;
     }
     c->out[0].rank = 2;

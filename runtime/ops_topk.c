@@ -38,10 +38,14 @@ lathe_status lathe_rt_topk(lathe_call *c)
     const lathe_tensor *x = &c->in[0];
     rt_axis a = rt_split_axis(x, c->ints[0]);
     int64_t k = *(const int64_t *)c->in[1].data, *indices = c->out[1].data;
-    row r = {.data = x->data, .kind = rt_scalar_of(x->elem), .step = a.inner, .largest = c->ints[1] != 0};
+    row r = {.data = x->data,
+             .kind = rt_scalar_of(x->elem),
+             .step = a.inner,
+             .largest = c->ints[1] != 0};
     if (!r.kind.bytes) return LATHE_UNSUPPORTED;
     if (k < 0 || k > a.size) {
-        snprintf(c->message, 256, "k is %lld, the axis has %lld elements", (long long)k, (long long)a.size);
+        snprintf(c->message, 256, "k is %lld, the axis has %lld elements", (long long)k,
+                 (long long)a.size);
         return LATHE_BAD_VALUE;
     }
     for (int64_t o = 0; o < a.outer; o++)
@@ -52,7 +56,8 @@ lathe_status lathe_rt_topk(lathe_call *c)
             select_row(&r, a.size, k, kept, a.inner);
             for (int64_t j = 0; j < k; j++)
                 memcpy(values + j * a.inner * r.kind.bytes,
-                       r.data + (r.first + kept[j * a.inner] * a.inner) * r.kind.bytes, r.kind.bytes);
+                       r.data + (r.first + kept[j * a.inner] * a.inner) * r.kind.bytes,
+                       r.kind.bytes);
         }
     for (int out = 0; out < 2; out++) {
         c->out[out].rank = x->rank;

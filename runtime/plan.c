@@ -1,78 +1,27 @@
 /* The memory of a session: every buffer's place, computed once for the session's maxima.
  *
- * bounds.c gives the largest size of each slot. Buffers of bounded size are placed in one block,
- * the largest first, each in the smallest gap that is free during all steps of its life; smaller
- * runs use the same places, so a run plans nothing. A buffer without a bound, or one whose bound a
- * run exceeds, owns a block that grows. Behind the planned buffers lies the workers' scratch.
- *
- * Invariant: two buffers overlap in memory only if their lives [first, last] do not.
+ * bounds.c gives the largest size of each slot. Buffers of bounded size are placed in one block
+ * (place.c); smaller runs use the same places, so a run plans nothing. An output is alive from the
+ * step that writes it to the session's next run. A buffer without a bound, or one whose bound a run
+ * exceeds, owns a block that grows. Behind the planned buffers lies the workers' scratch.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/rt.h"
 
 const char rt_pad[RT_ALIGN] __attribute__((aligned(RT_ALIGN)));
 
-typedef struct item {
-    uint64_t size, offset;
-    uint32_t first, last, store;
-} item;
-
 typedef struct layout {
-    item *items;
-    item **placed;              /* by offset */
-    uint64_t *live;             /* change of live bytes at each step */
-    size_t nitems, nplaced;
+    rt_item *items;
+    rt_item **placed;
+    uint64_t *live;             /* by step */
+    size_t nitems;
     uint64_t end;
 } layout;
 
 static uint64_t aligned(uint64_t size)
 {
     return (size + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
-}
-
-/* ---- placing ---- */
-
-static int by_size(const void *a, const void *b)
-{
-    const item *x = a, *y = b;
-    if (x->size != y->size) return x->size < y->size ? 1 : -1;
-    return x->store < y->store ? -1 : x->store > y->store;
-}
-
-static void place(layout *l, item *it)
-{
-    uint64_t end = 0, best = UINT64_MAX;      /* end of what is alive below the gap looked at */
-    it->offset = 0;
-    for (size_t i = 0; i < l->nplaced; i++) {
-        const item *p = l->placed[i];
-        if (p->last < it->first || it->last < p->first) continue;
-        if (p->offset > end && p->offset - end >= it->size && p->offset - end < best) {
-            best = p->offset - end;
-            it->offset = end;
-        }
-        if (p->offset + p->size > end) end = p->offset + p->size;
-    }
-    if (best == UINT64_MAX) it->offset = end;
-    size_t at = l->nplaced++;
-    for (; at && l->placed[at - 1]->offset > it->offset; at--) l->placed[at] = l->placed[at - 1];
-    l->placed[at] = it;
-    if (it->offset + it->size > l->end) l->end = it->offset + it->size;
-}
-
-static uint64_t lower_bound(layout *l, uint32_t nsteps)
-{
-    for (size_t i = 0; i < l->nitems; i++) {
-        l->live[l->items[i].first] += l->items[i].size;
-        if (l->items[i].last < nsteps) l->live[l->items[i].last + 1] -= l->items[i].size;
-    }
-    uint64_t sum = 0, peak = 0;
-    for (uint32_t i = 0; i <= nsteps; i++) {
-        sum += l->live[i];
-        if (sum > peak) peak = sum;
-    }
-    return peak;
 }
 
 /* ---- what is to be placed ---- */
@@ -108,8 +57,8 @@ static void add_store(lathe_session *s, layout *l, uint32_t store, int64_t bytes
     }
     st->home_capacity = bytes > 0 ? (uint64_t)bytes : 0;
     if (!st->home_capacity) return;
-    l->items[l->nitems++] = (item){.size = aligned(st->home_capacity), .first = first, .last = last,
-                                   .store = store};
+    l->items[l->nitems++] = (rt_item){.size = aligned(st->home_capacity), .first = first,
+                                      .last = last, .store = store};
 }
 
 static void collect(lathe_session *s, layout *l)
@@ -123,7 +72,7 @@ static void collect(lathe_session *s, layout *l)
         if (v->dims[b->bytes].segment && s->memory.kind == LATHE_MEMORY_EXACT)
             s->memory.kind = LATHE_MEMORY_BOUND;
         int64_t bytes = b->kind == LATHE_BUF_GROWING ? INT64_MAX : s->slot_range[b->bytes].hi;
-        add_store(s, l, i, bytes, arena ? clip(b->first, v->nsteps) : 0,
+        add_store(s, l, i, bytes, clip(b->first, v->nsteps),
                   arena ? clip(b->last, v->nsteps) : v->nsteps);
     }
     for (uint32_t i = 0; i < v->noutputs; i++) {
@@ -189,18 +138,16 @@ lathe_status rt_plan(lathe_session *s)
 {
     const rt_view *v = s->v;
     size_t most = (size_t)v->nbufs + v->noutputs, steps = (size_t)v->nsteps + 2;
-    size_t size = most * (sizeof(item) + sizeof(item *)) + steps * sizeof(uint64_t);
+    size_t size = most * (sizeof(rt_item) + sizeof(rt_item *)) + steps * sizeof(uint64_t);
     char *block = rt_alloc(s->model, size);
     s->planned = false;
     if (!block) return rt_fail(&s->text, LATHE_OUT_OF_MEMORY, "no memory for planning");
     layout l = {.live = memset(block, 0, steps * sizeof(uint64_t))};
-    l.items = (item *)(l.live + steps);
-    l.placed = (item **)(l.items + most);
+    l.items = (rt_item *)(l.live + steps);
+    l.placed = (rt_item **)(l.items + most);
     rt_bounds(s);
     collect(s, &l);
-    qsort(l.items, l.nitems, sizeof *l.items, by_size);
-    for (size_t i = 0; i < l.nitems; i++) place(&l, &l.items[i]);
-    s->memory.lower_bound = lower_bound(&l, v->nsteps);
+    l.end = rt_place(l.items, l.nitems, l.placed, l.live, v->nsteps, &s->memory.lower_bound);
     lathe_status status = plan_scratch(s);
     if (status == LATHE_OK) status = allocate(s, &l);
     if (status == LATHE_OK) point_home(s);

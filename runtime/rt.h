@@ -144,6 +144,17 @@ void rt_bounds(lathe_session *);
 /* Of this run, by the symbols known so far. */
 void rt_bounds_now(lathe_session *);
 
+/* place.c */
+typedef struct rt_item {
+    uint64_t size, offset;          /* size: a multiple of RT_ALIGN */
+    uint64_t best, pressure;        /* of the best placement so far; most bytes alive with it */
+    uint32_t first, last, store;    /* alive in steps [first, last], last <= nsteps */
+} rt_item;
+/* Gives n items their offsets, in another order of the array; the size of the block. at: room for n
+ * pointers; live: nsteps + 2 zeros. lower_bound: what no placement can go below. */
+uint64_t rt_place(rt_item *, size_t n, rt_item **at, uint64_t *live, uint32_t nsteps,
+                  uint64_t *lower_bound);
+
 /* plan.c */
 extern const char rt_pad[RT_ALIGN];                 /* what buffers of no bytes point to */
 /* Places all buffers for s->maxima and allocates; on failure the session has no plan. */

@@ -53,7 +53,8 @@ static int count_files(void)
     int n = 0;
     cr_assert(d);
     for (const struct dirent *e; (e = readdir(d));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "model.ir") != 0;
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+             strcmp(e->d_name, "model.ir") != 0;
     closedir(d);
     return n;
 }
@@ -69,13 +70,14 @@ static lathe_options options_for(const char *text)
 static lathe_status compile(const lathe_options *o)
 {
     lathe_status s = lathe_compile(o, diag);
-    for (size_t i = 0; i < lathe_diag_count(diag); i++) cr_log_info("%s", lathe_diag_get(diag, i).text);
+    for (size_t i = 0; i < lathe_diag_count(diag); i++)
+        cr_log_info("%s", lathe_diag_get(diag, i).text);
     return s;
 }
 
 /* y = x + w, with x's first axis free. */
 #define ADD                                                                                        \
-    "graph \"t\" file \"t.onnx\"\nsymbol s: input [0, inf]\nregion(%0: f32[s, 3] \"x\") {\n"          \
+    "graph \"t\" file \"t.onnx\"\nsymbol s: input [0, inf]\nregion(%0: f32[s, 3] \"x\") {\n"       \
     "  %1: f32[3] = const() data=[10, 20, 30]\n"                                                   \
     "  %2: f32[s, 3] = map(%0, %1) space=[s, 3] body=[add($0[i0, i1], $1[i1])]\n"                  \
     "  return %2 \"y\"\n}\n"
@@ -89,7 +91,8 @@ static void run_library(void)
     cr_expect_null(dlsym(lib, "lathe_rt_api_v1"), "only the descriptor is exported");
     lathe_model *model;
     lathe_session *session;
-    cr_assert_eq(lathe_model_open(desc, &(lathe_open_options){.flags = LATHE_OPEN_VERIFY}, &model), LATHE_OK);
+    cr_assert_eq(lathe_model_open(desc, &(lathe_open_options){.flags = LATHE_OPEN_VERIFY}, &model),
+                 LATHE_OK);
     cr_assert_eq(lathe_session_new(model, (int64_t[]){2}, &session), LATHE_OK);
     float x[] = {1, 2, 3, 4, 5, 6}, y[6] = {0};
     const lathe_tensor in = {x, sizeof x, {2, 3}, 2, LATHE_F32};
@@ -138,10 +141,12 @@ Test(compile, the_same_bytes_each_time)
 
 Test(compile, other_kinds_of_output)
 {
-    static const struct { lathe_emit emit; bool embed; const char *file; int files; } kinds[] = {
-        {LATHE_EMIT_OBJ, false, "m.o", 3}, {LATHE_EMIT_OBJ, true, "m.o", 2},
+    static const struct { lathe_emit emit; bool embed; const char *file; int files;
+    } kinds[] = {
+        {LATHE_EMIT_OBJ, false, "m.o", 3},        {LATHE_EMIT_OBJ, true, "m.o", 2},
         {LATHE_EMIT_ARCHIVE, false, "libm.a", 3}, {LATHE_EMIT_ARCHIVE, true, "libm.a", 2},
-        {LATHE_EMIT_IR, false, "m.ir", 1}, {LATHE_EMIT_LLVM, false, "m.ll", 1}, {LATHE_EMIT_ASM, false, "m.s", 1},
+        {LATHE_EMIT_IR, false, "m.ir", 1},        {LATHE_EMIT_LLVM, false, "m.ll", 1},
+        {LATHE_EMIT_ASM, false, "m.s", 1},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         lathe_options o = options_for(ADD);
@@ -151,7 +156,8 @@ Test(compile, other_kinds_of_output)
         cr_expect(exists(kinds[i].file), "%s", kinds[i].file);
         cr_expect_eq(count_files(), kinds[i].files, "%s: %d files", kinds[i].file, count_files());
         cg_spawn((const char *const[]){"rm", NULL},
-                 (const char *const[]){"-f", in_folder("m.h"), in_folder("m.weights"), in_folder(kinds[i].file), NULL},
+                 (const char *const[]){"-f", in_folder("m.h"), in_folder("m.weights"),
+                                       in_folder(kinds[i].file), NULL},
                  diag);
     }
 }
@@ -161,7 +167,10 @@ Test(compile, emitted_text_is_input)
     lathe_options o = options_for(ADD);
     o.emit = LATHE_EMIT_IR;
     cr_assert_eq(compile(&o), LATHE_OK);
-    o = (lathe_options){.model = in_folder("m.ir"), .directory = folder, .level = 2, .runtime = LATHE_RUNTIME_ARCHIVE};
+    o = (lathe_options){.model = in_folder("m.ir"),
+                        .directory = folder,
+                        .level = 2,
+                        .runtime = LATHE_RUNTIME_ARCHIVE};
     cr_assert_eq(compile(&o), LATHE_OK);
     run_library();
 }
@@ -182,7 +191,8 @@ Test(compile, failure_leaves_nothing_behind)
     cr_assert_eq(compile(&o), LATHE_TOOLCHAIN);
     cr_expect_eq(count_files(), 0);
     cr_assert_eq(lathe_diag_errors(diag), 1);
-    cr_expect(strstr(lathe_diag_get(diag, 0).text, "/nowhere/liblathert.a"), "the linker's own words");
+    cr_expect(strstr(lathe_diag_get(diag, 0).text, "/nowhere/liblathert.a"),
+              "the linker's own words");
 }
 
 Test(compile, what_was_there_stays_on_failure)
@@ -252,7 +262,8 @@ Test(compile, check_reports_what_does_not_lower)
 {
     lathe_options o = options_for(ADD);
     cr_expect_eq(lathe_check(&o, diag), LATHE_OK);
-    o = options_for("graph \"t\" file \"t.onnx\"\nregion(%0: string[2] \"x\") {\n  return %0 \"y\"\n}\n");
+    o = options_for(
+        "graph \"t\" file \"t.onnx\"\nregion(%0: string[2] \"x\") {\n  return %0 \"y\"\n}\n");
     cr_expect_eq(lathe_check(&o, diag), LATHE_UNSUPPORTED);
     cr_expect_eq(count_files(), 0);
 }
@@ -262,8 +273,9 @@ Test(compile, opt_prints_what_the_passes_make)
     char *text;
     size_t size;
     FILE *f = open_memstream(&text, &size);
-    const char *path = write_model("graph \"t\" file \"t.onnx\"\nregion(%0: f32[2] \"x\") {\n"
-                                   "  %1: f32[2] = map(%0) space=[2] body=[neg($0[i0])]\n  return %0 \"y\"\n}\n");
+    const char *path =
+        write_model("graph \"t\" file \"t.onnx\"\nregion(%0: f32[2] \"x\") {\n"
+                    "  %1: f32[2] = map(%0) space=[2] body=[neg($0[i0])]\n  return %0 \"y\"\n}\n");
     cr_assert_eq(lathe_opt(path, "dce", f, diag), LATHE_OK);
     fclose(f);
     cr_expect_null(strstr(text, "neg"));
@@ -287,18 +299,23 @@ Test(compile, what_the_library_knows)
 
 Test(compile, the_first_tool_that_exists_is_run)
 {
-    const char *const tools[] = {"no-such-tool-1", "no-such-tool-2", "true", "false", NULL}, *const none[] = {NULL};
+    const char *const tools[] = {"no-such-tool-1", "no-such-tool-2", "true", "false", NULL},
+                      *const none[] = {NULL};
     cr_expect_eq(cg_spawn(tools, none, diag), LATHE_OK);
-    cr_expect_eq(cg_spawn((const char *const[]){"no-such-tool-1", NULL}, none, diag), LATHE_TOOLCHAIN);
+    cr_expect_eq(cg_spawn((const char *const[]){"no-such-tool-1", NULL}, none, diag),
+                 LATHE_TOOLCHAIN);
 }
 
 Test(compile, a_tool_that_fails_or_dies_is_reported)
 {
     const char *const sh[] = {"sh", NULL};
-    cr_expect_eq(cg_spawn(sh, (const char *const[]){"-c", "echo its words >&2; exit 3", NULL}, diag), LATHE_TOOLCHAIN);
+    cr_expect_eq(
+        cg_spawn(sh, (const char *const[]){"-c", "echo its words >&2; exit 3", NULL}, diag),
+        LATHE_TOOLCHAIN);
     cr_expect_str_eq(lathe_diag_get(diag, 0).text, "sh failed: its words");
-    cr_expect_eq(cg_spawn(sh, (const char *const[]){"-c", "kill -9 $$", NULL}, diag), LATHE_TOOLCHAIN);
+    cr_expect_eq(cg_spawn(sh, (const char *const[]){"-c", "kill -9 $$", NULL}, diag),
+                 LATHE_TOOLCHAIN);
     cr_expect(strstr(lathe_diag_get(diag, 1).text, "signal 9"));
-    cr_expect_eq(cg_spawn(sh, (const char *const[]){"-c", "yes | head -c 1000000", NULL}, diag), LATHE_OK,
-                 "a tool that writes much does not wait for us");
+    cr_expect_eq(cg_spawn(sh, (const char *const[]){"-c", "yes | head -c 1000000", NULL}, diag),
+                 LATHE_OK, "a tool that writes much does not wait for us");
 }

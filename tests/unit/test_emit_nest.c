@@ -402,3 +402,43 @@ Test(emit_nest, packed_elements_round_trip)
         kernels_unload();
     }
 }
+
+/* All sizes around the lane counts: vectors, overlapping vectors and single elements together. */
+Test(emit_nest, every_size_is_covered_once)
+{
+    enum { MOST = 75, K = 3, M = 2 };
+    static float a[M * MOST], b[K * MOST], sum[M * MOST + 1], twice[M * MOST + 1];
+    fill(a, M * MOST);
+    fill(b, K * MOST);
+    for (int v = 0; v <= MOST; v++) {      /* v == 0: run-time size */
+        ir_dim n = v ? cdim(v) : n_sym;
+        cg_operand x = operand(IR_F32, 2, (ir_dim[]){cdim(M), n}), y = operand(IR_F32, 2, (ir_dim[]){cdim(K), n});
+        cg_nest map = {.kind = CG_NEST_MAP, .rank = 2, .space = {cdim(M), n}, .noperands = 1, .operands = &x, .out = x,
+                       .nparams = v ? 0 : 1, .params = &n};
+        ir_expr e = load(IR_F32, 0, 2, idx(0), idx(1));
+        map.body = ir_x_2(fx.g, IR_X_ADD, e, e);
+        store_at_point(&map);
+        kernels_add(&map);
+        cg_nest reduce = {.kind = CG_NEST_REDUCE, .combine = CG_SUM, .rank = 3, .nred = 1, .space = {cdim(M), n, cdim(K)},
+                          .noperands = 2, .operands = (cg_operand[]){x, y}, .out = x, .nparams = v ? 0 : 1, .params = &n};
+        reduce.body = ir_x_2(fx.g, IR_X_MUL, load(IR_F32, 0, 2, idx(0), idx(1)), load(IR_F32, 1, 2, idx(2), idx(1)));
+        store_at_point(&reduce);
+        kernels_add(&reduce);
+    }
+    const cg_isa *isas[8];
+    kernels_load(isas[runnable(isas, 8) - 1], 2);
+    for (int v = 0; v <= MOST; v++)
+        for (int dynamic = 0; dynamic < 2; dynamic++) {
+            size_t kernel = dynamic || v == 0 ? 0 : 2 * (size_t)v;
+            sum[M * v] = twice[M * v] = 99;
+            kernels_run(kernel, (void *[]){a, twice}, (int64_t[]){v}, M);
+            kernels_run(kernel + 1, (void *[]){a, b, sum}, (int64_t[]){v}, M);
+            for (int i = 0; i < M * v; i++) {
+                cr_assert_eq(twice[i], 2 * a[i]);
+                cr_assert_float_eq(sum[i], a[i] * (b[i % v] + b[v + i % v] + b[2 * v + i % v]), 1e-4);
+            }
+            cr_assert_eq(sum[M * v], 99);
+            cr_assert_eq(twice[M * v], 99);
+        }
+    kernels_unload();
+}

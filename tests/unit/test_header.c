@@ -34,16 +34,20 @@ static void lower(const char *text)
 {
     fx.g = ir_parse(&fx.arena, fx.diag, "test.ir", text, strlen(text));
     cr_assert(fx.g);
-    cr_assert_eq(cg_lower(fx.g, "m", "none", &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "m", "none", 2, &p), LATHE_OK);
     cg_hash(p);
 }
 
-static const char *in_folder(const char *name) { return ir_format(&fx.arena, "%s/%s", folder, name); }
+static const char *in_folder(const char *name)
+{
+    return ir_format(&fx.arena, "%s/%s", folder, name);
+}
 
 static void check_spawn(const char *const *tools, const char *const *args)
 {
     lathe_status s = cg_spawn(tools, args, fx.diag);
-    if (s != LATHE_OK) cr_log_error("%s", lathe_diag_get(fx.diag, lathe_diag_count(fx.diag) - 1).text);
+    if (s != LATHE_OK)
+        cr_log_error("%s", lathe_diag_get(fx.diag, lathe_diag_count(fx.diag) - 1).text);
     cr_assert_eq(s, LATHE_OK);
 }
 
@@ -59,7 +63,8 @@ static void compile_header(const char *use)
     fprintf(f, "#include \"m.h\"\n#include \"m.h\"\n%s\n", use);
     fclose(f);
     const char *include = LATHE_SOURCE_DIR "/include", *source = in_folder("use.c");
-#define FLAGS "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", "-fsyntax-only", "-I", include
+#define FLAGS                                                                                      \
+    "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", "-fsyntax-only", "-I", include
     check_spawn((const char *const[]){"gcc", "cc", NULL},
                 (const char *const[]){"-std=c11", FLAGS, "-x", "c", source, NULL});
     check_spawn((const char *const[]){"g++", "c++", NULL},
@@ -70,14 +75,17 @@ Test(header, names_types_and_dims_of_a_model)
 {
     lower("graph \"bert\" file \"bert.onnx\"\n"
           "symbol batch: input [1, 64]\nsymbol sequence: input [0, inf]\n"
-          "region(%0: i64[batch, sequence] \"input_ids\", %1: f16[batch, 1, 2*sequence + 1] \"mask\", "
+          "region(%0: i64[batch, sequence] \"input_ids\", %1: f16[batch, 1, 2*sequence + 1] "
+          "\"mask\", "
           "%2: bool[] \"flag\") {\n"
           "  %3: f32[batch, sequence, 768] = map(%0) space=[batch, sequence, 768] "
           "body=[cast($0[i0, i1], f32)]\n"
           "  return %3 \"last_hidden_state\"\n}\n");
     compile_header(
-        "lathe_status use(const int64_t *ids, const uint16_t *mask, const bool *flag, float *out);\n"
-        "lathe_status use(const int64_t *ids, const uint16_t *mask, const bool *flag, float *out) {\n"
+        "lathe_status use(const int64_t *ids, const uint16_t *mask, const bool *flag, float "
+        "*out);\n"
+        "lathe_status use(const int64_t *ids, const uint16_t *mask, const bool *flag, float *out) "
+        "{\n"
         "    static float fixed[M_OUT_LAST_HIDDEN_STATE_DIM_2 == 768 ? M_IN_MASK_RANK : -1];\n"
         "    m_dims max; m_io io; lathe_model *model; lathe_session *session;\n"
         "    memset(&io, 0, sizeof io);\n"
@@ -95,8 +103,10 @@ Test(header, hostile_names)
 {
     lower("graph \"*/ #error\" file \"?.onnx\"\n"
           "symbol int: input [0, inf]\nsymbol INT: input [0, inf]\nsymbol \"a b\": input [0, inf]\n"
-          "region(%0: f32[int, INT, \"a b\"] \"class\", %1: f32[] \"Class\", %2: f32[] \"/x/*/y\", %3: f32[] \"3d\", "
-          "%4: u4[5] \"\\\"\", %5: f32[] \"linux\", %6: f32[] \"int64_t\", %7: f32[] \"a__b\", %8: f32[] \"a_b\") {\n"
+          "region(%0: f32[int, INT, \"a b\"] \"class\", %1: f32[] \"Class\", %2: f32[] \"/x/*/y\", "
+          "%3: f32[] \"3d\", "
+          "%4: u4[5] \"\\\"\", %5: f32[] \"linux\", %6: f32[] \"int64_t\", %7: f32[] \"a__b\", %8: "
+          "f32[] \"a_b\") {\n"
           "  return %0 \"class\", %1 \"_\", %2 \"in\", %3 \"\", %4 \"none\"\n}\n");
     compile_header("lathe_status use(lathe_session *s, m_io *io);\n"
                    "lathe_status use(lathe_session *s, m_io *io) { return m_run(s, io); }\n");
@@ -113,9 +123,18 @@ Test(header, neither_inputs_nor_sizes)
 Test(header, identifiers)
 {
     static const char *const pairs[][2] = {
-        {"input_ids", "input_ids"}, {"Input_IDs", "Input_IDs_2"}, {"/model/out.0", "model_out_0"}, {"", "x"},
-        {"...", "x_2"},             {"for", "for_"},              {"for_", "for_2"},              {"9", "x9"},
-        {"\xC3\xA9t\xC3\xA9", "t"}, {"input_ids", "input_ids_3"}, {"x_2", "x_2_2"},               {"_Bool", "Bool_2"},
+        {"input_ids", "input_ids"},
+        {"Input_IDs", "Input_IDs_2"},
+        {"/model/out.0", "model_out_0"},
+        {"", "x"},
+        {"...", "x_2"},
+        {"for", "for_"},
+        {"for_", "for_2"},
+        {"9", "x9"},
+        {"\xC3\xA9t\xC3\xA9", "t"},
+        {"input_ids", "input_ids_3"},
+        {"x_2", "x_2_2"},
+        {"_Bool", "Bool_2"},
     };
     cg_scope scope = {.arena = &fx.arena};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -123,7 +142,8 @@ Test(header, identifiers)
         if (strcmp(pairs[i][0], "_Bool") != 0) cr_expect_str_eq(name, pairs[i][1]);
     }
     cr_expect(cg_c_is_prefix("bert_base2"));
-    const char *const refused[] = {"", "2x", "_x", "a__b", "a-b", "int", "lathe", "lathe_x", "LATHE", "a_"};
+    const char *const refused[] = {"",    "2x",    "_x",      "a__b",  "a-b",
+                                   "int", "lathe", "lathe_x", "LATHE", "a_"};
     for (size_t i = 0; i + 1 < sizeof refused / sizeof *refused; i++)
         cr_expect_not(cg_c_is_prefix(refused[i]), "%s", refused[i]);
     cr_expect_str_eq(cg_c_prefix(&fx.arena, "/tmp/My model-v1.2.onnx"), "My_model_v1_2");
@@ -134,7 +154,7 @@ Test(header, identifiers)
 /* ---- weights ---- */
 
 #define WEIGHTS                                                                                    \
-    "graph \"t\" file \"t.onnx\"\nregion() {\n"                                                      \
+    "graph \"t\" file \"t.onnx\"\nregion() {\n"                                                    \
     "  %0: f32[3] = const() data=[1, 2, 3]\n  %1: f32[3] = const() data=[4, 5, 6]\n"               \
     "  %2: f32[3] = map(%0, %1) space=[3] body=[add($0[i0], $1[i0])]\n  return %2 \"y\"\n}\n"
 

@@ -17,10 +17,14 @@ static lathe_status try_lower(const char *text)
         cr_log_error("%s", line);
         return LATHE_BAD_INPUT;
     }
-    return cg_lower(fx.g, "m", "none", &p);
+    return cg_lower(fx.g, "m", "none", 2, &p);
 }
 
 static void lower(const char *text) { cr_assert_eq(try_lower(text), LATHE_OK); }
+
+/* A transpose: reads all of its operand in another order. */
+#define TURN(to, from)                                                                             \
+    "  %" #to ": f32[2, 2] = map(%" #from ") space=[2, 2] body=[add($0[i1, i0], 1.0)]\n"
 
 static uint32_t number(uint32_t list, uint32_t i) { return p->u32s[list + i]; }
 static uint32_t buf(uint32_t step, uint32_t i) { return number(p->steps[step].args, i); }
@@ -47,15 +51,18 @@ static int64_t slot_value(uint32_t slot, const int64_t *syms)
 TestSuite(lower, .init = fixture_begin, .fini = fixture_end);
 
 #define HEAD "graph \"t\" file \"t.onnx\"\n"
-#define RELU(to, from, dims) "  %" #to ": f32[" dims "] = map(%" #from ") space=[" dims "] body=[max($0[i0, i1], 0.0)]\n"
-#define TWICE(to, from, dims) "  %" #to ": f32[" dims "] = map(%" #from ") space=[" dims "] body=[add($0[i0, i1], $0[i0, i1])]\n"
+#define RELU(to, from, dims)                                                                       \
+    "  %" #to ": f32[" dims "] = map(%" #from ") space=[" dims "] body=[max($0[i0, i1], 0.0)]\n"
+#define TWICE(to, from, dims)                                                                      \
+    "  %" #to ": f32[" dims "] = map(%" #from ") space=[" dims                                     \
+    "] body=[add($0[i0, i1], $0[i0, i1])]\n"
 
 Test(lower, dims_are_computed_by_the_dim_program)
 {
     lower(HEAD "symbol s: input [0, inf]\nsymbol t: input [0, inf]\n"
-          "region(%0: f32[s, t] \"x\", %1: f32[2*s*t + floordiv(s, 3) - 5, max(s, mod(t, 4))] \"y\") {\n"
-          RELU(2, 1, "2*s*t + floordiv(s, 3) - 5, max(s, mod(t, 4))")
-          "  return %2 \"z\"\n}\n");
+               "region(%0: f32[s, t] \"x\", %1: f32[2*s*t + floordiv(s, 3) - 5, max(s, mod(t, 4))] "
+               "\"y\") {\n" RELU(
+                   2, 1, "2*s*t + floordiv(s, 3) - 5, max(s, mod(t, 4))") "  return %2 \"z\"\n}\n");
     const int64_t syms[] = {7, 11};
     const lathe_io *y = &p->inputs[1];
     cr_assert_eq(p->n_free, 2);
@@ -91,12 +98,13 @@ Test(lower, layers_share_kernels)
 Test(lower, reshapes_and_identity_views_are_no_copies)
 {
     lower(HEAD "symbol s: input [0, inf]\n"
-          "region(%0: f32[s, 6] \"x\") {\n" RELU(1, 0, "s, 6")
-          "  %2: f32[6*s] = reshape(%1) dims=[6*s]\n"
-          "  %3: f32[s, 1, 6] = view(%1) space=[s, 1, 6] body=[$0[i0, i2]]\n"
-          "  %4: f32[6, s] = view(%1) space=[6, s] body=[$0[i1, i0]]\n"
-          "  %5: f32[6*s] = map(%2, %3) space=[6*s] body=[add($0[i0], $1[floordiv(i0, 6), 0, mod(i0, 6)])]\n"
-          "  return %5 \"a\", %4 \"b\"\n}\n");
+               "region(%0: f32[s, 6] \"x\") {\n" RELU(
+                   1, 0, "s, 6") "  %2: f32[6*s] = reshape(%1) dims=[6*s]\n"
+                                 "  %3: f32[s, 1, 6] = view(%1) space=[s, 1, 6] body=[$0[i0, i2]]\n"
+                                 "  %4: f32[6, s] = view(%1) space=[6, s] body=[$0[i1, i0]]\n"
+                                 "  %5: f32[6*s] = map(%2, %3) space=[6*s] body=[add($0[i0], "
+                                 "$1[floordiv(i0, 6), 0, mod(i0, 6)])]\n"
+                                 "  return %5 \"a\", %4 \"b\"\n}\n");
     cr_assert_eq(p->nsteps, 3, "relu, the transposing copy, add");
     uint32_t relu = buf(0, 1);
     cr_expect_eq(buf(1, 0), relu);
@@ -149,14 +157,15 @@ Test(lower, constants_are_aligned_and_equal_bytes_are_stored_once)
     static const float numbers[200];
     const ir_dim dims[] = {ir_dim_const(fx.g, 100)};
     const ir_type t = ir_type_make(IR_F32, 1, dims);
-    const ir_blob blobs[] = {{numbers, 400, IR_NONE, 0}, {numbers + 100, 400, IR_NONE, 0}, {numbers, 400, IR_NONE, 0}};
+    const ir_blob blobs[] = {
+        {numbers, 400, IR_NONE, 0}, {numbers + 100, 400, IR_NONE, 0}, {numbers, 400, IR_NONE, 0}};
     ir_nest n;
     ir_nest_begin(&n, &fx.b, 1, dims, 0);
     ir_expr sum = ir_x_num(fx.g, IR_F32, 0);
     for (int i = 0; i < 3; i++)
         sum = ir_x_2(fx.g, IR_X_ADD, ir_nest_read(&n, ir_const(&fx.b, &t, &blobs[i])), sum);
     ir_output(fx.g, ir_nest_map(&n, IR_F32, sum), "y");
-    cr_assert_eq(cg_lower(fx.g, "m", "none", &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "m", "none", 2, &p), LATHE_OK);
     cr_assert_eq(p->nweights, 2);
     cr_expect_eq(p->weights[0].offset, 0);
     cr_expect_eq(p->weights[1].offset, 448);
@@ -167,13 +176,35 @@ Test(lower, constants_are_aligned_and_equal_bytes_are_stored_once)
 
 Test(lower, buffers_live_from_first_to_last_use)
 {
-    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") TWICE(2, 1, "2, 2") RELU(3, 2, "2, 2")
-          "  %4: f32[2, 2] = map(%1, %3) space=[2, 2] body=[add($0[i0, i1], $1[i0, i1])]\n"
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") TURN(2, 1) TURN(3, 2)
+          "  %4: f32[2, 2] = map(%1, %3) space=[2, 2] body=[add($0[i0, i1], $1[i1, i0])]\n"
           "  return %4 \"a\"\n}\n");
     const lathe_buf *a = &p->bufs[buf(0, 1)], *b = &p->bufs[buf(1, 1)], *c = &p->bufs[buf(2, 1)];
     cr_expect(a->first == 0 && a->last == 3);
     cr_expect(b->first == 1 && b->last == 2);
     cr_expect(c->first == 2 && c->last == 3);
+}
+
+Test(lower, a_map_takes_over_what_nobody_reads_afterwards)
+{
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") RELU(2, 1, "2, 2") TURN(3, 2)
+          "  %4: f32[2, 2] = map(%3, %2) space=[2, 2] body=[add($0[i0, i1], $1[i0, i1])]\n"
+          TURN(5, 4) "  return %5 \"a\"\n}\n");
+    cr_expect_eq(buf(1, 1), buf(0, 1), "relu of relu");
+    cr_expect_neq(buf(2, 1), buf(1, 1), "a transpose reads elsewhere");
+    cr_expect_eq(buf(3, 2), buf(2, 1), "the first operand that ends here");
+    cr_expect_neq(buf(0, 1), p->inputs[0].buffer, "inputs are the caller's");
+    cr_expect_eq(buf(4, 1), p->outputs[0].buffer);
+}
+
+Test(lower, memory_that_is_read_in_two_ways_is_not_taken_over)
+{
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2")
+          "  %2: f32[4] = reshape(%1) dims=[4]\n"
+          "  %3: f32[2, 2] = map(%1, %2) space=[2, 2] body=[add($0[i0, i1], $1[i1])]\n"
+          TURN(4, 3) "  return %4 \"a\"\n}\n");
+    cr_expect_eq(buf(1, 0), buf(1, 1));
+    cr_expect_neq(buf(1, 2), buf(1, 0));
 }
 
 Test(lower, parts_of_a_concat_are_stored_at_offsets)
@@ -222,8 +253,9 @@ Test(lower, branches_write_the_results_of_an_if)
           "    region() {\n" TWICE(4, 2, "2, 2") "      return %4\n    }\n"
           "    region() {\n      return %2\n    }\n"
           RELU(5, 3, "2, 2") "  return %5 \"a\"\n}\n");
-    const uint32_t kinds[] = {LATHE_STEP_KERNEL, LATHE_STEP_IF, LATHE_STEP_SEGMENT, LATHE_STEP_KERNEL,
-                              LATHE_STEP_SEGMENT, LATHE_STEP_COPY, LATHE_STEP_KERNEL};
+    const uint32_t kinds[] = {LATHE_STEP_KERNEL, LATHE_STEP_IF,      LATHE_STEP_SEGMENT,
+                              LATHE_STEP_KERNEL, LATHE_STEP_SEGMENT, LATHE_STEP_COPY,
+                              LATHE_STEP_KERNEL};
     cr_assert_eq(p->nsteps, sizeof kinds / sizeof *kinds);
     for (uint32_t i = 0; i < p->nsteps; i++) cr_expect_eq(p->steps[i].kind, kinds[i]);
     cr_expect_eq(p->steps[1].a, 2);
@@ -238,14 +270,17 @@ Test(lower, branches_write_the_results_of_an_if)
 
 #define LOOP(body_results)                                                                         \
     HEAD "symbol n: data [0, inf]\n"                                                               \
-    "region(%0: i64[] \"m\", %1: bool[] \"c\", %2: f32[2, 2] \"x\", %3: f32[2, 2] \"y\") {\n"        \
-    RELU(4, 2, "2, 2") RELU(5, 3, "2, 2")                                                          \
-    "  %6: f32[2, 2], %7: f32[2, 2] = loop(%0, %1, %2, %3) syms=[n]\n"                              \
-    "    region(%8: i64[] \"i\", %9: bool[] \"k\", %10: f32[2, 2] \"a\", %11: f32[2, 2] \"b\") {\n"  \
-    "      %12: f32[2, 2] = map(%10, %4) space=[2, 2] body=[add($0[i0, i1], $1[i0, i1])]\n"         \
-    "      return %9, " body_results "\n    }\n"                                                   \
-    "  %13: f32[2, 2] = map(%6, %5) space=[2, 2] body=[add($0[i0, i1], $1[i0, i1])]\n"              \
-    "  return %13 \"a\", %7 \"b\"\n}\n"
+         "region(%0: i64[] \"m\", %1: bool[] \"c\", %2: f32[2, 2] \"x\", %3: f32[2, 2] \"y\") "    \
+         "{\n" RELU(4, 2, "2, 2")                                                                  \
+             RELU(5, 3, "2, 2") "  %6: f32[2, 2], %7: f32[2, 2] = loop(%0, %1, %2, %3) syms=[n]\n" \
+                                "    region(%8: i64[] \"i\", %9: bool[] \"k\", %10: f32[2, 2] "    \
+                                "\"a\", %11: f32[2, 2] \"b\") {\n"                                 \
+                                "      %12: f32[2, 2] = map(%10, %4) space=[2, 2] "                \
+                                "body=[add($0[i0, i1], $1[i0, i1])]\n"                             \
+                                "      return %9, " body_results "\n    }\n"                       \
+                                "  %13: f32[2, 2] = map(%6, %5) space=[2, 2] body=[add($0[i0, "    \
+                                "i1], $1[i0, i1])]\n"                                              \
+                                "  return %13 \"a\", %7 \"b\"\n}\n"
 
 static uint32_t find_step(uint32_t kind)
 {
@@ -264,7 +299,8 @@ Test(lower, what_a_loop_uses_from_outside_survives_it)
     cr_expect_eq(p->bufs[buf(0, 1)].last, end, "read again by the next turn");
     cr_expect_gt(p->bufs[buf(1, 1)].last, end);
     cr_assert_eq(l->ncarried, 2);
-    uint32_t init = number(l->carried, 0), param = number(l->carried, 1), result = number(l->carried, 2);
+    uint32_t init = number(l->carried, 0), param = number(l->carried, 1),
+             result = number(l->carried, 2);
     cr_expect_eq(init, p->inputs[2].buffer);
     cr_expect_eq(p->bufs[param].first, at);
     cr_expect_gt(p->bufs[param].last, end, "holds the loop's result");
@@ -278,7 +314,8 @@ Test(lower, carried_values_that_change_places_are_copied)
     lower(LOOP("%11, %10"));
     uint32_t at = find_step(LATHE_STEP_LOOP), copies = 0;
     const lathe_loop *l = &p->loops[p->steps[at].a];
-    for (uint32_t i = at + 1; i <= at + p->steps[at].b; i++) copies += p->steps[i].kind == LATHE_STEP_COPY;
+    for (uint32_t i = at + 1; i <= at + p->steps[at].b; i++)
+        copies += p->steps[i].kind == LATHE_STEP_COPY;
     cr_expect_eq(copies, 2);
     for (uint32_t i = 0; i < 2; i++)
         for (uint32_t k = 0; k < 2; k++)
@@ -312,13 +349,26 @@ Test(lower, dims_that_change_in_a_loop_are_set_each_turn)
 Test(lower, scatter_starts_from_a_copy)
 {
     lower(HEAD "region(%0: f32[8] \"x\", %1: i64[3] \"i\", %2: f32[3] \"u\") {\n"
-          "  %3: f32[8] = scatter(%0, %1, %2) space=[3] body=[$2[i0], check($1[i0], 8)] kind=\"sum\"\n"
-          "  return %3 \"a\"\n}\n");
+               "  %3: f32[8] = scatter(%0, %1, %2) space=[3] body=[$2[i0], check($1[i0], 8)] "
+               "kind=\"sum\"\n"
+               "  return %3 \"a\"\n}\n");
     cr_assert_eq(p->nsteps, 2);
     cr_expect_eq(p->steps[0].kind, LATHE_STEP_COPY);
     cr_expect_eq(p->steps[1].kind, LATHE_STEP_KERNEL);
     cr_expect_eq(p->steps[1].work, LATHE_NO_SLOT, "rows in order");
     cr_expect_eq(buf(1, 3), p->outputs[0].buffer);
+}
+
+Test(lower, scatters_into_data_that_ends_here_copy_nothing)
+{
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2")
+          "  %2: f32[2, 2] = scatter(%1) space=[2] body=[3.0, i0, i0] kind=\"set\"\n"
+          "  %3: f32[2, 2] = scatter(%2, %2) space=[2] body=[$1[0, i0], i0, 0] kind=\"set\"\n"
+          "  return %3 \"a\"\n}\n");
+    cr_assert_eq(p->nsteps, 4);
+    cr_expect_eq(p->steps[1].kind, LATHE_STEP_KERNEL);
+    cr_expect_eq(buf(1, 1), buf(0, 1));
+    cr_expect_eq(p->steps[2].kind, LATHE_STEP_COPY, "its data is read as an update as well");
 }
 
 Test(lower, guards_are_reduced_to_one_bool)
@@ -336,8 +386,9 @@ Test(lower, guards_are_reduced_to_one_bool)
 Test(lower, names_go_with_the_steps)
 {
     lower(HEAD "region(%0: f32[2, 2] \"x\") {\n"
-          "  %1: f32[2, 2] = map(%0) space=[2, 2] body=[max($0[i0, i1], 0.0)] @\"layer.0\" from \"Relu\"\n"
-          "  return %1 \"a\"\n}\n");
+               "  %1: f32[2, 2] = map(%0) space=[2, 2] body=[max($0[i0, i1], 0.0)] @\"layer.0\" "
+               "from \"Relu\"\n"
+               "  return %1 \"a\"\n}\n");
     const lathe_node *n = &p->nodes[p->steps[0].node];
     cr_expect_str_eq(p->strings + n->name, "layer.0");
     cr_expect_str_eq(p->strings + n->op, "Relu");
@@ -345,7 +396,8 @@ Test(lower, names_go_with_the_steps)
 
 Test(lower, what_cannot_be_lowered_is_refused_by_name)
 {
-    cr_assert_eq(try_lower(HEAD "region(%0: string[2] \"x\") {\n  return %0 \"a\"\n}\n"), LATHE_UNSUPPORTED);
+    cr_assert_eq(try_lower(HEAD "region(%0: string[2] \"x\") {\n  return %0 \"a\"\n}\n"),
+                 LATHE_UNSUPPORTED);
     cr_assert_gt(lathe_diag_count(fx.diag), 0);
     cr_expect(strstr(lathe_diag_get(fx.diag, 0).text, "string"));
     cr_expect_str_eq(lathe_diag_get(fx.diag, 0).tensor, "x");

@@ -1,0 +1,278 @@
+/* The function of a tiled product: which tiles there are, and in which order.
+ *
+ * A call works through segments: the groups of panels that it was given of one chunk of rows. In a
+ * segment: blocks of k (only if k is long: a block of a then stays in the second-level cache),
+ * panels, blocks of rows. Tiles go to c directly; what is narrower than a panel, and results of
+ * another type, go through a tile in memory. The epilogue follows a tile's last block of k, while
+ * it is in the first-level cache. The sums of an element are never split over calls. */
+#include <stddef.h>
+
+#include "codegen/emit_gemm.h"
+
+/* The longest k that is not cut, and how long a part is at most. */
+enum { LONGEST_K = 1024, BLOCK_K = 768 };
+
+typedef struct gemm {
+    cg_kern k;
+    cg_unit *u;
+    const cg_gemm *g;
+    cg_tile_shape shape;
+    cg_finish finish;
+    cg_val tiles, memory;          /* the chooser, and the tile in memory */
+    cg_val panels, full;           /* of b, and those without padding; 0 if c takes no tiles */
+    int64_t parts, part;           /* of k: how many, and how long */
+    cg_val reach;                  /* what a tile's call prefetches, in floats for each k */
+    /* of the segment: */
+    cg_val a, b, c;                /* at its first row */
+    cg_val first, blocks, least, more;         /* rows: blocks have `least`, the first `more` one more */
+    cg_val fetch;
+} gemm;
+
+enum { M = 0, N = 1, K = 2 };      /* axes, after the batch's */
+
+static int axis(const gemm *w, int which) { return w->k.n->rank - 3 + which; }
+static cg_val extent(const gemm *w, int which) { return w->k.extent[axis(w, which)]; }
+
+/* ---- arithmetic ---- */
+
+static cg_val num(gemm *w, int64_t v) { return cg_int(w->u->i64, v); }
+static cg_val add(gemm *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
+static cg_val sub(gemm *w, cg_val a, cg_val b) { return LLVMBuildSub(w->u->b, a, b, ""); }
+static cg_val mul(gemm *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
+static cg_val quotient(gemm *w, cg_val a, cg_val b) { return LLVMBuildUDiv(w->u->b, a, b, ""); }
+static cg_val modulo(gemm *w, cg_val a, cg_val b) { return LLVMBuildURem(w->u->b, a, b, ""); }
+
+static cg_val less(gemm *w, cg_val a, cg_val b) { return LLVMBuildICmp(w->u->b, LLVMIntSLT, a, b, ""); }
+static cg_val lower_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, less(w, a, b), a, b); }
+static cg_val upper_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, less(w, a, b), b, a); }
+
+/* Divided by a positive constant, rounded up. */
+static cg_val ceiling(gemm *w, cg_val a, int64_t by) { return quotient(w, add(w, a, num(w, by - 1)), num(w, by)); }
+
+static cg_val floats(gemm *w, cg_val base, cg_val at)
+{
+    return LLVMBuildGEP2(w->u->b, w->u->f32, base, &at, 1, "");
+}
+
+/* ---- a tile ---- */
+
+static cg_val stride(gemm *w, const cg_affine *of, int which) { return cg_dim(&w->k, of->coef[axis(w, which)]); }
+
+/* Sums of a block of rows over the part of k from `k` on, into c with rows `ldc` apart. */
+static void emit_tile(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val c, cg_val ldc)
+{
+    cg_unit *u = w->u;
+    cg_val k = mul(w, part, num(w, w->part)), one = LLVMBuildZExt(u->b, less(w, block, w->more), u->i64, "");
+    cg_val row = add(w, mul(w, block, w->least), lower_of(w, block, w->more));
+    cg_val row_step = stride(w, &w->g->a, M), k_step = stride(w, &w->g->a, K);
+    cg_val length = w->parts > 1 ? lower_of(w, num(w, w->part), sub(w, extent(w, K), k)) : extent(w, K);
+    cg_val b = floats(w, panel, mul(w, k, num(w, CG_PANEL)));
+    cg_val ahead = add(w, mul(w, extent(w, K), num(w, CG_PANEL)), mul(w, mul(w, block, length), w->reach));
+    cg_val args[CG_TILE_ARGS + 1] = {add(w, add(w, w->least, one), w->fetch)};
+    args[1 + CG_TILE_A] = floats(w, w->a, add(w, mul(w, row, row_step), mul(w, k, k_step)));
+    args[1 + CG_TILE_B] = b;
+    args[1 + CG_TILE_C] = c;
+    args[1 + CG_TILE_NEXT] = floats(w, b, ahead);
+    args[1 + CG_TILE_K] = length;
+    args[1 + CG_TILE_LDC] = ldc;
+    args[1 + CG_TILE_ROW_STEP] = row_step;
+    args[1 + CG_TILE_K_STEP] = k_step;
+    args[1 + CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, num(w, 0), "");
+    LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
+}
+
+static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
+{
+    cg_unit *u = w->u;
+    cg_val one = LLVMBuildZExt(u->b, less(w, block, w->more), u->i64, "");
+    cg_val row = add(w, mul(w, block, w->least), lower_of(w, block, w->more));
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, add(w, w->first, row), add(w, w->least, one)};
+    args[CG_FINISH_N] = column;
+    args[CG_FINISH_COLUMNS] = lower_of(w, num(w, CG_PANEL), sub(w, extent(w, N), column));
+    for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
+    LLVMBuildCall2(u->b, w->finish.type, w->finish.fn, args, (unsigned)w->finish.args, "");
+}
+
+/* ---- panels ---- */
+
+static cg_val panel_at(gemm *w, cg_val panel)
+{
+    return floats(w, w->b, mul(w, panel, mul(w, extent(w, K), num(w, CG_PANEL))));
+}
+
+/* One part of k in all blocks of rows of a panel that goes to c directly. */
+static void emit_direct(gemm *w, cg_val panel, cg_val part)
+{
+    cg_unit *u = w->u;
+    cg_val b = panel_at(w, panel), column = mul(w, panel, num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
+    cg_loop l = cg_loop_guard(u, num(w, 0), w->blocks, 1, false);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val row = add(w, mul(w, l.i, w->least), lower_of(w, l.i, w->more));
+    cg_val c = floats(w, w->c, add(w, mul(w, row, ldc), column));
+    emit_tile(w, l.i, b, part, c, ldc);
+    if (w->k.n->epilogue) {
+        LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
+        LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, part, num(w, w->parts - 1), ""), last, next);
+        LLVMPositionBuilderAtEnd(u->b, last);
+        call_finish(w, l.i, c, ldc, column);
+        LLVMBuildBr(u->b, next);
+        LLVMPositionBuilderAtEnd(u->b, next);
+    }
+    cg_loop_end(u, &l, NULL);
+}
+
+/* A panel whose tiles go through memory, with all parts of k. */
+static void emit_indirect(gemm *w, cg_val panel)
+{
+    cg_unit *u = w->u;
+    cg_val b = panel_at(w, panel), column = mul(w, panel, num(w, CG_PANEL)), ld = num(w, CG_PANEL);
+    cg_loop rows = cg_loop_guard(u, num(w, 0), w->blocks, 1, false);
+    cg_loop_enter(u, &rows, NULL, 0);
+    cg_loop parts = cg_loop_guard(u, num(w, 0), num(w, w->parts), 1, false);
+    cg_loop_enter(u, &parts, NULL, 0);
+    emit_tile(w, rows.i, b, parts.i, w->memory, ld);
+    cg_loop_end(u, &parts, NULL);
+    call_finish(w, rows.i, w->memory, ld, column);
+    cg_loop_end(u, &rows, NULL);
+}
+
+static void emit_panels(gemm *w, cg_val from, cg_val to)
+{
+    cg_unit *u = w->u;
+    cg_val end = lower_of(w, to, w->full);
+    cg_loop parts = cg_loop_guard(u, num(w, 0), num(w, w->parts), 1, false);
+    cg_loop_enter(u, &parts, NULL, 0);
+    cg_loop whole = cg_loop_guard(u, from, end, 1, true);
+    cg_loop_enter(u, &whole, NULL, 0);
+    emit_direct(w, whole.i, parts.i);
+    cg_loop_end(u, &whole, NULL);
+    cg_loop_end(u, &parts, NULL);
+    cg_loop rest = cg_loop_guard(u, upper_of(w, from, w->full), to, 1, true);
+    cg_loop_enter(u, &rest, NULL, 0);
+    emit_indirect(w, rest.i);
+    cg_loop_end(u, &rest, NULL);
+}
+
+/* ---- segments ---- */
+
+/* Numbers of rows that tiles can have, for any size or for the one that is known. */
+static void find_tiles(gemm *w, uint32_t rows[CG_FETCHES])
+{
+    int most = w->shape.rows;
+    int64_t m;
+    if (!ir_dim_is_const(w->u->g, w->k.n->space[axis(w, M)], &m)) {
+        for (int r = 1; r <= most; r++) rows[CG_FETCH_SELF] |= 1u << r;
+        for (int r = most / 2; r <= most; r++) rows[CG_FETCH_NEXT] |= 1u << r;
+        return;
+    }
+    for (int64_t i = 0, n = (m + CG_ROWS - 1) / CG_ROWS; i < n && i < 2 * CG_ROWS; i++) {
+        int64_t size = (i + 1) * m / n - i * m / n, blocks = (size + most - 1) / most;
+        uint32_t *set = &rows[blocks == 1 ? CG_FETCH_SELF : CG_FETCH_NEXT];
+        *set |= 1u << size / blocks;
+        if (size % blocks) *set |= 2u << size / blocks;
+    }
+}
+
+/* The place of an operand's element at the batch's indices. */
+static cg_val place_in_batch(gemm *w, const cg_affine *of)
+{
+    cg_val at = cg_dim(&w->k, of->konst);
+    for (int i = 0; i < axis(w, M); i++) at = add(w, at, mul(w, w->k.index[i], cg_dim(&w->k, of->coef[i])));
+    return at;
+}
+
+static cg_val operand_at(gemm *w, size_t operand, cg_val at) { return floats(w, w->k.places[operand].base, at); }
+
+/* Chunk `i` of the rows, cut into blocks that differ by one row at most. */
+static void begin_rows(gemm *w, cg_val i, cg_val chunks)
+{
+    cg_unit *u = w->u;
+    cg_val m = extent(w, M), end = quotient(w, mul(w, add(w, i, num(w, 1)), m), chunks);
+    w->first = quotient(w, mul(w, i, m), chunks);
+    cg_val rows = sub(w, end, w->first);
+    w->blocks = ceiling(w, rows, w->shape.rows);
+    w->least = quotient(w, rows, w->blocks);
+    w->more = modulo(w, rows, w->blocks);
+    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->blocks, num(w, 1), "");
+    w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(CG_FETCH_SELF, 0)), num(w, CG_TILE_CHOICE(CG_FETCH_NEXT, 0)));
+}
+
+/* Groups [from, to) of segment `segment`, which counts chunks of rows within batches. */
+static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
+{
+    cg_val chunks = ceiling(w, extent(w, M), CG_ROWS), batch = quotient(w, segment, chunks);
+    for (int i = axis(w, M) - 1; i >= 0; i--) {
+        w->k.index[i] = modulo(w, batch, w->k.extent[i]);
+        batch = quotient(w, batch, w->k.extent[i]);
+    }
+    begin_rows(w, modulo(w, segment, chunks), chunks);
+    const cg_gemm *g = w->g;
+    w->a = operand_at(w, 0, add(w, place_in_batch(w, &g->a), mul(w, w->first, stride(w, &g->a, M))));
+    w->b = operand_at(w, 1, place_in_batch(w, &g->b));
+    w->c = operand_at(w, w->k.n->noperands,
+                      add(w, place_in_batch(w, &g->c), mul(w, w->first, stride(w, &g->c, M))));
+    cg_val group = num(w, g->group);
+    emit_panels(w, mul(w, from, group), lower_of(w, mul(w, to, group), w->panels));
+}
+
+static void emit_segments(gemm *w)
+{
+    cg_unit *u = w->u;
+    cg_val groups = ceiling(w, w->panels, w->g->group), begin = w->k.begin, end = w->k.end;
+    cg_val last = quotient(w, add(w, end, sub(w, groups, num(w, 1))), groups);
+    cg_loop l = cg_loop_guard(u, quotient(w, begin, groups), last, 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val start = mul(w, l.i, groups);
+    emit_segment(w, l.i, upper_of(w, sub(w, begin, start), num(w, 0)), lower_of(w, sub(w, end, start), groups));
+    cg_loop_end(u, &l, NULL);
+}
+
+/* ---- the function ---- */
+
+static void cut_k(gemm *w)
+{
+    int64_t k;
+    w->parts = 1;
+    if (!ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k) || k <= LONGEST_K) return;
+    w->parts = (k + BLOCK_K - 1) / BLOCK_K;
+    w->part = (k + w->parts - 1) / w->parts;
+    w->part = (w->part + 3) / 4 * 4;
+}
+
+static int64_t known(const gemm *w, ir_dim d)
+{
+    int64_t v;
+    return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
+}
+
+static void prepare(gemm *w)
+{
+    cg_unit *u = w->u;
+    uint32_t rows[CG_FETCHES] = {0};
+    int64_t row_step = known(w, w->g->a.coef[axis(w, M)]), k_step = known(w, w->g->a.coef[axis(w, K)]);
+    cut_k(w);
+    find_tiles(w, rows);
+    w->tiles = cg_tile_chooser(u, row_step, k_step, rows);
+    w->reach = num(w, cg_tile_reach(row_step, k_step) / (int64_t)sizeof(float));
+    w->finish = cg_make_finish(u, w->k.n);
+    w->memory = LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
+    LLVMSetAlignment(w->memory, 64);
+    w->panels = ceiling(w, extent(w, N), CG_PANEL);
+    w->full = w->k.n->out.elem == IR_F32 ? quotient(w, extent(w, N), num(w, CG_PANEL)) : num(w, 0);
+}
+
+cg_val cg_emit_gemm(cg_unit *u, const cg_kernel *kernel)
+{
+    LLVMTypeRef params[] = {u->ptr, u->i64, u->i64, u->i32};
+    cg_val fn = LLVMAddFunction(u->m, kernel->name, LLVMFunctionType(u->none, params, 4, false));
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    gemm w = {.k = {.u = u, .n = &kernel->nest, .fn = fn, .args = LLVMGetParam(fn, 0), .begin = LLVMGetParam(fn, 1),
+                    .end = LLVMGetParam(fn, 2), .vaxis = -1, .lanes = 1},
+              .u = u, .g = kernel->nest.gemm, .shape = cg_tile_shape_of(u->isa)};
+    LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
+    cg_kern_arguments(&w.k);
+    prepare(&w);
+    emit_segments(&w);
+    LLVMBuildRetVoid(u->b);
+    return fn;
+}

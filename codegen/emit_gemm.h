@@ -1,0 +1,44 @@
+/* Shared by emit_gemm.c and emit_tile.c: tiles of a product. Private to codegen/.
+ *
+ * A tile is a few rows by some vectors of columns whose sums stay in registers over a run of k. Its
+ * function takes a from row-major memory, b from a panel, and adds to or sets a tile of c. */
+#ifndef LATHE_CODEGEN_EMIT_GEMM_H
+#define LATHE_CODEGEN_EMIT_GEMM_H
+
+#include "codegen/emit.h"
+
+/* The largest tile that the registers of a target hold. */
+typedef struct cg_tile_shape {
+    int lanes, vectors, rows;
+} cg_tile_shape;
+cg_tile_shape cg_tile_shape_of(const cg_isa *);
+
+/* What a tile's function prefetches, every few k: a line from NEXT on, the panel that it reads, or
+ * nothing. */
+typedef enum { CG_FETCH_NEXT, CG_FETCH_SELF, CG_FETCH_NOTHING, CG_FETCHES } cg_fetch;
+enum { CG_TILE_A, CG_TILE_B, CG_TILE_C, CG_TILE_NEXT,      /* pointers */
+       CG_TILE_K, CG_TILE_LDC, CG_TILE_ROW_STEP, CG_TILE_K_STEP,
+       CG_TILE_ADD,                /* i1: c already holds a part of the sums */
+       CG_TILE_ARGS };
+LLVMTypeRef cg_tile_type(cg_unit *);
+/* A function whose first argument chooses the tile: CG_TILE_CHOICE of its rows and what it prefetches.
+ * row_step, k_step: between a's rows and between its k, in elements; 0: run-time. rows: by cg_fetch,
+ * the numbers of rows that it must know, a bit each. */
+#define CG_TILE_CHOICE(fetch, rows) (32 * (int)(fetch) + (rows))
+cg_val cg_tile_chooser(cg_unit *, int64_t row_step, int64_t k_step, const uint32_t rows[CG_FETCHES]);
+LLVMTypeRef cg_tile_chooser_type(cg_unit *);
+/* Bytes from NEXT on that a call prefetches for each k. */
+int64_t cg_tile_reach(int64_t row_step, int64_t k_step);
+
+/* emit_finish.c: a function that turns a tile of sums in memory into results, through the epilogue. */
+enum { CG_FINISH_ARGS, CG_FINISH_TILE,                     /* pointers */
+       CG_FINISH_LD, CG_FINISH_M, CG_FINISH_ROWS, CG_FINISH_N, CG_FINISH_COLUMNS,
+       CG_FINISH_BATCH };                                  /* then the batch's indices */
+typedef struct cg_finish {
+    cg_val fn;
+    LLVMTypeRef type;
+    int args;
+} cg_finish;
+cg_finish cg_make_finish(cg_unit *, const cg_nest *);
+
+#endif

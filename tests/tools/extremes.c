@@ -1,0 +1,228 @@
+/* Hostile values: whatever the inputs hold, a compiled model stays inside its memory and ends.
+ *
+ *   extremes EVERY RUNTIME CASE...
+ *
+ * Compiles the model of every EVERY-th case folder (the targets of this architecture in turn) and
+ * runs it in a child on inputs of the case's types and dims, filled with what makes careless code
+ * trap or reach outside: NaN, infinities, the ends of every type, denormals, zeros as divisors,
+ * indices far outside and just outside - everywhere, in floats alone, in integers alone, or here and
+ * there among the case's own values. A status with a message is fine; a signal, a hang or an internal
+ * error is not. A model that is refused counts as skipped. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "driver/tensor_util.h"
+#include "lathe.h"
+#include "tests/tools/trial.h"
+
+enum { LIMIT_S = 60 };
+
+/* ---- values ---- */
+
+typedef enum { ZERO, MINUS, HIGHEST, LOWEST, NOT_A_NUMBER, HUGE_NUMBER, MINUS_HUGE, TINY, NEAR, MIXED, RANDOM, KINDS } kind;
+
+static const char *const kind_names[KINDS] = {"zeros", "minus", "highest", "lowest", "nan", "huge",
+                                              "minus huge", "tiny", "near", "mixed", "random"};
+
+static uint64_t state = 88172645463325252u;
+
+static uint64_t chance(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state >> 8;
+}
+
+typedef struct format { lathe_elem elem; int exponent, mantissa; } format;
+
+static uint64_t float_bits(const format *f, kind k)
+{
+    uint64_t sign = (uint64_t)1 << (f->exponent + f->mantissa);
+    uint64_t infinity = (((uint64_t)1 << f->exponent) - 1) << f->mantissa;
+    uint64_t one = (((uint64_t)1 << (f->exponent - 1)) - 1) << f->mantissa;
+    switch (k) {
+    case ZERO: return 0;
+    case MINUS: return sign;                                    /* -0 */
+    case HIGHEST: return infinity;
+    case LOWEST: return infinity | sign;
+    case NOT_A_NUMBER: return infinity | (uint64_t)1 << (chance() % (unsigned)f->mantissa) | (chance() & 1 ? sign : 0);
+    case HUGE_NUMBER: return infinity - 1;
+    case MINUS_HUGE: return (infinity - 1) | sign;
+    case TINY: return 1;
+    case NEAR: return one + chance() % ((uint64_t)5 << f->mantissa) + (chance() & 1 ? sign : 0);
+    default: return chance() << 32 ^ chance();
+    }
+}
+
+static uint64_t integer_bits(int width, bool is_signed, kind k)
+{
+    uint64_t all = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1, top = (uint64_t)1 << (width - 1);
+    switch (k) {
+    case ZERO: return 0;
+    case MINUS: return all;
+    case HIGHEST: return is_signed ? top - 1 : all;
+    case LOWEST: return is_signed ? top : all - 1;
+    case NOT_A_NUMBER: return UINT64_C(0xAAAAAAAAAAAAAAAA);
+    case HUGE_NUMBER: return top >> 1;
+    case MINUS_HUGE: return top + 1;
+    case TINY: return 1;
+    case NEAR: return chance() % 41 - 20;                       /* about the dims of small models */
+    default: return chance() << 32 ^ chance();
+    }
+}
+
+static const format *find_format(lathe_elem elem)
+{
+    static const format formats[] = {{LATHE_F32, 8, 23}, {LATHE_F64, 11, 52}, {LATHE_F16, 5, 10}, {LATHE_BF16, 8, 7},
+                                     {LATHE_F8E4M3FN, 4, 3}, {LATHE_F8E4M3FNUZ, 4, 3}, {LATHE_F8E5M2, 5, 2},
+                                     {LATHE_F8E5M2FNUZ, 5, 2}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i].elem == elem) return &formats[i];
+    return NULL;
+}
+
+/* ---- filling ---- */
+
+typedef enum { ALL, FLOATS, INTEGERS, FEW, PARTS } part;
+
+static const char *const part_names[PARTS] = {"everywhere", "in floats", "in integers", "here and there"};
+
+static const char *hostile_string(kind k)
+{
+    static const char *const strings[] = {"", "-", "1e999", "nan", "\xff\xfe\xc0", "%s%n", "0x", "-9223372036854775809"};
+    static char longest[5000];
+    memset(longest, 'a', sizeof longest - 1);
+    return k == HIGHEST ? longest : strings[chance() % (sizeof strings / sizeof *strings)];
+}
+
+static void fill(lathe_tensor *t, kind k, part p)
+{
+    lathe_elem elem = t->elem == LATHE_C64 ? LATHE_F32 : t->elem == LATHE_C128 ? LATHE_F64 : t->elem;
+    const format *f = find_format(elem);
+    char class = tensor_elem_class(elem);
+    int bits = tensor_elem_bits(elem);
+    size_t bytes = bits < 8 ? 1 : (size_t)bits / 8;
+    if ((p == FLOATS && !f) || (p == INTEGERS && class != 'S' && class != 'U')) return;
+    for (size_t i = 0; i < t->size / bytes; i++) {
+        kind now = k == MIXED ? (kind)(chance() % MIXED) : k;
+        uint64_t value = f ? float_bits(f, now) : integer_bits((int)bytes * 8, class == 'S', now);
+        if (p == FEW && chance() % 5) continue;
+        if (elem == LATHE_STRING) ((const char **)t->data)[i] = hostile_string(now);
+        else memcpy((char *)t->data + i * bytes, &value, bytes);           /* little-endian */
+    }
+}
+
+/* ---- one case, in a child ---- */
+
+typedef struct test_case {
+    const char *folder, *runtime, *target;
+    char library[PATH_MAX];
+    char model[PATH_MAX];
+} test_case;
+
+static int compile(const test_case *c)
+{
+    lathe_options options = {.model = c->model, .name = "extremes", .output = c->library, .runtime = c->runtime,
+                             .target = c->target, .level = 2};
+    lathe_diag *diag = lathe_diag_new();
+    lathe_status s = lathe_compile(&options, diag);
+    lathe_message m = {0};
+    if (s != LATHE_OK && lathe_diag_errors(diag)) m = lathe_diag_get(diag, 0);
+    trial_note(s == LATHE_OK ? "compiled" : "refused: %s: %s", m.op, m.text);
+    lathe_diag_free(diag);
+    return s == LATHE_OK ? TRIAL_FINE : s == LATHE_INTERNAL ? TRIAL_INTERNAL : TRIAL_REFUSED;
+}
+
+/* The case's own inputs into files[]; where there are none, zeros of small sizes. */
+static int read_inputs(const test_case *c, trial_model *m, tensor_file *files)
+{
+    char path[PATH_MAX];
+    bool found = true;
+    for (int i = 0; i < m->nin && found; i++) {
+        found = snprintf(path, sizeof path, "%s/test_data_set_0/input_%d.pb", c->folder, i) < (int)sizeof path &&
+                tensor_read_pb(path, &files[i], NULL) == LATHE_OK;
+        m->in[i] = files[i].tensor;
+        m->in[i].data = NULL;
+        if (found && !trial_allocate(&m->in[i])) return TRIAL_OTHER;
+    }
+    if (found) return TRIAL_FINE;
+    for (int i = 0; i < m->nin; i++) {
+        tensor_free(&files[i]);
+        files[i] = (tensor_file){0};
+        trial_unguard(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
+    }
+    return trial_inputs(m);
+}
+
+static int run_all(trial_model *m, const tensor_file *files)
+{
+    int verdict = TRIAL_FINE;
+    for (int k = 0; k < KINDS; k++)
+        for (int p = 0; p < PARTS && verdict == TRIAL_FINE; p++) {
+            trial_note("%s %s", kind_names[k], part_names[p]);
+            for (int i = 0; i < m->nin; i++) {
+                if (files[i].tensor.data) memcpy(m->in[i].data, files[i].tensor.data, m->in[i].size);
+                fill(&m->in[i], (kind)k, (part)p);
+            }
+            verdict = trial_run(m);
+        }
+    return verdict;
+}
+
+static int attempt(void *ctx)
+{
+    const test_case *c = ctx;
+    trial_model m;
+    int verdict = compile(c);
+    if (verdict != TRIAL_FINE) return verdict;
+    verdict = trial_open(&m, c->library);
+    if (verdict != TRIAL_FINE || !m.session) return verdict;
+    tensor_file *files = calloc((size_t)m.nin + 1, sizeof *files);
+    if (!files) return TRIAL_OTHER;
+    verdict = read_inputs(c, &m, files);
+    return verdict == TRIAL_FINE ? run_all(&m, files) : verdict;
+}
+
+static const char *target_of(int k)
+{
+#if defined(__x86_64__)
+    static const char *const targets[] = {"x86-64-v3", "x86-64", "x86-64-v4"};
+    return targets[k % 3];
+#else
+    return NULL;
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    char folder[] = "/tmp/lathe-extremes-XXXXXX", weights[PATH_MAX], header[PATH_MAX];
+    int every = argc > 3 ? atoi(argv[1]) : 0, fine = 0, bad = 0, refused = 0;
+    if (every < 1 || !mkdtemp(folder)) {
+        fprintf(stderr, "usage: extremes EVERY RUNTIME CASE...\n");
+        return 2;
+    }
+    test_case c = {.runtime = argv[2]};
+    snprintf(c.library, sizeof c.library, "%s/libextremes.so", folder);
+    snprintf(weights, sizeof weights, "%s/extremes.weights", folder);
+    snprintf(header, sizeof header, "%s/extremes.h", folder);
+    for (int k = 0; 3 + (long)k * every < argc; k++) {
+        c.folder = argv[3 + (long)k * every];
+        c.target = target_of(k);
+        if (snprintf(c.model, sizeof c.model, "%s/model.onnx", c.folder) >= (int)sizeof c.model) continue;
+        const char *what = access(c.model, R_OK) == 0 ? trial_in_child(attempt, &c, LIMIT_S) : NULL;
+        int *tally = !what ? &fine : trial_refused() ? &refused : &bad;
+        ++*tally;
+        if (what && !trial_refused()) printf("FAIL %s, %s: %s\n", c.folder, c.target ? c.target : "", what);
+        fflush(stdout);
+    }
+    unlink(c.library);
+    unlink(weights);
+    unlink(header);
+    rmdir(folder);
+    printf("%d passed, %d failed, %d skipped\n", fine, bad, refused);
+    return bad != 0;
+}
