@@ -27,7 +27,8 @@ static lathe_span add_table(blob *b, const void *entries, size_t count, size_t s
 /* The program's strings with two more behind them. */
 static lathe_span add_strings(blob *b, const cg_program *p, lathe_tables *t)
 {
-    size_t name = strlen(p->name) + 1, target = strlen(p->target) + 1, total = p->nstrings + name + target;
+    size_t name = strlen(p->name) + 1, target = strlen(p->target) + 1,
+           total = p->nstrings + name + target;
     char *all = ir_alloc(b->arena, total, 1);
     if (p->nstrings > 0) memcpy(all, p->strings, p->nstrings);
     memcpy(all + p->nstrings, p->name, name);
@@ -121,7 +122,8 @@ void cg_emit_desc(cg_unit *u, const cg_val *kernels)
         cg_int(u->i32, (int64_t)p->nkernels),
         cg_int(u->i32, (int64_t)p->nfuncs),
     };
-    cg_val value = LLVMConstStructInContext(u->ctx, fields, sizeof fields / sizeof fields[0], false);
+    cg_val value =
+        LLVMConstStructInContext(u->ctx, fields, sizeof fields / sizeof fields[0], false);
     cg_val desc = LLVMAddGlobal(u->m, LLVMTypeOf(value), ir_format(&u->arena, "%s_desc", p->name));
     LLVMSetInitializer(desc, value);
     LLVMSetGlobalConstant(desc, true);

@@ -40,7 +40,8 @@ typedef struct session {
 
 static lathe_status toolchain(session *s, const char *what)
 {
-    lathe_status status = diag_add(s->diag, LATHE_TOOLCHAIN, NULL, "LLVM: %s", s->text ? s->text : what);
+    lathe_status status =
+        diag_add(s->diag, LATHE_TOOLCHAIN, NULL, "LLVM: %s", s->text ? s->text : what);
     LLVMDisposeMessage(s->text);
     s->text = NULL;
     return status;
@@ -60,10 +61,11 @@ static lathe_status open_machine(session *s)
     const cg_isa *isa = s->u.isa;
     LLVMTargetRef target;
     pthread_once(&once, initialize_llvm);
-    if (LLVMGetTargetFromTriple(isa->triple, &target, &s->text)) return toolchain(s, "unknown target");
+    if (LLVMGetTargetFromTriple(isa->triple, &target, &s->text))
+        return toolchain(s, "unknown target");
     LLVMCodeGenOptLevel level = s->u.level > 0 ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone;
-    s->machine = LLVMCreateTargetMachine(target, isa->triple, isa->cpu, isa->features, level, LLVMRelocPIC,
-                                         LLVMCodeModelSmall);
+    s->machine = LLVMCreateTargetMachine(target, isa->triple, isa->cpu, isa->features, level,
+                                         LLVMRelocPIC, LLVMCodeModelSmall);
     return s->machine ? LATHE_OK : toolchain(s, "no code generator for the target");
 }
 
@@ -96,8 +98,9 @@ void cg_set_attributes(cg_unit *u, cg_val f)
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", strlen("nounwind"));
     LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(u->ctx, kind, 0));
-    LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateStringAttribute(u->ctx, "no-builtins", strlen("no-builtins"), "", 0));
+    LLVMAddAttributeAtIndex(
+        f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+        LLVMCreateStringAttribute(u->ctx, "no-builtins", strlen("no-builtins"), "", 0));
 }
 
 static lathe_status build(session *s)
@@ -109,7 +112,8 @@ static lathe_status build(session *s)
         kernels[i] = k->nest.gemm ? cg_emit_gemm(u, k) : cg_emit_nest(u, k);
         cg_set_attributes(u, kernels[i]);
         if (u->status != LATHE_OK)
-            return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", u->p->kernels[i].key, u->defect);
+            return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", u->p->kernels[i].key,
+                            u->defect);
     }
     if (u->fault) cg_set_attributes(u, u->fault);
     cg_emit_desc(u, kernels);
@@ -119,7 +123,8 @@ static lathe_status build(session *s)
         s->text = NULL;
         return LATHE_OK;
     }
-    lathe_status status = diag_add(s->diag, LATHE_INTERNAL, NULL, "emitted code is malformed: %s", s->text);
+    lathe_status status =
+        diag_add(s->diag, LATHE_INTERNAL, NULL, "emitted code is malformed: %s", s->text);
     LLVMDisposeMessage(s->text);
     s->text = NULL;
     return status;
@@ -141,7 +146,8 @@ static bool is_allowed(const cg_unit *u, const char *name)
     static const char runtime[] = "lathe_rt_";
     size_t n = strlen(u->p->name);
     if (*name == '\0' || strncmp(name, runtime, sizeof runtime - 1) == 0) return true;
-    return u->p->embed_weights && strncmp(name, u->p->name, n) == 0 && strcmp(name + n, "_weights") == 0;
+    return u->p->embed_weights && strncmp(name, u->p->name, n) == 0 &&
+           strcmp(name + n, "_weights") == 0;
 }
 
 static lathe_status check_symbols(session *s)
@@ -153,8 +159,8 @@ static lathe_status check_symbols(session *s)
     for (; !LLVMObjectFileIsSymbolIteratorAtEnd(s->object, it); LLVMMoveToNextSymbol(it)) {
         const char *name = LLVMGetSymbolName(it);
         if (is_undefined(s, it) && !is_allowed(&s->u, name))
-            status = diag_add(s->diag, LATHE_TOOLCHAIN, NULL, "the object refers to '%s', which is not the runtime's",
-                              name);
+            status = diag_add(s->diag, LATHE_TOOLCHAIN, NULL,
+                              "the object refers to '%s', which is not the runtime's", name);
     }
     LLVMDisposeSymbolIterator(it);
     return status;
@@ -163,7 +169,8 @@ static lathe_status check_symbols(session *s)
 static lathe_status hand_out(session *s, const char *bytes, size_t n, char **data, size_t *size)
 {
     *data = malloc(n + 1);
-    if (!*data) return diag_add(s->diag, LATHE_OUT_OF_MEMORY, NULL, "no memory for %zu bytes of code", n);
+    if (!*data)
+        return diag_add(s->diag, LATHE_OUT_OF_MEMORY, NULL, "no memory for %zu bytes of code", n);
     memcpy(*data, bytes, n);
     (*data)[n] = '\0';
     *size = n;
@@ -205,8 +212,8 @@ static lathe_status run(session *s, cg_form form, char **data, size_t *size)
     return write(s, form, data, size);
 }
 
-lathe_status cg_emit(const cg_program *p, const cg_isa *isa, cg_form form, int level, lathe_diag *diag, char **data,
-                     size_t *size)
+lathe_status cg_emit(const cg_program *p, const cg_isa *isa, cg_form form, int level,
+                     lathe_diag *diag, char **data, size_t *size)
 {
     jmp_buf boundary;
     session *s = calloc(1, sizeof *s);      /* on the heap: survives the jump */

@@ -53,11 +53,12 @@ cg_val cg_bits(cg_unit *, cg_val, LLVMTypeRef scalar);       /* bit cast, lane b
 cg_val cg_select(cg_unit *, cg_val cond, cg_val, cg_val);
 /* An intrinsic overloaded on the type of its first argument alone. */
 cg_val cg_intrinsic(cg_unit *, const char *name, const cg_val *args, int n);
-cg_val cg_intrinsic_of(cg_unit *, const char *name, LLVMTypeRef *overload, int noverload, const cg_val *args, int n);
+cg_val cg_intrinsic_of(cg_unit *, const char *name, LLVMTypeRef *overload, int noverload,
+                       const cg_val *args, int n);
 /* double name(double, ...) of the runtime for each lane; converts from and to f32. */
 cg_val cg_call_lanes(cg_unit *, const char *name, const cg_val *args, int n);
 cg_val cg_any(cg_unit *, cg_val mask);                       /* i1 */
-cg_val cg_fma(cg_unit *, cg_val a, cg_val b, cg_val c);      /* a*b + c; fused where the target can */
+cg_val cg_fma(cg_unit *, cg_val a, cg_val b, cg_val c); /* a*b + c; fused where the target can */
 
 /* ---- loops (emit_loop.c) ---- */
 enum { CG_MOST_CARRIED = 40 };
@@ -84,7 +85,7 @@ cg_val cg_identity(cg_unit *, cg_combine, ir_elem, int lanes);
 cg_val cg_math(cg_unit *, ir_scalar op, ir_elem type, const cg_val *args);
 cg_val cg_round(cg_unit *, ir_scalar op, cg_val);            /* FLOOR CEIL ROUND TRUNC of floats */
 /* emit_convert.c: between memory and values. */
-LLVMTypeRef cg_storage_type(cg_unit *, ir_elem);             /* of one element; a byte if it is smaller */
+LLVMTypeRef cg_storage_type(cg_unit *, ir_elem); /* of one element; a byte if it is smaller */
 cg_val cg_from_storage(cg_unit *, ir_elem, cg_val raw);
 cg_val cg_to_storage(cg_unit *, ir_elem, cg_val, bool saturate);
 cg_val cg_cast(cg_unit *, cg_val, ir_elem from, ir_elem to, bool saturate);
@@ -109,7 +110,7 @@ typedef struct cg_kern {
     cg_val index[IR_MAX_SPACE];    /* at the point being emitted; of lane 0 */
     int depth_of[IR_MAX_SPACE];    /* nesting of the loop of each axis, from 1 */
     int vaxis, lanes;              /* the axis along which lanes go, -1 if lanes == 1 */
-    const cg_val *acc;             /* values of ACC, by number; with k->lanes lanes if vaxis is parallel */
+    const cg_val *acc; /* values of ACC, by number; with k->lanes lanes if vaxis is parallel */
 } cg_kern;
 
 /* Value of a dim: a constant or one of the kernel's parameters. */
@@ -153,7 +154,8 @@ cg_val cg_item_wide(cg_kern *, cg_item *);
 bool cg_has_exact_lanes(const cg_item *);
 /* a + step * lane op b for each lane; a and b uniform, op one of LT LE EQ NE. */
 cg_val cg_affine_compare(cg_kern *, ir_scalar op, cg_val a, cg_val b, int64_t step);
-/* What a vector along k->vaxis costs: widest type in bits, gathers, and operators done lane by lane. */
+/* What a vector along k->vaxis costs: widest type in bits, gathers, and operators done lane by
+ * lane. */
 typedef struct cg_cost { int widest, gathers, slow, items; } cg_cost;
 cg_cost cg_list_cost(cg_kern *, const cg_list *);
 

@@ -32,7 +32,8 @@ static void add_axis(cg_kern *k, offset *o, cg_item *it, const cg_place *p, int 
         o->rest = sum(u, o->rest, times(u, it->v, p, axis));
         return;
     }
-    if (!LLVMIsConstant(it->s) || !LLVMIsNull(it->s)) o->first = sum(u, o->first, times(u, it->s, p, axis));
+    if (!LLVMIsConstant(it->s) || !LLVMIsNull(it->s))
+        o->first = sum(u, o->first, times(u, it->s, p, axis));
     if (it->coef == 0) return;
     if (p->step[axis] != 0) o->step += (int64_t)((uint64_t)it->coef * (uint64_t)p->step[axis]);
     else o->lane = sum(u, o->lane, times(u, cg_int(u->i64, it->coef), p, axis));
@@ -112,11 +113,14 @@ static cg_val index_inside(cg_kern *k, cg_item *idx, cg_val dim, int64_t least_d
 {
     cg_unit *u = k->u;
     if (idx->general || (idx->coef != 0 && !cg_has_exact_lanes(idx)))
-        return LLVMBuildICmp(u->b, LLVMIntULT, cg_item_wide(k, idx), cg_splat(u, dim, k->lanes), "");
+        return LLVMBuildICmp(u->b, LLVMIntULT, cg_item_wide(k, idx), cg_splat(u, dim, k->lanes),
+                             "");
     if (idx->coef == 0) return LLVMBuildICmp(u->b, LLVMIntULT, idx->s, dim, "");
     cg_val in = NULL, least = cg_int(u->i64, -1);
-    if (idx->lo < 0) in = LLVMBuildNot(u->b, cg_affine_compare(k, IR_X_LE, idx->s, least, idx->coef), "");
-    if (idx->hi >= least_dim) in = both(u, in, cg_affine_compare(k, IR_X_LT, idx->s, dim, idx->coef));
+    if (idx->lo < 0)
+        in = LLVMBuildNot(u->b, cg_affine_compare(k, IR_X_LE, idx->s, least, idx->coef), "");
+    if (idx->hi >= least_dim)
+        in = both(u, in, cg_affine_compare(k, IR_X_LT, idx->s, dim, idx->coef));
     return in;
 }
 
@@ -162,7 +166,8 @@ static cg_val gather(cg_unit *u, const cg_place *p, cg_val at)
 {
     cg_val ptrs = address(u, p, at);
     LLVMTypeRef t = cg_as(at, cg_storage_type(u, p->o->elem)), overload[] = {t, LLVMTypeOf(ptrs)};
-    cg_val args[] = {ptrs, cg_int(u->i32, alignment(p->o->elem)), cg_int(cg_as(at, u->i1), 1), LLVMConstNull(t)};
+    cg_val args[] = {ptrs, cg_int(u->i32, alignment(p->o->elem)), cg_int(cg_as(at, u->i1), 1),
+                     LLVMConstNull(t)};
     return cg_intrinsic_of(u, "llvm.masked.gather", overload, 2, args, 4);
 }
 
@@ -202,7 +207,9 @@ cg_val cg_load(cg_kern *k, cg_list *l, const cg_item *it)
     } else {
         cg_val at = it->general ? spread(k, &o) : o.first;
         if (mask) at = LLVMBuildSelect(u->b, mask, at, LLVMConstNull(LLVMTypeOf(at)), "");
-        raw = packed ? load_packed(u, p, at) : it->general ? gather(u, p, at) : load_scalar(u, p, at);
+        raw = packed        ? load_packed(u, p, at)
+              : it->general ? gather(u, p, at)
+                            : load_scalar(u, p, at);
     }
     return cg_from_storage(u, p->o->elem, raw);
 }
@@ -216,7 +223,8 @@ static void store_packed(cg_unit *u, const cg_place *p, cg_val at, cg_val raw)
     LLVMBuilderRef b = u->b;
     int bits = ir_elem_bits(p->o->elem);
     cg_val below = bits_below(u, p->o->elem, at);
-    cg_val last = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAdd(b, at, cg_int(u->i64, 1), ""), p->count, "");
+    cg_val last =
+        LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAdd(b, at, cg_int(u->i64, 1), ""), p->count, "");
     cg_val mask = cg_select(u, last, cg_int(u->i8, -1), cg_int(u->i8, (1 << bits) - 1));
     mask = LLVMBuildShl(b, mask, below, "");
     cg_val byte_at = LLVMBuildLShr(b, at, cg_int(u->i64, shift_of(p->o->elem)), "");
@@ -255,8 +263,10 @@ void cg_store_combined(cg_kern *k, cg_list *l, int first, cg_combine c, cg_val v
     const cg_place *p = &k->places[k->n->noperands];
     offset o = make_offset(k, l, &l->roots[first], p);
     if (c != CG_SET) {
-        cg_val raw = ir_elem_bits(p->o->elem) < 8 ? load_packed(u, p, o.first) : load_scalar(u, p, o.first);
-        v = cg_combine_values(u, c, ir_elem_arith(p->o->elem), cg_from_storage(u, p->o->elem, raw), v);
+        cg_val raw =
+            ir_elem_bits(p->o->elem) < 8 ? load_packed(u, p, o.first) : load_scalar(u, p, o.first);
+        v = cg_combine_values(u, c, ir_elem_arith(p->o->elem), cg_from_storage(u, p->o->elem, raw),
+                              v);
     }
     store_at(k, &o, p, v);
 }
@@ -278,11 +288,13 @@ static void fault_body(cg_unit *u, cg_val f)
     cg_val args = LLVMGetParam(f, 0);
     cg_val cell = LLVMBuildLoad2(u->b, u->ptr, field(u, args, offsetof(lathe_args, fault)), "");
     cg_val node = LLVMBuildLoad2(u->b, u->i32, field(u, args, offsetof(lathe_args, node)), "");
-    cg_val swap = LLVMBuildAtomicCmpXchg(u->b, field(u, cell, offsetof(lathe_fault, node)), cg_int(u->i32, 0), node,
-                                         LLVMAtomicOrderingMonotonic, LLVMAtomicOrderingMonotonic, false);
+    cg_val swap = LLVMBuildAtomicCmpXchg(u->b, field(u, cell, offsetof(lathe_fault, node)),
+                                         cg_int(u->i32, 0), node, LLVMAtomicOrderingMonotonic,
+                                         LLVMAtomicOrderingMonotonic, false);
     LLVMBuildCondBr(u->b, LLVMBuildExtractValue(u->b, swap, 1, ""), won, lost);
     LLVMPositionBuilderAtEnd(u->b, won);
-    LLVMBuildStore(u->b, cg_int(u->i32, LATHE_FAULT_INDEX), field(u, cell, offsetof(lathe_fault, kind)));
+    LLVMBuildStore(u->b, cg_int(u->i32, LATHE_FAULT_INDEX),
+                   field(u, cell, offsetof(lathe_fault, kind)));
     LLVMBuildStore(u->b, LLVMGetParam(f, 1), field(u, cell, offsetof(lathe_fault, value)));
     LLVMBuildStore(u->b, LLVMGetParam(f, 2), field(u, cell, offsetof(lathe_fault, limit)));
     LLVMBuildRetVoid(u->b);

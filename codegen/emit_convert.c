@@ -27,13 +27,34 @@ static const format formats[IR_ELEM_COUNT] = {
     [IR_F4E2M1] = {4, 1, 1, 0x7, 0x7, 0x8, false, false, true},
 };
 
-static cg_val eq(cg_unit *u, cg_val a, int64_t c) { return LLVMBuildICmp(u->b, LLVMIntEQ, a, cg_int_like(a, c), ""); }
-static cg_val above(cg_unit *u, cg_val a, int64_t c) { return LLVMBuildICmp(u->b, LLVMIntUGT, a, cg_int_like(a, c), ""); }
-static cg_val and_bits(cg_unit *u, cg_val a, int64_t c) { return LLVMBuildAnd(u->b, a, cg_int_like(a, c), ""); }
-static cg_val plus(cg_unit *u, cg_val a, int64_t c) { return LLVMBuildAdd(u->b, a, cg_int_like(a, c), ""); }
-static cg_val left(cg_unit *u, cg_val a, int n) { return LLVMBuildShl(u->b, a, cg_int_like(a, n), ""); }
-static cg_val right(cg_unit *u, cg_val a, int n) { return LLVMBuildLShr(u->b, a, cg_int_like(a, n), ""); }
-static cg_val sign_of(cg_unit *u, cg_val bits, int width) { return left(u, right(u, bits, width - 1), 31); }
+static cg_val eq(cg_unit *u, cg_val a, int64_t c)
+{
+    return LLVMBuildICmp(u->b, LLVMIntEQ, a, cg_int_like(a, c), "");
+}
+static cg_val above(cg_unit *u, cg_val a, int64_t c)
+{
+    return LLVMBuildICmp(u->b, LLVMIntUGT, a, cg_int_like(a, c), "");
+}
+static cg_val and_bits(cg_unit *u, cg_val a, int64_t c)
+{
+    return LLVMBuildAnd(u->b, a, cg_int_like(a, c), "");
+}
+static cg_val plus(cg_unit *u, cg_val a, int64_t c)
+{
+    return LLVMBuildAdd(u->b, a, cg_int_like(a, c), "");
+}
+static cg_val left(cg_unit *u, cg_val a, int n)
+{
+    return LLVMBuildShl(u->b, a, cg_int_like(a, n), "");
+}
+static cg_val right(cg_unit *u, cg_val a, int n)
+{
+    return LLVMBuildLShr(u->b, a, cg_int_like(a, n), "");
+}
+static cg_val sign_of(cg_unit *u, cg_val bits, int width)
+{
+    return left(u, right(u, bits, width - 1), 31);
+}
 
 /* Code (i32 lanes, sign included) to f32. */
 static cg_val decode(cg_unit *u, const format *f, cg_val code)
@@ -44,17 +65,20 @@ static cg_val decode(cg_unit *u, const format *f, cg_val code)
     cg_val a = and_bits(u, code, sign_bit - 1);
     cg_val bits = plus(u, left(u, a, shift), (int64_t)(127 - f->bias) << 23);
     cg_val small = LLVMBuildUIToFP(u->b, a, cg_as(a, u->f32), "");
-    small = LLVMBuildFMul(u->b, small, cg_real_like(small, ldexp(1, 1 - f->bias - f->mantissa)), "");
+    small =
+        LLVMBuildFMul(u->b, small, cg_real_like(small, ldexp(1, 1 - f->bias - f->mantissa)), "");
     cg_val is_small = LLVMBuildICmp(u->b, LLVMIntULT, a, cg_int_like(a, 1 << f->mantissa), "");
     bits = cg_select(u, is_small, cg_bits(u, small, u->i32), bits);
     bits = LLVMBuildOr(u->b, bits, sign_of(u, and_bits(u, code, sign_bit), f->bits), "");
     if (f->inf) {
         cg_val special = LLVMBuildOr(u->b, sign_of(u, and_bits(u, code, sign_bit), f->bits),
                                      cg_int_like(a, 0x7F800000), "");
-        special = LLVMBuildOr(u->b, special, left(u, and_bits(u, a, (1 << f->mantissa) - 1), shift), "");
+        special =
+            LLVMBuildOr(u->b, special, left(u, and_bits(u, a, (1 << f->mantissa) - 1), shift), "");
         bits = cg_select(u, above(u, a, f->max), special, bits);
     } else if (!f->clamp) {
-        bits = cg_select(u, eq(u, f->unsigned_zero ? code : a, f->nan), cg_int_like(a, 0x7FC00000), bits);
+        bits = cg_select(u, eq(u, f->unsigned_zero ? code : a, f->nan), cg_int_like(a, 0x7FC00000),
+                         bits);
     }
     return cg_bits(u, bits, u->f32);
 }
@@ -74,17 +98,20 @@ static cg_val encode(cg_unit *u, const format *f, cg_val v, bool saturate)
         union { float f; int32_t i; } magic_bits = {magic};
         cg_val sum = cg_bits(u, a, u->f32);
         sum = cg_bits(u, LLVMBuildFAdd(u->b, sum, cg_real_like(sum, magic), ""), u->i32);
-        cg_val is_small = LLVMBuildICmp(u->b, LLVMIntULT, a, cg_int_like(a, (int64_t)(128 - f->bias) << 23), "");
+        cg_val is_small =
+            LLVMBuildICmp(u->b, LLVMIntULT, a, cg_int_like(a, (int64_t)(128 - f->bias) << 23), "");
         code = cg_select(u, is_small, plus(u, sum, -(int64_t)magic_bits.i), code);
     }
-    /* Signed: an exponent below the format's range was replaced above, so only large ones remain. */
+    /* Signed: an exponent below the format's range was replaced above, so only large ones remain.
+     */
     cg_val over = LLVMBuildOr(u->b, above(u, code, f->max), above(u, a, 0x7F7FFFFF), "");
     code = cg_select(u, over, cg_int_like(a, saturate || f->clamp ? f->max : f->over), code);
     cg_val is_nan = above(u, a, 0x7F800000);
     if (!f->unsigned_zero) {
         code = LLVMBuildOr(u->b, code, left(u, sign, f->bits - 1), "");
-        cg_val nan = f->clamp ? cg_int_like(a, f->nan)
-                              : LLVMBuildOr(u->b, left(u, sign, f->bits - 1), cg_int_like(a, f->nan), "");
+        cg_val nan =
+            f->clamp ? cg_int_like(a, f->nan)
+                     : LLVMBuildOr(u->b, left(u, sign, f->bits - 1), cg_int_like(a, f->nan), "");
         return cg_select(u, is_nan, nan, code);
     }
     cg_val no_sign = LLVMBuildOr(u->b, eq(u, code, 0), eq(u, code, f->nan), "");
@@ -118,15 +145,22 @@ LLVMTypeRef cg_storage_type(cg_unit *u, ir_elem elem)
     return LLVMIntTypeInContext(u->ctx, (unsigned)(bits < 8 ? 8 : bits));
 }
 
-static cg_val zext(cg_unit *u, cg_val v, LLVMTypeRef to) { return LLVMBuildZExtOrBitCast(u->b, v, cg_as(v, to), ""); }
-static cg_val trunc_to(cg_unit *u, cg_val v, LLVMTypeRef to) { return LLVMBuildTruncOrBitCast(u->b, v, cg_as(v, to), ""); }
+static cg_val zext(cg_unit *u, cg_val v, LLVMTypeRef to)
+{
+    return LLVMBuildZExtOrBitCast(u->b, v, cg_as(v, to), "");
+}
+static cg_val trunc_to(cg_unit *u, cg_val v, LLVMTypeRef to)
+{
+    return LLVMBuildTruncOrBitCast(u->b, v, cg_as(v, to), "");
+}
 
 /* The low `bits` of a byte as a number. */
 static cg_val narrow_int(cg_unit *u, ir_elem elem, cg_val byte)
 {
     int spare = 8 - ir_elem_bits(elem);
     cg_val high = left(u, byte, spare), n = cg_int_like(byte, spare);
-    return ir_elem_class(elem) == 'S' ? LLVMBuildAShr(u->b, high, n, "") : LLVMBuildLShr(u->b, high, n, "");
+    return ir_elem_class(elem) == 'S' ? LLVMBuildAShr(u->b, high, n, "")
+                                      : LLVMBuildLShr(u->b, high, n, "");
 }
 
 cg_val cg_from_storage(cg_unit *u, ir_elem elem, cg_val raw)
@@ -145,11 +179,13 @@ cg_val cg_to_storage(cg_unit *u, ir_elem elem, cg_val v, bool saturate)
 {
     LLVMTypeRef t = cg_storage_type(u, elem);
     if (elem == IR_BOOL) return zext(u, v, t);
-    if (ir_elem_is_int(elem) && ir_elem_bits(elem) < 8) return and_bits(u, v, (1 << ir_elem_bits(elem)) - 1);
+    if (ir_elem_is_int(elem) && ir_elem_bits(elem) < 8)
+        return and_bits(u, v, (1 << ir_elem_bits(elem)) - 1);
     if (ir_elem_class(elem) != 'L') return v;
     if (elem == IR_F16 && u->isa->has_f16)
         return cg_bits(u, LLVMBuildFPTrunc(u->b, v, cg_as(v, u->f16), ""), u->i16);
-    cg_val code = elem == IR_F8E8M0 ? encode_e8m0(u, v, saturate) : encode(u, &formats[elem], v, saturate);
+    cg_val code =
+        elem == IR_F8E8M0 ? encode_e8m0(u, v, saturate) : encode(u, &formats[elem], v, saturate);
     return trunc_to(u, code, t);
 }
 
@@ -172,7 +208,8 @@ static cg_val int_to_int(cg_unit *u, cg_val v, ir_elem from, ir_elem to)
     LLVMTypeRef t = cg_arith_type(u, ir_elem_arith(to), cg_lanes(v));
     if (want < have) v = LLVMBuildTrunc(u->b, v, t, "");
     else if (want > have || from == IR_BOOL)
-        v = ir_elem_class(from) == 'S' ? LLVMBuildSExt(u->b, v, t, "") : LLVMBuildZExt(u->b, v, t, "");
+        v = ir_elem_class(from) == 'S' ? LLVMBuildSExt(u->b, v, t, "")
+                                       : LLVMBuildZExt(u->b, v, t, "");
     return ir_elem_bits(to) < 8 ? narrow_int(u, to, v) : v;
 }
 
@@ -182,7 +219,8 @@ static cg_val to_f32_odd(cg_unit *u, cg_val v)
 {
     cg_val r = LLVMBuildFPTrunc(u->b, v, cg_as(v, u->f32), "");
     cg_val back = LLVMBuildFPExt(u->b, r, LLVMTypeOf(v), ""), bits = cg_bits(u, r, u->i32);
-    cg_val size = cg_intrinsic(u, "llvm.fabs", &v, 1), back_size = cg_intrinsic(u, "llvm.fabs", &back, 1);
+    cg_val size = cg_intrinsic(u, "llvm.fabs", &v, 1),
+           back_size = cg_intrinsic(u, "llvm.fabs", &back, 1);
     cg_val larger = LLVMBuildFCmp(u->b, LLVMRealOGT, back_size, size, "");
     cg_val cut = LLVMBuildSub(u->b, bits, LLVMBuildZExt(u->b, larger, LLVMTypeOf(bits), ""), "");
     cg_val inexact = LLVMBuildFCmp(u->b, LLVMRealONE, back, v, "");
@@ -205,9 +243,11 @@ static cg_val to_float(cg_unit *u, cg_val v, ir_elem from, ir_elem to)
 cg_val cg_cast(cg_unit *u, cg_val v, ir_elem from, ir_elem to, bool saturate)
 {
     bool from_float = ir_elem_is_float(from);
-    if (to == IR_BOOL && from_float) return LLVMBuildFCmp(u->b, LLVMRealUNE, v, cg_real_like(v, 0), "");
+    if (to == IR_BOOL && from_float)
+        return LLVMBuildFCmp(u->b, LLVMRealUNE, v, cg_real_like(v, 0), "");
     if (to == IR_BOOL) return LLVMBuildICmp(u->b, LLVMIntNE, v, cg_int_like(v, 0), "");
-    if (!ir_elem_is_float(to)) return from_float ? float_to_int(u, v, to) : int_to_int(u, v, from, to);
+    if (!ir_elem_is_float(to))
+        return from_float ? float_to_int(u, v, to) : int_to_int(u, v, from, to);
     v = to_float(u, v, from, to);
     return ir_elem_class(to) == 'L' ? cg_from_storage(u, to, cg_to_storage(u, to, v, saturate)) : v;
 }

@@ -10,8 +10,9 @@ static bool is_unsigned(ir_elem t) { return ir_elem_class(t) == 'U' || t == IR_B
 static const struct {
     LLVMOpcode on_float, on_int;           /* 0: by a function below */
 } binary[IR_X_COUNT] = {
-    [IR_X_ADD] = {LLVMFAdd, LLVMAdd}, [IR_X_SUB] = {LLVMFSub, LLVMSub}, [IR_X_MUL] = {LLVMFMul, LLVMMul},
-    [IR_X_DIV] = {LLVMFDiv, 0},       [IR_X_AND] = {0, LLVMAnd},        [IR_X_OR] = {0, LLVMOr},
+    [IR_X_ADD] = {LLVMFAdd, LLVMAdd}, [IR_X_SUB] = {LLVMFSub, LLVMSub},
+    [IR_X_MUL] = {LLVMFMul, LLVMMul}, [IR_X_DIV] = {LLVMFDiv, 0},
+    [IR_X_AND] = {0, LLVMAnd},        [IR_X_OR] = {0, LLVMOr},
     [IR_X_XOR] = {0, LLVMXor},
 };
 
@@ -36,11 +37,13 @@ static cg_val divide_signed(cg_unit *u, ir_scalar op, cg_val a, cg_val b)
     cg_val safe = cg_select(u, LLVMBuildOr(u->b, none, minus, ""), one, b);
     cg_val r = LLVMBuildSRem(u->b, a, safe, "");
     if (op == IR_X_REM) return r;
-    cg_val down = LLVMBuildAnd(u->b, LLVMBuildICmp(u->b, LLVMIntNE, r, zero, ""),
-                               LLVMBuildICmp(u->b, LLVMIntSLT, LLVMBuildXor(u->b, r, b, ""), zero, ""), "");
+    cg_val down =
+        LLVMBuildAnd(u->b, LLVMBuildICmp(u->b, LLVMIntNE, r, zero, ""),
+                     LLVMBuildICmp(u->b, LLVMIntSLT, LLVMBuildXor(u->b, r, b, ""), zero, ""), "");
     if (op == IR_X_MOD) return cg_select(u, down, LLVMBuildAdd(u->b, r, b, ""), r);
     cg_val q = LLVMBuildSDiv(u->b, a, safe, "");
-    if (op == IR_X_FLOORDIV) q = LLVMBuildAdd(u->b, q, LLVMBuildSExt(u->b, down, LLVMTypeOf(q), ""), "");
+    if (op == IR_X_FLOORDIV)
+        q = LLVMBuildAdd(u->b, q, LLVMBuildSExt(u->b, down, LLVMTypeOf(q), ""), "");
     q = cg_select(u, minus, LLVMBuildNeg(u->b, a, ""), q);
     return cg_select(u, none, zero, q);
 }
@@ -86,7 +89,8 @@ static cg_val int_power(cg_unit *u, ir_elem t, const cg_val *a)
 static cg_val int_sign(cg_unit *u, ir_elem t, cg_val a)
 {
     cg_val zero = cg_int_like(a, 0);
-    cg_val positive = LLVMBuildZExt(u->b, LLVMBuildICmp(u->b, LLVMIntNE, a, zero, ""), LLVMTypeOf(a), "");
+    cg_val positive =
+        LLVMBuildZExt(u->b, LLVMBuildICmp(u->b, LLVMIntNE, a, zero, ""), LLVMTypeOf(a), "");
     if (is_unsigned(t)) return positive;
     return cg_select(u, LLVMBuildICmp(u->b, LLVMIntSLT, a, zero, ""), cg_int_like(a, -1), positive);
 }
@@ -94,14 +98,16 @@ static cg_val int_sign(cg_unit *u, ir_elem t, cg_val a)
 static cg_val int_abs(cg_unit *u, ir_elem t, cg_val a)
 {
     if (is_unsigned(t)) return a;
-    return cg_select(u, LLVMBuildICmp(u->b, LLVMIntSLT, a, cg_int_like(a, 0), ""), LLVMBuildNeg(u->b, a, ""), a);
+    return cg_select(u, LLVMBuildICmp(u->b, LLVMIntSLT, a, cg_int_like(a, 0), ""),
+                     LLVMBuildNeg(u->b, a, ""), a);
 }
 
 static cg_val on_int(cg_unit *u, ir_scalar op, ir_elem t, const cg_val *a)
 {
     switch (op) {
     case IR_X_DIV: case IR_X_FLOORDIV: case IR_X_MOD: case IR_X_REM:
-        return is_unsigned(t) ? divide_unsigned(u, op, a[0], a[1]) : divide_signed(u, op, a[0], a[1]);
+        return is_unsigned(t) ? divide_unsigned(u, op, a[0], a[1])
+                              : divide_signed(u, op, a[0], a[1]);
     case IR_X_MIN: case IR_X_MAX: return int_extremum(u, op == IR_X_MAX, t, a[0], a[1]);
     case IR_X_POW: return int_power(u, t, a);
     case IR_X_SHL: case IR_X_SHR: return shift(u, op, t, a[0], a[1]);
@@ -140,7 +146,8 @@ static cg_val float_mod(cg_unit *u, const cg_val *a)
 static cg_val float_sign(cg_unit *u, cg_val a)
 {
     cg_val zero = cg_real_like(a, 0);
-    cg_val r = cg_select(u, LLVMBuildFCmp(u->b, LLVMRealOGT, a, zero, ""), cg_real_like(a, 1), zero);
+    cg_val r =
+        cg_select(u, LLVMBuildFCmp(u->b, LLVMRealOGT, a, zero, ""), cg_real_like(a, 1), zero);
     r = cg_select(u, LLVMBuildFCmp(u->b, LLVMRealOLT, a, zero, ""), cg_real_like(a, -1), r);
     return cg_select(u, is_nan(u, a), a, r);
 }
@@ -188,8 +195,9 @@ cg_val cg_scalar(cg_unit *u, const ir_expr_node *x, ir_elem from, const cg_val *
     }
     case IR_X_EQ: case IR_X_NE: case IR_X_LT: case IR_X_LE:
         if (is_float) return LLVMBuildFCmp(u->b, compare[x->op].on_float, a[0], a[1], "");
-        return LLVMBuildICmp(u->b, is_unsigned(from) ? compare[x->op].on_unsigned : compare[x->op].on_signed,
-                             a[0], a[1], "");
+        return LLVMBuildICmp(
+            u->b, is_unsigned(from) ? compare[x->op].on_unsigned : compare[x->op].on_signed, a[0],
+            a[1], "");
     default: break;
     }
     LLVMOpcode opcode = is_float ? binary[x->op].on_float : binary[x->op].on_int;

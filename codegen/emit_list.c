@@ -111,8 +111,12 @@ static void binary_range(cg_item *it, const cg_item *a, const cg_item *b)
     case IR_X_MOD:
         if (b->lo > 0) set_range(it, 0, b->hi - 1);
         return;
-    case IR_X_MIN: set_range(it, a->lo < b->lo ? a->lo : b->lo, a->hi < b->hi ? a->hi : b->hi); return;
-    case IR_X_MAX: set_range(it, a->lo > b->lo ? a->lo : b->lo, a->hi > b->hi ? a->hi : b->hi); return;
+    case IR_X_MIN:
+        set_range(it, a->lo < b->lo ? a->lo : b->lo, a->hi < b->hi ? a->hi : b->hi);
+        return;
+    case IR_X_MAX:
+        set_range(it, a->lo > b->lo ? a->lo : b->lo, a->hi > b->hi ? a->hi : b->hi);
+        return;
     case IR_X_CHECK: set_range(it, 0, b->hi > 0 ? b->hi - 1 : 0); return;
     default: return;
     }
@@ -158,7 +162,8 @@ static bool affine(const cg_list *l, const cg_item *it, int64_t *coef)
     case IR_X_SUB: return !__builtin_sub_overflow(a[0]->coef, a[1]->coef, coef);
     case IR_X_MUL:
         for (int i = 0; i < 2; i++)
-            if (a[i]->x->op == IR_X_CONST) return !__builtin_mul_overflow(a[i]->x->imm, a[1 - i]->coef, coef);
+            if (a[i]->x->op == IR_X_CONST)
+                return !__builtin_mul_overflow(a[i]->x->imm, a[1 - i]->coef, coef);
         return false;
     default: return false;
     }
@@ -167,14 +172,16 @@ static bool affine(const cg_list *l, const cg_item *it, int64_t *coef)
 bool cg_has_exact_lanes(const cg_item *it)
 {
     bool known = it->lo != INT64_MIN || it->hi != INT64_MAX;
-    return !it->general && it->coef >= -MOST_STEP && it->coef <= MOST_STEP && (it->coef == 0 || known);
+    return !it->general && it->coef >= -MOST_STEP && it->coef <= MOST_STEP &&
+           (it->coef == 0 || known);
 }
 
 /* A comparison of indices that is one of small numbers: see cg_affine_compare. */
 static bool is_affine_compare(const cg_kern *k, const cg_list *l, const cg_item *it)
 {
     ir_scalar op = it->x->op;
-    if (k->lanes == 1 || (op != IR_X_LT && op != IR_X_LE && op != IR_X_EQ && op != IR_X_NE)) return false;
+    if (k->lanes == 1 || (op != IR_X_LT && op != IR_X_LE && op != IR_X_EQ && op != IR_X_NE))
+        return false;
     const cg_item *a = &l->items[it->args[0]], *b = &l->items[it->args[1]];
     return a->x->type == IR_I64 && cg_has_exact_lanes(a) && cg_has_exact_lanes(b);
 }
@@ -213,7 +220,11 @@ static bool is_slow(const cg_item *it)
 {
     bool is_int = ir_elem_is_int(it->x->type);
     switch (it->x->op) {
-    case IR_X_DIV: case IR_X_FLOORDIV: case IR_X_MOD: case IR_X_REM: return is_int || it->x->op == IR_X_REM;
+    case IR_X_DIV:
+    case IR_X_FLOORDIV:
+    case IR_X_MOD:
+    case IR_X_REM:
+        return is_int || it->x->op == IR_X_REM;
     case IR_X_POW: case IR_X_ATAN2: return true;
     default: return it->x->type == IR_F64 && it->x->op >= IR_X_EXP && it->x->op <= IR_X_ATANH;
     }
@@ -283,20 +294,25 @@ static cg_val emit_check(cg_kern *k, cg_item *it, const cg_val *a)
 }
 
 /* Sizes and indices are mostly known not to be negative, and their divisors to be positive. */
-static cg_val emit_natural_division(cg_kern *k, const cg_list *l, const cg_item *it, const cg_val *a)
+static cg_val emit_natural_division(cg_kern *k, const cg_list *l, const cg_item *it,
+                                    const cg_val *a)
 {
     ir_scalar op = it->x->op;
     bool quotient = op == IR_X_DIV || op == IR_X_FLOORDIV;
     if (it->x->type != IR_I64 || (!quotient && op != IR_X_MOD && op != IR_X_REM)) return NULL;
     if (l->items[it->args[0]].lo < 0 || l->items[it->args[1]].lo <= 0) return NULL;
-    return quotient ? LLVMBuildUDiv(k->u->b, a[0], a[1], "") : LLVMBuildURem(k->u->b, a[0], a[1], "");
+    return quotient ? LLVMBuildUDiv(k->u->b, a[0], a[1], "")
+                    : LLVMBuildURem(k->u->b, a[0], a[1], "");
 }
 
 /* a + c*lane < b + d*lane is (c-d)*lane < b-a: all lanes of it fit i32 if b-a is clamped. */
 cg_val cg_affine_compare(cg_kern *k, ir_scalar op, cg_val a, cg_val b, int64_t step)
 {
     static const LLVMIntPredicate predicates[IR_X_COUNT] = {
-        [IR_X_LT] = LLVMIntSLT, [IR_X_LE] = LLVMIntSLE, [IR_X_EQ] = LLVMIntEQ, [IR_X_NE] = LLVMIntNE,
+        [IR_X_LT] = LLVMIntSLT,
+        [IR_X_LE] = LLVMIntSLE,
+        [IR_X_EQ] = LLVMIntEQ,
+        [IR_X_NE] = LLVMIntNE,
     };
     cg_unit *u = k->u;
     cg_val most = cg_int(u->i64, INT64_C(1) << 30), least = cg_int(u->i64, -(INT64_C(1) << 30));
@@ -389,7 +405,8 @@ static bool *find_leads(cg_kern *k, const cg_list *l)
     return leads;
 }
 
-/* A node is wanted where some user of it is wanted and, in an arm of a select, the arm is chosen. */
+/* A node is wanted where some user of it is wanted and, in an arm of a select, the arm is chosen.
+ */
 void cg_list_faults(cg_kern *k, cg_list *l)
 {
     const bool *leads = find_leads(k, l);
@@ -401,7 +418,7 @@ void cg_list_faults(cg_kern *k, cg_list *l)
         spread_want(k, l, leads, wanted, i);
         if (!it->bad) continue;
         cg_val bad = cg_lanes(it->bad) == k->lanes ? it->bad : cg_splat(k->u, it->bad, k->lanes);
-        cg_fault(k, LLVMBuildAnd(k->u->b, bad, wanted[i], ""), cg_item_wide(k, &l->items[it->args[0]]),
-                 cg_item_wide(k, &l->items[it->args[1]]));
+        cg_fault(k, LLVMBuildAnd(k->u->b, bad, wanted[i], ""),
+                 cg_item_wide(k, &l->items[it->args[0]]), cg_item_wide(k, &l->items[it->args[1]]));
     }
 }

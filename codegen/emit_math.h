@@ -20,8 +20,14 @@ static inline cg_val m_add(cg_unit *u, cg_val a, cg_val b) { return LLVMBuildFAd
 static inline cg_val m_sub(cg_unit *u, cg_val a, cg_val b) { return LLVMBuildFSub(u->b, a, b, ""); }
 static inline cg_val m_mul(cg_unit *u, cg_val a, cg_val b) { return LLVMBuildFMul(u->b, a, b, ""); }
 static inline cg_val m_div(cg_unit *u, cg_val a, cg_val b) { return LLVMBuildFDiv(u->b, a, b, ""); }
-static inline cg_val m_addf(cg_unit *u, cg_val a, double b) { return m_add(u, a, cg_real_like(a, b)); }
-static inline cg_val m_mulf(cg_unit *u, cg_val a, double b) { return m_mul(u, a, cg_real_like(a, b)); }
+static inline cg_val m_addf(cg_unit *u, cg_val a, double b)
+{
+    return m_add(u, a, cg_real_like(a, b));
+}
+static inline cg_val m_mulf(cg_unit *u, cg_val a, double b)
+{
+    return m_mul(u, a, cg_real_like(a, b));
+}
 static inline cg_val m_abs(cg_unit *u, cg_val a) { return cg_intrinsic(u, "llvm.fabs", &a, 1); }
 static inline cg_val m_sign(cg_unit *u, cg_val of, cg_val from)
 {

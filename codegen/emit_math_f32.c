@@ -11,12 +11,15 @@
 #define LOG2_E 1.4426950408889634
 
 /* (e^r - 1 - r) / r^2 on |r| <= ln(2)/2; relative error of e^r 3.1e-9 */
-static const double exp_q[] = {0x1.fffffcp-2, 0x1.55549p-3, 0x1.5558f4p-5, 0x1.123a6cp-7, 0x1.6a2352p-10};
+static const double exp_q[] = {0x1.fffffcp-2, 0x1.55549p-3, 0x1.5558f4p-5, 0x1.123a6cp-7,
+                               0x1.6a2352p-10};
 /* (log(1+f) - f + f^2/2) / f^3 on sqrt(1/2) <= 1+f <= sqrt(2); 7.6e-10 */
-static const double log_r[] = {0x1.555548p-2, -0x1.000006p-2, 0x1.99a4cap-3, -0x1.555c5cp-3, 0x1.2335bp-3,
-                               -0x1.fc1d46p-4, 0x1.e70716p-4, -0x1.de660ap-4, 0x1.145732p-4};
+static const double log_r[] = {0x1.555548p-2,  -0x1.000006p-2, 0x1.99a4cap-3,
+                               -0x1.555c5cp-3, 0x1.2335bp-3,   -0x1.fc1d46p-4,
+                               0x1.e70716p-4,  -0x1.de660ap-4, 0x1.145732p-4};
 /* (tanh(x)/x - 1) / x^2 in x^2, |x| <= 0.65; 2.5e-10 */
-static const double tanh_p[] = {-0x1.555552p-2, 0x1.111026p-3, -0x1.b9e19p-5, 0x1.62fb3ep-6, -0x1.09285ap-7, 0x1.0e9eaap-9};
+static const double tanh_p[] = {-0x1.555552p-2, 0x1.111026p-3,  -0x1.b9e19p-5,
+                                0x1.62fb3ep-6,  -0x1.09285ap-7, 0x1.0e9eaap-9};
 /* erf(x)/x - 1 in x^2, |x| <= 1; 1.2e-9 */
 static const double erf_p[] = {0x1.06eba8p-3, -0x1.81273ep-2, 0x1.ce2cf8p-4, -0x1.b7f90ep-6,
                                0x1.5405b2p-8, -0x1.a3f7p-11, 0x1.496a3p-14};

@@ -5,7 +5,10 @@
 #include "codegen/emit_math.h"
 
 static cg_val widen(cg_unit *u, cg_val v) { return LLVMBuildFPExt(u->b, v, cg_as(v, u->f64), ""); }
-static cg_val narrow(cg_unit *u, cg_val v) { return LLVMBuildFPTrunc(u->b, v, cg_as(v, u->f32), ""); }
+static cg_val narrow(cg_unit *u, cg_val v)
+{
+    return LLVMBuildFPTrunc(u->b, v, cg_as(v, u->f32), "");
+}
 
 /* The nearest integer, as a double; its low bits as an integer in *bits. |v| < 2^51. */
 static cg_val nearest(cg_unit *u, cg_val v, cg_val *bits)
@@ -60,7 +63,9 @@ cg_val cg_math_circular(cg_unit *u, ir_scalar op, cg_val x)
     LLVMBasicBlockRef from[] = {LLVMGetInsertBlock(u->b), slow};
     LLVMBuildCondBr(u->b, cg_any(u, m_more(u, m_abs(u, x), REDUCIBLE)), slow, next);
     LLVMPositionBuilderAtEnd(u->b, slow);
-    const char *name = op == IR_X_SIN ? "lathe_rt_sin" : op == IR_X_COS ? "lathe_rt_cos" : "lathe_rt_tan";
+    const char *name = op == IR_X_SIN   ? "lathe_rt_sin"
+                       : op == IR_X_COS ? "lathe_rt_cos"
+                                        : "lathe_rt_tan";
     cg_val values[] = {quick, cg_call_lanes(u, name, &x, 1)};
     LLVMBuildBr(u->b, next);
     LLVMPositionBuilderAtEnd(u->b, next);
@@ -71,9 +76,11 @@ cg_val cg_math_circular(cg_unit *u, ir_scalar op, cg_val x)
 
 /* ---- powers ---- */
 
-/* log(m) = 2*s*L(s^2), s = (m-1)/(m+1), |s| <= 0.172: error below 2e-12; 2^f on |f| <= 1/2: 1e-11 */
+/* log(m) = 2*s*L(s^2), s = (m-1)/(m+1), |s| <= 0.172: error below 2e-12; 2^f on |f| <= 1/2: 1e-11
+ */
 static const double log_l[] = {1, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13};
-static const double exp_e[] = {1, 1, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880};
+static const double exp_e[] = {1,         1,         1.0 / 2,    1.0 / 6,     1.0 / 24,
+                               1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880};
 
 /* log2 of a magnitude; 0 and inf give -inf and inf */
 static cg_val log2_of(cg_unit *u, cg_val a)
@@ -106,7 +113,8 @@ cg_val cg_math_pow(cg_unit *u, cg_val x32, cg_val y32)
     cg_val r = cg_select(u, m_equal(u, a, 1), one, exp2_of(u, m_mul(u, y, log2_of(u, a))));
     cg_val half = m_mulf(u, y, 0.5);
     cg_val whole = LLVMBuildFCmp(u->b, LLVMRealOEQ, cg_round_by_adding(u, y), y, "");
-    cg_val odd = LLVMBuildAnd(u->b, whole, LLVMBuildFCmp(u->b, LLVMRealUNE, cg_round_by_adding(u, half), half, ""), "");
+    cg_val odd = LLVMBuildAnd(
+        u->b, whole, LLVMBuildFCmp(u->b, LLVMRealUNE, cg_round_by_adding(u, half), half, ""), "");
     cg_val bad = LLVMBuildAnd(u->b, LLVMBuildNot(u->b, whole, ""), m_less(u, x, 0), "");
     bad = LLVMBuildAnd(u->b, bad, m_more(u, a, 0), "");
     bad = LLVMBuildAnd(u->b, bad, m_less(u, a, __builtin_inf()), "");

@@ -64,8 +64,10 @@ cg_val cg_splat(cg_unit *u, cg_val scalar, int lanes)
     if (lanes == 1) return scalar;
     LLVMTypeRef t = LLVMVectorType(LLVMTypeOf(scalar), (unsigned)lanes);
     if (LLVMIsAConstantInt(scalar) || LLVMIsAConstantFP(scalar)) return constant(t, scalar);
-    cg_val one = LLVMBuildInsertElement(u->b, LLVMGetPoison(t), scalar, LLVMConstInt(u->i32, 0, false), "");
-    return LLVMBuildShuffleVector(u->b, one, LLVMGetPoison(t), LLVMConstNull(cg_wide(u->i32, lanes)), "");
+    cg_val one =
+        LLVMBuildInsertElement(u->b, LLVMGetPoison(t), scalar, LLVMConstInt(u->i32, 0, false), "");
+    return LLVMBuildShuffleVector(u->b, one, LLVMGetPoison(t),
+                                  LLVMConstNull(cg_wide(u->i32, lanes)), "");
 }
 
 cg_val cg_iota(LLVMTypeRef scalar, int lanes)
@@ -97,7 +99,8 @@ cg_val cg_select(cg_unit *u, cg_val cond, cg_val a, cg_val b)
     return LLVMBuildSelect(u->b, cond, a, b, "");
 }
 
-cg_val cg_intrinsic_of(cg_unit *u, const char *name, LLVMTypeRef *overload, int noverload, const cg_val *args, int n)
+cg_val cg_intrinsic_of(cg_unit *u, const char *name, LLVMTypeRef *overload, int noverload,
+                       const cg_val *args, int n)
 {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     if (id == 0) {
@@ -154,7 +157,8 @@ cg_val cg_call_lanes(cg_unit *u, const char *name, const cg_val *args, int n)
         cg_val r = LLVMBuildCall2(u->b, type, f, lane, (unsigned)n, "");
         if (scalar == u->f32) r = LLVMBuildFPTrunc(u->b, r, u->f32, "");
         if (lanes == 1) return r;
-        result = LLVMBuildInsertElement(u->b, result, r, LLVMConstInt(u->i32, (unsigned)i, false), "");
+        result =
+            LLVMBuildInsertElement(u->b, result, r, LLVMConstInt(u->i32, (unsigned)i, false), "");
     }
     return result;
 }
@@ -164,7 +168,8 @@ cg_val cg_any(cg_unit *u, cg_val mask)
     int lanes = cg_lanes(mask);
     if (lanes == 1) return mask;
     LLVMTypeRef t = LLVMIntTypeInContext(u->ctx, (unsigned)lanes);
-    return LLVMBuildICmp(u->b, LLVMIntNE, LLVMBuildBitCast(u->b, mask, t, ""), LLVMConstNull(t), "");
+    return LLVMBuildICmp(u->b, LLVMIntNE, LLVMBuildBitCast(u->b, mask, t, ""), LLVMConstNull(t),
+                         "");
 }
 
 cg_val cg_fma(cg_unit *u, cg_val a, cg_val b, cg_val c)

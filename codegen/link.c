@@ -43,8 +43,7 @@ static bool is_host(const cg_isa *isa)
 #endif
 }
 
-/* Adds `file` from the first of the folders where distributions keep an architecture's libraries.
- */
+/* Adds `file` from the first of the folders where distributions keep a target's libraries. */
 static bool add_library(arguments *a, const cg_isa *isa, const char *file)
 {
     /* The first three name the architecture, in the order (architecture, file). */

@@ -200,6 +200,7 @@ static cg_lowering *start(ir_graph *g, const char *name, const char *target)
     lw->home = IR_NEW_N(g->arena, uint32_t, g->nvalues);
     lw->root = IR_NEW_N(g->arena, ir_value, g->nvalues);
     lw->uses = IR_NEW_N(g->arena, uint32_t, g->nvalues);
+    lw->part = IR_NEW_N(g->arena, ir_node_id, g->nvalues);
     lw->sym_segment = IR_NEW_N(g->arena, uint32_t, g->nsyms + 1);
     lw->block_segment = IR_NEW_N(g->arena, uint32_t, g->nblocks + 1);
     for (size_t i = 0; i < g->nsyms; i++) lw->sym_segment[i] = LATHE_NO_SLOT;
@@ -224,6 +225,7 @@ lathe_status cg_lower(ir_graph *g, const char *name, const char *target, int lev
     const ir_block body = g->blocks[1];
     uint32_t *out = IR_NEW_N(g->arena, uint32_t, body.nresults + 1);
     cg_count_uses(lw);
+    cg_find_parts(lw);
     TRY(lower_inputs(lw, &body));
     plan_outputs(lw, &body, out);
     TRY(cg_lower_block(lw, 1));

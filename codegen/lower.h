@@ -59,6 +59,7 @@ typedef struct cg_lowering {
     uint32_t *home;                /* by value: 1 + the buffer that its producer must fill, or 0 */
     ir_value *root;                /* by value: whose memory it shares; IR_NONE: not yet asked */
     uint32_t *uses;                /* by root: reads that are not lowered yet, see inplace.c */
+    ir_node_id *part;              /* by value: the concat that it is stored into, or IR_NONE */
     uint32_t *depth;               /* by buffer: loops around its definition */
     size_t cap_depth;
     cg_text text;
@@ -77,6 +78,8 @@ uint32_t cg_symbol(cg_lowering *, ir_sym);
 /* Index in u32s of the slots of n dims. */
 uint32_t cg_slot_list(cg_lowering *, const ir_dim *, int n, bool named);
 bool cg_slot_grows(const cg_lowering *, uint32_t slot);
+/* Whether everything that the dim is made of has its value at this place of the program. */
+bool cg_size_known(cg_lowering *, ir_dim);
 /* A new segment, in which the n symbols get their values. */
 uint32_t cg_segment(cg_lowering *, const ir_sym *, size_t n);
 uint32_t cg_string(cg_lowering *, const char *);
@@ -110,6 +113,13 @@ void cg_uses_done(cg_lowering *, const ir_node *);
 void cg_map_in_place(cg_lowering *, const ir_node *);
 /* The same for a scatter and its data; false: the data must be copied. */
 bool cg_scatter_in_place(cg_lowering *, const ir_node *);
+
+/* ---- parts.c ---- */
+/* Fills part[]; after cg_count_uses. */
+void cg_find_parts(cg_lowering *);
+/* Lets the nest that makes v store into the concat that v is a part of, if it is one; the value
+ * whose buffer the nest writes. */
+ir_value cg_store_as_part(cg_lowering *, ir_value v, cg_nest *);
 
 /* affine.c: the place of the element of a row-major tensor at these indices; false: it has no such form. */
 bool cg_affine_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, cg_affine *);

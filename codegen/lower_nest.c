@@ -194,8 +194,7 @@ lathe_status cg_lower_view(cg_lowering *lw, const ir_node *node)
     return cg_lower_nest(lw, node);
 }
 
-/* The result starts as a copy of operand 0; then every point of the space combines into its place.
- */
+/* The result starts as operand 0; then every point of the space combines into its place. */
 lathe_status cg_lower_scatter(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
@@ -216,8 +215,7 @@ lathe_status cg_lower_scatter(cg_lowering *lw, const ir_node *node)
 /* ---- concat ---- */
 
 /* Part `v` of a concat, as a copy of outer x inner elements to a place `at` elements into each of
- * the result's outer rows; with one outer row, of the axis' rows, so that there are many of them.
- */
+ * the result's outer rows; with one outer row, of the axis' rows, so that there are many. */
 static lathe_status copy_part(cg_lowering *lw, ir_value v, const ir_type *to, int axis,
                               ir_dim before, uint32_t out)
 {

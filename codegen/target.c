@@ -38,7 +38,8 @@ static const cg_isa isas[] = {
      .linker_emulation = "aarch64linux", .library_dir = "aarch64"},
     {.name = "aarch64+dotprod+i8mm+bf16", .triple = ARM, .cpu = "generic",
      .features = "+neon,+dotprod,+i8mm,+bf16", .vector_bits = 128,
-     .vector_registers = 32, .has_fma = true, .has_f16 = true, .has_round = true, .cpu_bits = ARM_DOT,
+     .vector_registers = 32, .has_fma = true, .has_f16 = true, .has_round = true,
+     .cpu_bits = ARM_DOT,
      .linker_emulation = "aarch64linux", .library_dir = "aarch64"},
 };
 

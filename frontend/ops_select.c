@@ -5,6 +5,18 @@
 #include "frontend/build.h"
 #include <math.h>
 
+/* Input k has elements that the runtime's functions can compare: whole bytes, ordered by their
+ * bits. */
+static lathe_status need_ordered(const fe_node *n, size_t k)
+{
+    TRY(fe_need_arith(n, k));
+    ir_elem elem = fe_type(n, k)->elem;
+    if (ir_elem_bits(elem) < 8 || elem == IR_F8E4M3FNUZ || elem == IR_F8E5M2FNUZ)
+        return fe_fail_input(n, k, LATHE_UNSUPPORTED, "element type %s is not supported here",
+                             ir_elem_name(elem));
+    return LATHE_OK;
+}
+
 /* ---- NonZero, Compress ---- */
 
 /* v is made by a map of a constant that is not zero. */
@@ -52,7 +64,7 @@ static lathe_status nonzero(fe_node *n, ir_value v, ir_value *result)
 
 lathe_status fe_import_non_zero(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(need_ordered(n, 0));
     ir_value v = IR_NONE;
     TRY(nonzero(n, fe_in(n, 0), &v));
     fe_out(n, 0, v);
@@ -83,7 +95,7 @@ lathe_status fe_import_compress(fe_node *n)
 
 lathe_status fe_import_top_k(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(need_ordered(n, 0));
     ir_graph *g = n->g;
     ir_type t = *fe_type(n, 0);
     int axis;
@@ -114,7 +126,7 @@ lathe_status fe_import_top_k(fe_node *n)
 
 lathe_status fe_import_unique(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(need_ordered(n, 0));
     ir_graph *g = n->g;
     ir_value x = fe_in(n, 0), results[4];
     ir_type t = *fe_type(n, 0);

@@ -353,7 +353,7 @@ static bool eval_atom(ir_dim_kind kind, int64_t a, int64_t b, int64_t *value)
     case IR_DIM_FLOORDIV:
     case IR_DIM_MOD:
         if (b == 0 || (a == INT64_MIN && b == -1)) return false;
-        *value = kind == IR_DIM_MOD ? a - b * ir_floordiv(a, b) : ir_floordiv(a, b);
+        *value = kind == IR_DIM_MOD ? ir_floormod(a, b) : ir_floordiv(a, b);
         return true;
     case IR_DIM_MIN: *value = a < b ? a : b; return true;
     case IR_DIM_MAX: *value = a > b ? a : b; return true;

@@ -17,4 +17,11 @@ static inline int64_t ir_floordiv(int64_t a, int64_t b)
     return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
 }
 
+/* What floordiv leaves; never overflows. b != 0. */
+static inline int64_t ir_floormod(int64_t a, int64_t b)
+{
+    int64_t r = b == -1 ? 0 : a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
 #endif

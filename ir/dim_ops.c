@@ -169,7 +169,7 @@ ir_dim ir_dim_mod(ir_graph *g, ir_dim a, ir_dim b)
     int64_t x, y;
     if (ir_dim_is_const(g, b, &y)) {
         if (y == 0) return ir_dim_overflow(g);
-        if (ir_dim_is_const(g, a, &x)) return ir_dim_const(g, y == -1 ? 0 : x - y * ir_floordiv(x, y));
+        if (ir_dim_is_const(g, a, &x)) return ir_dim_const(g, ir_floormod(x, y));
         if (y > 0) {
             ir_dim q, r;
             split_by_const(g, a, y, &q, &r);

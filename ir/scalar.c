@@ -58,7 +58,7 @@ static int64_t divide(ir_scalar op, ir_elem t, int64_t a, int64_t b)
     case IR_X_DIV: return a / b;
     case IR_X_REM: return a % b;
     case IR_X_FLOORDIV: return ir_floordiv(a, b);
-    default: return a - b * ir_floordiv(a, b);
+    default: return ir_floormod(a, b);
     }
 }
 

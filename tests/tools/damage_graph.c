@@ -71,10 +71,14 @@ static void drop_input(graph *g)
 static void add_input(graph *g)
 {
     node *n = any_node(g);
-    char **name = any_name(g), **more = n ? realloc(n->input, (n->n_input + 1) * sizeof *more) : NULL;
-    if (!more) return;
-    n->input = more;
-    more[n->n_input++] = strdup(name ? *name : "");
+    char **name = any_name(g), *copy = strdup(name ? *name : "");
+    char **more = n && copy ? realloc(n->input, (n->n_input + 1) * sizeof *more) : NULL;
+    if (more) {
+        n->input = more;
+        more[n->n_input++] = copy;
+    } else {
+        free(copy);
+    }
 }
 
 static void drop_output(graph *g)

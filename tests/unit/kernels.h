@@ -41,7 +41,8 @@ static inline cg_operand operand(ir_elem elem, int rank, const ir_dim *dims)
 static inline void kernels_begin(void)
 {
     fixture_begin();
-    ks.p = (cg_program){.g = fx.g, .arena = &fx.arena, .name = "t", .target = "test", .kernels = ks.all};
+    ks.p = (cg_program){
+        .g = fx.g, .arena = &fx.arena, .name = "t", .target = "test", .kernels = ks.all};
 }
 
 /* The store of maps and reductions: the parallel indices. */
@@ -113,7 +114,8 @@ static inline void kernels_unload(void)
 static inline void kernels_end(void) { fixture_end(); }
 
 /* bufs: operands, then the result. */
-static inline void kernels_run_rows(size_t kernel, void *const *bufs, const int64_t *dims, int64_t begin, int64_t end)
+static inline void kernels_run_rows(size_t kernel, void *const *bufs, const int64_t *dims,
+                                    int64_t begin, int64_t end)
 {
     lathe_args args = {.buf = bufs, .dim = dims, .fault = &ks.fault, .node = 7};
     ks.desc->kernels[kernel](&args, begin, end, 0);
@@ -128,7 +130,8 @@ static inline void kernels_run(size_t kernel, void *const *bufs, const int64_t *
 /* The ISAs that this machine can run, best last. */
 static inline size_t runnable(const cg_isa **out, size_t cap)
 {
-    static const char *const names[] = {"x86-64", "x86-64-v3", "x86-64-v4", "aarch64", "aarch64+dotprod+i8mm+bf16"};
+    static const char *const names[] = {"x86-64", "x86-64-v3", "x86-64-v4", "aarch64",
+                                        "aarch64+dotprod+i8mm+bf16"};
     const cg_isa *host = cg_isa_host();
     uint32_t has = rt_cpu_features();
     size_t n = 0;

@@ -13,7 +13,8 @@ typedef struct element {
     union { uint8_t bytes[8]; int64_t i; double f; float f32; };
 } element;
 
-static const ir_elem types[] = {IR_F32, IR_F64, IR_I8, IR_I16, IR_I32, IR_I64, IR_U8, IR_U16, IR_U32, IR_U64, IR_BOOL};
+static const ir_elem types[] = {IR_F32, IR_F64, IR_I8,  IR_I16, IR_I32, IR_I64,
+                                IR_U8,  IR_U16, IR_U32, IR_U64, IR_BOOL};
 enum { NTYPES = sizeof types / sizeof *types };
 
 static const struct {
@@ -42,28 +43,86 @@ static bool fits(ir_scalar op, ir_elem t)
 /* Largest error allowed, in units of the last place. */
 static int ulps(ir_scalar op, ir_elem t)
 {
-    if (op == IR_X_POW || op == IR_X_ATAN2 || (op >= IR_X_EXP && op <= IR_X_ATANH)) return t == IR_F64 ? 1 : 4;
+    if (op == IR_X_POW || op == IR_X_ATAN2 || (op >= IR_X_EXP && op <= IR_X_ATANH))
+        return t == IR_F64 ? 1 : 4;
     return 0;
 }
 
 static size_t interesting(ir_elem t, ir_scalar_value *out)
 {
     static const double floats[] = {
-        0, -0.0, 1, -1, 0.5, -0.5, 1.5, -1.5, 2, -2, 2.5, 3, -3, 7, 0.1, -0.3, 10, -17.25, 88, 89, -87, -104, 103.9,
-        1e-3, 1e-10, -1e-20, 1e-38, 1e-40, -1e-45, 1e10, -1e15, 1e20, 3e38, -3e38, 8388607.5, 8388608, 16777217,
-        2147483648.0, -2147483648.0, 4294967296.0, 9.3e18, -9.3e18, 1.9e19, 0.9999999, 1.0000001, 3.1415927, -0.7853982,
-        127.5, 128, 255.5, -128.5, 65535.5, INFINITY, -INFINITY, NAN,
+        0,
+        -0.0,
+        1,
+        -1,
+        0.5,
+        -0.5,
+        1.5,
+        -1.5,
+        2,
+        -2,
+        2.5,
+        3,
+        -3,
+        7,
+        0.1,
+        -0.3,
+        10,
+        -17.25,
+        88,
+        89,
+        -87,
+        -104,
+        103.9,
+        1e-3,
+        1e-10,
+        -1e-20,
+        1e-38,
+        1e-40,
+        -1e-45,
+        1e10,
+        -1e15,
+        1e20,
+        3e38,
+        -3e38,
+        8388607.5,
+        8388608,
+        16777217,
+        2147483648.0,
+        -2147483648.0,
+        4294967296.0,
+        9.3e18,
+        -9.3e18,
+        1.9e19,
+        0.9999999,
+        1.0000001,
+        3.1415927,
+        -0.7853982,
+        127.5,
+        128,
+        255.5,
+        -128.5,
+        65535.5,
+        INFINITY,
+        -INFINITY,
+        NAN,
     };
-    static const int64_t ints[] = {0, 1, -1, 2, -2, 3, 5, -7, 8, 13, 31, 32, 63, 64, 100, -100, 127, -128, 255, 32767, -32768,
-                                   65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN, INT64_MIN + 1};
+    static const int64_t ints[] = {
+        0,     1,         -1,        2,          -2,        3,         5,
+        -7,    8,         13,        31,         32,        63,        64,
+        100,   -100,      127,       -128,       255,       32767,     -32768,
+        65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN, INT64_MIN + 1};
     size_t n = 0;
     if (ir_elem_is_float(t))
-        for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) out[n++].f = t == IR_F32 ? (float)floats[i] : floats[i];
+        for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
+            out[n++].f = t == IR_F32 ? (float)floats[i] : floats[i];
     else
         for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
             int bits = ir_elem_bits(t), spare = 64 - bits;
             uint64_t high = (uint64_t)ints[i] << spare;
-            out[n++].i = t == IR_BOOL ? (int64_t)i % 2 : ir_elem_class(t) == 'S' ? (int64_t)high >> spare : (int64_t)(high >> spare);
+            out[n++].i = t == IR_BOOL              ? (int64_t)i % 2
+                         : ir_elem_class(t) == 'S' ? (int64_t)high >> spare
+                                                   : (int64_t)(high >> spare);
         }
     return n;
 }
@@ -141,8 +200,15 @@ static void add_map(ir_elem from, ir_elem out, ir_expr body)
 {
     ir_dim n = ir_dim_sym(fx.g, ir_sym_find(fx.g, "n"));
     cg_operand operands[] = {operand(from, 1, &n), operand(from, 1, &n)};
-    cg_nest nest = {.kind = CG_NEST_MAP, .rank = 1, .space = {n}, .noperands = 2, .operands = operands,
-                    .out = operand(out, 1, &n), .nparams = 1, .params = &n, .body = body};
+    cg_nest nest = {.kind = CG_NEST_MAP,
+                    .rank = 1,
+                    .space = {n},
+                    .noperands = 2,
+                    .operands = operands,
+                    .out = operand(out, 1, &n),
+                    .nparams = 1,
+                    .params = &n,
+                    .body = body};
     nest.store[0] = idx(0);
     kernels_add(&nest);
 }
@@ -174,10 +240,10 @@ static void check_op(size_t kernel, size_t op, ir_elem t, const char *isa)
         if (close_enough(n->out.elem, got, want, ulps(ops[op].op, t))) continue;
         ir_scalar_value a = get(t, left, (size_t)i), b = get(t, right, (size_t)i);
         if (ir_elem_is_float(t))
-            cr_assert_fail("%s %s.%s(%.9g, %.9g): %.17g (%ld), not %.17g (%ld)", isa, ops[op].text, ir_elem_name(t), a.f,
-                           b.f, got.f, (long)got.i, want.f, (long)want.i);
-        cr_assert_fail("%s %s.%s(%ld, %ld): %ld, not %ld", isa, ops[op].text, ir_elem_name(t), (long)a.i, (long)b.i,
-                       (long)got.i, (long)want.i);
+            cr_assert_fail("%s %s.%s(%.9g, %.9g): %.17g (%ld), not %.17g (%ld)", isa, ops[op].text,
+                           ir_elem_name(t), a.f, b.f, got.f, (long)got.i, want.f, (long)want.i);
+        cr_assert_fail("%s %s.%s(%ld, %ld): %ld, not %ld", isa, ops[op].text, ir_elem_name(t),
+                       (long)a.i, (long)b.i, (long)got.i, (long)want.i);
     }
 }
 
@@ -199,7 +265,8 @@ static void add_all_ops(void)
         for (size_t t = 0; t < NTYPES; t++) {
             if (!fits(ops[o].op, types[t])) continue;
             ir_expr a = argument(types[t], 0), b = argument(types[t], 1);
-            ir_expr body = ops[o].arity == 1 ? ir_x_1(fx.g, ops[o].op, a) : ir_x_2(fx.g, ops[o].op, a, b);
+            ir_expr body =
+                ops[o].arity == 1 ? ir_x_1(fx.g, ops[o].op, a) : ir_x_2(fx.g, ops[o].op, a, b);
             cr_assert_neq(body, IR_NONE, "%s %s", ops[o].text, ir_elem_name(types[t]));
             add_map(types[t], ir_expr_get(fx.g, body)->type, body);
         }
@@ -243,19 +310,21 @@ Test(emit, casts_agree_with_evaluation)
             int64_t count = (int64_t)fill(from, false);
             kernels_run(k, (void *[]){left, right, result}, &count, 1);
             for (int64_t at = 0; at < count; at++) {
-                ir_scalar_value want, got = get(out, result, (size_t)at), a = get(from, left, (size_t)at);
+                ir_scalar_value want, got = get(out, result, (size_t)at),
+                                      a = get(from, left, (size_t)at);
                 expected(ks.all[k].nest.body, from, IR_X_CAST, at, &want);
-                cr_assert(close_enough(out, got, want, 0), "%s cast %s -> %s of %.9g (%ld): %.9g (%ld), not %.9g (%ld)",
-                          isas[i / 2]->name, ir_elem_name(from), ir_elem_name(target(k % NTARGETS)), a.f, (long)a.i, got.f,
-                          (long)got.i, want.f, (long)want.i);
+                cr_assert(close_enough(out, got, want, 0),
+                          "%s cast %s -> %s of %.9g (%ld): %.9g (%ld), not %.9g (%ld)",
+                          isas[i / 2]->name, ir_elem_name(from), ir_elem_name(target(k % NTARGETS)),
+                          a.f, (long)a.i, got.f, (long)got.i, want.f, (long)want.i);
             }
         }
         kernels_unload();
     }
 }
 
-static const char *const all_targets[] = {"x86-64", "x86-64-v3", "x86-64-v4", "x86-64-v4+amx", "aarch64",
-                                          "aarch64+dotprod+i8mm+bf16"};
+static const char *const all_targets[] = {
+    "x86-64", "x86-64-v3", "x86-64-v4", "x86-64-v4+amx", "aarch64", "aarch64+dotprod+i8mm+bf16"};
 
 /* cg_emit refuses an object that refers to anything but the runtime. */
 Test(emit, objects_need_the_runtime_only)
@@ -267,7 +336,8 @@ Test(emit, objects_need_the_runtime_only)
         for (size_t form = 0; form < (i == 1 ? 3u : 1u); form++) {
             char *data = NULL;
             size_t size = 0;
-            expect_ok(cg_emit(&ks.p, cg_isa_find(all_targets[i]), forms[form], 2, fx.diag, &data, &size));
+            expect_ok(
+                cg_emit(&ks.p, cg_isa_find(all_targets[i]), forms[form], 2, fx.diag, &data, &size));
             cr_assert_gt(size, 1000);
             free(data);
         }
@@ -284,7 +354,8 @@ Test(emit, other_references_are_refused)
     expect_ok(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size));
     free(data);
     ks.p.nfuncs = 2;
-    cr_assert_eq(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size), LATHE_TOOLCHAIN);
+    cr_assert_eq(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size),
+                 LATHE_TOOLCHAIN);
     cr_assert_not_null(strstr(lathe_diag_get(fx.diag, 0).text, "'puts'"));
 }
 
@@ -320,6 +391,7 @@ Test(emit, malformed_nests_are_reported)
     size_t size = 0;
     ir_sym_new(fx.g, "n", IR_SYM_INPUT, 0, INT64_MAX, IR_NONE);
     add_map(IR_F32, IR_I32, argument(IR_F32, 0));
-    cr_assert_eq(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size), LATHE_INTERNAL);
+    cr_assert_eq(cg_emit(&ks.p, cg_isa_host(), CG_OBJECT, 2, fx.diag, &data, &size),
+                 LATHE_INTERNAL);
     cr_assert_eq(lathe_diag_count(fx.diag), 1);
 }

@@ -12,16 +12,20 @@ static const struct format {
     bool inf, fnuz, nan;
     uint32_t nan_code;
 } formats[] = {
-    {IR_F16, 16, 10, 15, true, false, true, 0x7E00},  {IR_BF16, 16, 7, 127, true, false, true, 0x7FC0},
-    {IR_F8E4M3FN, 8, 3, 7, false, false, true, 0x7F}, {IR_F8E4M3FNUZ, 8, 3, 8, false, true, true, 0x80},
-    {IR_F8E5M2, 8, 2, 15, true, false, true, 0x7E},   {IR_F8E5M2FNUZ, 8, 2, 16, false, true, true, 0x80},
+    {IR_F16, 16, 10, 15, true, false, true, 0x7E00},
+    {IR_BF16, 16, 7, 127, true, false, true, 0x7FC0},
+    {IR_F8E4M3FN, 8, 3, 7, false, false, true, 0x7F},
+    {IR_F8E4M3FNUZ, 8, 3, 8, false, true, true, 0x80},
+    {IR_F8E5M2, 8, 2, 15, true, false, true, 0x7E},
+    {IR_F8E5M2FNUZ, 8, 2, 16, false, true, true, 0x80},
     {IR_F4E2M1, 4, 1, 1, false, false, false, 0x8},
 };
 enum { NFORMATS = sizeof formats / sizeof *formats, CODES = 1 << 16, SAMPLES = 1 << 16 };
 
 static double decode(const struct format *f, uint32_t code)
 {
-    uint32_t a = code & ((1u << (f->bits - 1)) - 1), e = a >> f->mantissa, m = a & ((1u << f->mantissa) - 1);
+    uint32_t a = code & ((1u << (f->bits - 1)) - 1), e = a >> f->mantissa,
+             m = a & ((1u << f->mantissa) - 1);
     uint32_t top = (1u << (f->bits - 1 - f->mantissa)) - 1;
     double sign = code >> (f->bits - 1) ? -1 : 1;
     if (f->fnuz && code == f->nan_code) return NAN;
@@ -31,7 +35,8 @@ static double decode(const struct format *f, uint32_t code)
     return sign * ldexp(1 + ldexp(m, -f->mantissa), (int)e - f->bias);
 }
 
-/* Finite positive codes in ascending order have ascending values; limit: the first that is not one. */
+/* Finite positive codes in ascending order have ascending values; limit: the first that is not one.
+ */
 static struct {
     double values[1 << 15];
     uint32_t limit;
@@ -68,7 +73,8 @@ static uint32_t encode(size_t i, float v, bool saturate)
     uint32_t sign = signbit(v) ? 1u << (f->bits - 1) : 0, limit = tables[i].limit;
     if (isnan(v)) return f->nan_code | (f->nan && !f->fnuz ? sign : 0);
     uint32_t code = nearest(i, fabs((double)v));
-    if (isinf(v) || code >= limit) code = saturate || !f->nan ? limit - 1 : f->inf ? limit : f->nan_code;
+    if (isinf(v) || code >= limit)
+        code = saturate || !f->nan ? limit - 1 : f->inf ? limit : f->nan_code;
     if (f->fnuz && (code == 0 || code == f->nan_code)) return code;
     return code | sign;
 }
@@ -107,7 +113,10 @@ static void setup(void)
 
 TestSuite(emit_convert, .init = setup, .fini = kernels_end, .timeout = 60);
 
-static bool same(float a, float b) { return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b)); }
+static bool same(float a, float b)
+{
+    return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b));
+}
 
 static void fill_codes(const struct format *f)
 {
@@ -133,13 +142,16 @@ static void check_format(size_t i, const char *isa)
     kernels_run(4 * i, (void *[]){codes, decoded}, NULL, 1);
     for (uint32_t c = 0; c < CODES; c++) {
         uint32_t code = c & ((1u << f->bits) - 1);
-        if (!same(decoded[c], (float)decode(f, code))) cr_assert_fail("%s %s code %x: %g", isa, ir_elem_name(f->elem), code, decoded[c]);
+        if (!same(decoded[c], (float)decode(f, code)))
+            cr_assert_fail("%s %s code %x: %g", isa, ir_elem_name(f->elem), code, decoded[c]);
     }
     kernels_run(4 * i + 1, (void *[]){floats, stored}, NULL, 1);
     for (uint32_t s = 0; s < SAMPLES; s++) {
         uint32_t got = stored_code(f, s), want = encode(i, floats[s], false);
         bool nan = isnan(floats[s]) && isnan(decode(f, got));
-        if (got != want && !nan) cr_assert_fail("%s %s of %.9g: %x, not %x", isa, ir_elem_name(f->elem), floats[s], got, want);
+        if (got != want && !nan)
+            cr_assert_fail("%s %s of %.9g: %x, not %x", isa, ir_elem_name(f->elem), floats[s], got,
+                           want);
     }
     for (size_t saturate = 0; saturate < 2; saturate++) {
         kernels_run(4 * i + 2 + saturate, (void *[]){floats, rounded}, NULL, 1);
@@ -147,8 +159,9 @@ static void check_format(size_t i, const char *isa)
             bool clamps = saturate && f->bits == 8;
             float want = (float)decode(f, encode(i, floats[s], clamps));
             if (saturate && f->bits == 16) continue;
-            if (!same(rounded[s], want)) cr_assert_fail("%s %s%s of %.9g: %.9g, not %.9g", isa, ir_elem_name(f->elem),
-                      clamps ? " saturated" : "", floats[s], rounded[s], want);
+            if (!same(rounded[s], want))
+                cr_assert_fail("%s %s%s of %.9g: %.9g, not %.9g", isa, ir_elem_name(f->elem),
+                               clamps ? " saturated" : "", floats[s], rounded[s], want);
         }
     }
 }
@@ -220,8 +233,10 @@ Test(emit_convert, bitcasts_keep_the_bits)
     size_t n = runnable(isas, 8);
     for (int i = 0; i < 64; i++) in[i] = floats[i * 977];
     ir_expr arg = load(IR_F32);
-    add_map(IR_F32, IR_I32, 64, ir_x_make(fx.g, IR_X_BITCAST, IR_I32, IR_F32 | IR_I32 << 8, &arg, 1));
-    add_map(IR_F32, IR_U16, 64, ir_x_make(fx.g, IR_X_BITCAST, IR_U16, IR_BF16 | IR_U16 << 8, &arg, 1));
+    add_map(IR_F32, IR_I32, 64,
+            ir_x_make(fx.g, IR_X_BITCAST, IR_I32, IR_F32 | IR_I32 << 8, &arg, 1));
+    add_map(IR_F32, IR_U16, 64,
+            ir_x_make(fx.g, IR_X_BITCAST, IR_U16, IR_BF16 | IR_U16 << 8, &arg, 1));
     for (size_t t = 0; t < n; t++) {
         kernels_load(isas[t], 2);
         kernels_run(0, (void *[]){in, ints}, NULL, 1);

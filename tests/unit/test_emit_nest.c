@@ -48,10 +48,18 @@ Test(emit_nest, map_adds_with_broadcast)
     ir_dim sizes[2][2] = {{cdim(ROWS), cdim(COLS)}, {m_sym, n_sym}};
     for (int dynamic = 0; dynamic < 2; dynamic++) {
         ir_dim *d = sizes[dynamic];
-        cg_operand ops[] = {operand(IR_F32, 2, d), operand(IR_F32, 1, d + 1), operand(IR_F32, 1, d)};
-        cg_nest n = {.kind = CG_NEST_MAP, .rank = 2, .space = {d[0], d[1]}, .noperands = 3, .operands = ops,
-                     .out = operand(IR_F32, 2, d), .nparams = dynamic ? 2 : 0, .params = d};
-        ir_expr sum = ir_x_2(fx.g, IR_X_ADD, load(IR_F32, 0, 2, idx(0), idx(1)), load(IR_F32, 1, 1, idx(1)));
+        cg_operand ops[] = {operand(IR_F32, 2, d), operand(IR_F32, 1, d + 1),
+                            operand(IR_F32, 1, d)};
+        cg_nest n = {.kind = CG_NEST_MAP,
+                     .rank = 2,
+                     .space = {d[0], d[1]},
+                     .noperands = 3,
+                     .operands = ops,
+                     .out = operand(IR_F32, 2, d),
+                     .nparams = dynamic ? 2 : 0,
+                     .params = d};
+        ir_expr sum =
+            ir_x_2(fx.g, IR_X_ADD, load(IR_F32, 0, 2, idx(0), idx(1)), load(IR_F32, 1, 1, idx(1)));
         n.body = ir_x_2(fx.g, IR_X_MUL, sum, load(IR_F32, 2, 1, idx(0)));
         store_at_point(&n);
         kernels_add(&n);
@@ -64,21 +72,31 @@ Test(emit_nest, map_adds_with_broadcast)
             memset(out, 0xFF, sizeof out);
             kernels_run(k, (void *[]){a, b, c, out}, (int64_t[]){ROWS, COLS}, ROWS);
             for (int i = 0; i < ROWS * COLS; i++)
-                cr_assert_float_eq(out[i], (a[i] + b[i % COLS]) * c[i / COLS], 0, "%s %d", TARGET_ISA(t)->name, i);
+                cr_assert_float_eq(out[i], (a[i] + b[i % COLS]) * c[i / COLS], 0, "%s %d",
+                                   TARGET_ISA(t)->name, i);
         }
         kernels_unload();
     }
 }
 
 /* c[i, j] = sum over k of a[i, k] * b[k, j] or, transposed, b[j, k]. */
-static void add_product(bool transposed, ir_dim m, ir_dim n, ir_dim k, ir_dim *params, size_t nparams)
+static void add_product(bool transposed, ir_dim m, ir_dim n, ir_dim k, ir_dim *params,
+                        size_t nparams)
 {
     cg_operand ops[] = {operand(IR_F32, 2, (ir_dim[]){m, k}),
                         operand(IR_F32, 2, transposed ? (ir_dim[]){n, k} : (ir_dim[]){k, n})};
-    cg_nest nest = {.kind = CG_NEST_REDUCE, .combine = CG_SUM, .rank = 3, .nred = 1, .space = {m, n, k},
-                    .noperands = 2, .operands = ops, .out = operand(IR_F32, 2, (ir_dim[]){m, n}),
-                    .nparams = nparams, .params = params};
-    ir_expr b = transposed ? load(IR_F32, 1, 2, idx(1), idx(2)) : load(IR_F32, 1, 2, idx(2), idx(1));
+    cg_nest nest = {.kind = CG_NEST_REDUCE,
+                    .combine = CG_SUM,
+                    .rank = 3,
+                    .nred = 1,
+                    .space = {m, n, k},
+                    .noperands = 2,
+                    .operands = ops,
+                    .out = operand(IR_F32, 2, (ir_dim[]){m, n}),
+                    .nparams = nparams,
+                    .params = params};
+    ir_expr b =
+        transposed ? load(IR_F32, 1, 2, idx(1), idx(2)) : load(IR_F32, 1, 2, idx(2), idx(1));
     nest.body = ir_x_2(fx.g, IR_X_MUL, load(IR_F32, 0, 2, idx(0), idx(2)), b);
     store_at_point(&nest);
     kernels_add(&nest);
@@ -103,9 +121,10 @@ Test(emit_nest, reduce_multiplies_matrices)
             for (int i = 0; i < M; i++)
                 for (int j = 0; j < N; j++) {
                     double sum = 0;
-                    for (int k = 0; k < K; k++) sum += (double)a[i * K + k] * (v % 2 ? b[j * K + k] : b[k * N + j]);
-                    cr_assert_float_eq(out[i * N + j], sum, 1e-3, "%s v%zu %d %d: %g, not %g", TARGET_ISA(t)->name, v, i, j,
-                                       out[i * N + j], sum);
+                    for (int k = 0; k < K; k++)
+                        sum += (double)a[i * K + k] * (v % 2 ? b[j * K + k] : b[k * N + j]);
+                    cr_assert_float_eq(out[i * N + j], sum, 1e-3, "%s v%zu %d %d: %g, not %g",
+                                       TARGET_ISA(t)->name, v, i, j, out[i * N + j], sum);
                 }
         }
         /* An empty sum is 0, also where the operands are empty. */
@@ -155,11 +174,19 @@ Test(emit_nest, arg_finds_the_first_and_the_last)
     for (int i = 0; i < A * B; i++) x[i] = (i * 7919) % 5 - 2;
     for (int v = 0; v < 8; v++) {
         bool last = v & 1, max = v & 2, transposed = v & 4;
-        cg_operand op = operand(IR_I32, 2, transposed ? (ir_dim[]){cdim(B), cdim(A)} : (ir_dim[]){cdim(A), cdim(B)});
-        cg_nest n = {.kind = CG_NEST_ARG, .combine = max ? CG_MAX : CG_MIN, .rank = 2, .nred = 1, .last = last,
-                     .space = {cdim(A), cdim(B)}, .noperands = 1, .operands = &op,
+        cg_operand op = operand(
+            IR_I32, 2, transposed ? (ir_dim[]){cdim(B), cdim(A)} : (ir_dim[]){cdim(A), cdim(B)});
+        cg_nest n = {.kind = CG_NEST_ARG,
+                     .combine = max ? CG_MAX : CG_MIN,
+                     .rank = 2,
+                     .nred = 1,
+                     .last = last,
+                     .space = {cdim(A), cdim(B)},
+                     .noperands = 1,
+                     .operands = &op,
                      .out = operand(IR_I64, 1, (ir_dim[]){cdim(A)})};
-        n.body = transposed ? load(IR_I32, 0, 2, idx(1), idx(0)) : load(IR_I32, 0, 2, idx(0), idx(1));
+        n.body =
+            transposed ? load(IR_I32, 0, 2, idx(1), idx(0)) : load(IR_I32, 0, 2, idx(0), idx(1));
         store_at_point(&n);
         kernels_add(&n);
     }
@@ -172,7 +199,8 @@ Test(emit_nest, arg_finds_the_first_and_the_last)
             for (int i = 0; i < A; i++) {
                 int best = 0;
                 for (int j = 1; j < B; j++) {
-                    int32_t a = transposed ? x[j * A + i] : x[i * B + j], b = transposed ? x[best * A + i] : x[i * B + best];
+                    int32_t a = transposed ? x[j * A + i] : x[i * B + j],
+                            b = transposed ? x[best * A + i] : x[i * B + best];
                     if (max ? a > b : a < b) best = j;
                     if (last && a == b) best = j;
                 }
@@ -190,9 +218,18 @@ Test(emit_nest, cumulate_runs_both_ways)
     for (int i = 0; i < A * B * C; i++) x[i] = i * i % 17;
     for (int v = 0; v < 4; v++) {
         cg_operand op = operand(IR_I64, 3, (ir_dim[]){cdim(A), n_sym, cdim(C)});
-        cg_nest n = {.kind = CG_NEST_CUMULATE, .combine = CG_SUM, .rank = 3, .axis = 1, .exclusive = v & 1,
-                     .reverse = v & 2, .space = {cdim(A), n_sym, cdim(C)}, .noperands = 1, .operands = &op,
-                     .out = op, .nparams = 1, .params = &n_sym};
+        cg_nest n = {.kind = CG_NEST_CUMULATE,
+                     .combine = CG_SUM,
+                     .rank = 3,
+                     .axis = 1,
+                     .exclusive = v & 1,
+                     .reverse = v & 2,
+                     .space = {cdim(A), n_sym, cdim(C)},
+                     .noperands = 1,
+                     .operands = &op,
+                     .out = op,
+                     .nparams = 1,
+                     .params = &n_sym};
         n.body = load(IR_I64, 0, 3, idx(0), idx(1), idx(2));
         store_at_point(&n);
         kernels_add(&n);
@@ -223,10 +260,17 @@ Test(emit_nest, scatter_adds_and_faults)
     static float v[N], out[OUT];
     fill(v, N);
     for (int c = 0; c < 2; c++) {
-        cg_operand ops[] = {operand(IR_I64, 1, (ir_dim[]){n_sym}), operand(IR_F32, 1, (ir_dim[]){n_sym})};
-        cg_nest n = {.kind = CG_NEST_SCATTER, .combine = c ? CG_SUM : CG_SET, .rank = 1, .space = {n_sym},
-                     .noperands = 2, .operands = ops, .out = operand(IR_F32, 1, (ir_dim[]){cdim(OUT)}),
-                     .nparams = 1, .params = &n_sym};
+        cg_operand ops[] = {operand(IR_I64, 1, (ir_dim[]){n_sym}),
+                            operand(IR_F32, 1, (ir_dim[]){n_sym})};
+        cg_nest n = {.kind = CG_NEST_SCATTER,
+                     .combine = c ? CG_SUM : CG_SET,
+                     .rank = 1,
+                     .space = {n_sym},
+                     .noperands = 2,
+                     .operands = ops,
+                     .out = operand(IR_F32, 1, (ir_dim[]){cdim(OUT)}),
+                     .nparams = 1,
+                     .params = &n_sym};
         n.body = load(IR_F32, 1, 1, idx(0));
         n.store[0] = ir_x_2(fx.g, IR_X_CHECK, load(IR_I64, 0, 1, idx(0)), lit(OUT));
         kernels_add(&n);
@@ -264,14 +308,22 @@ Test(emit_nest, arms_not_chosen_are_harmless)
     static float x[N], out[N + 2 * PAD];
     static int64_t where[N + 2 * PAD];
     fill(x, N);
-    for (int i = 0; i < N + 2 * PAD; i++) where[i] = i < PAD || i >= N + PAD ? INT64_MAX - i : (i * 5) % N - (i % 2 ? N : 0);
+    for (int i = 0; i < N + 2 * PAD; i++)
+        where[i] = i < PAD || i >= N + PAD ? INT64_MAX - i : (i * 5) % N - (i % 2 ? N : 0);
     ir_dim size = ir_dim_add(fx.g, n_sym, cdim(2 * PAD));
     ir_expr i = ir_x_2(fx.g, IR_X_SUB, idx(0), lit(PAD)), d = ir_x_dim(fx.g, n_sym);
-    ir_expr in = ir_x_2(fx.g, IR_X_AND, ir_x_2(fx.g, IR_X_LE, lit(0), i), ir_x_2(fx.g, IR_X_LT, i, d));
+    ir_expr in =
+        ir_x_2(fx.g, IR_X_AND, ir_x_2(fx.g, IR_X_LE, lit(0), i), ir_x_2(fx.g, IR_X_LT, i, d));
     for (int v = 0; v < 2; v++) {
         cg_operand ops[] = {operand(IR_F32, 1, &n_sym), operand(IR_I64, 1, &size)};
-        cg_nest n = {.kind = CG_NEST_MAP, .rank = 1, .space = {size}, .noperands = 2, .operands = ops,
-                     .out = operand(IR_F32, 1, &size), .nparams = 2, .params = (ir_dim[]){n_sym, size}};
+        cg_nest n = {.kind = CG_NEST_MAP,
+                     .rank = 1,
+                     .space = {size},
+                     .noperands = 2,
+                     .operands = ops,
+                     .out = operand(IR_F32, 1, &size),
+                     .nparams = 2,
+                     .params = (ir_dim[]){n_sym, size}};
         ir_expr at = v ? ir_x_2(fx.g, IR_X_CHECK, load(IR_I64, 1, 1, idx(0)), d) : i;
         n.body = ir_x_select(fx.g, in, load(IR_F32, 0, 1, at), ir_x_float(fx.g, IR_F32, -1));
         store_at_point(&n);
@@ -308,8 +360,13 @@ Test(emit_nest, gathers_transposes_and_strides)
         ir_dim dims[2][2] = {{cdim(A), cdim(B)}, {m_sym, n_sym}};
         ir_dim *d = dims[v > 0];
         cg_operand op = operand(IR_I16, 2, d);
-        cg_nest n = {.kind = CG_NEST_MAP, .rank = 2, .space = {d[1], d[0]}, .noperands = 1, .operands = &op,
-                     .out = operand(IR_I16, 2, (ir_dim[]){d[1], d[0]}), .nparams = v ? 2 : 0,
+        cg_nest n = {.kind = CG_NEST_MAP,
+                     .rank = 2,
+                     .space = {d[1], d[0]},
+                     .noperands = 1,
+                     .operands = &op,
+                     .out = operand(IR_I16, 2, (ir_dim[]){d[1], d[0]}),
+                     .nparams = v ? 2 : 0,
                      .params = (ir_dim[]){m_sym, n_sym}};
         n.body = load(IR_I16, 0, 2, idx(1), idx(0));
         store_at_point(&n);
@@ -343,10 +400,17 @@ Test(emit_nest, rows_split_anywhere)
     for (int i = 0; i < A * B * C; i++) x[i] = i;
     ir_dim d[] = {cdim(A), m_sym, cdim(1), n_sym};
     cg_operand op = operand(IR_I32, 4, d);
-    cg_nest n = {.kind = CG_NEST_MAP, .rank = 4, .space = {d[0], d[1], d[2], d[3]}, .noperands = 1, .operands = &op,
-                 .out = op, .nparams = 2, .params = (ir_dim[]){m_sym, n_sym}};
+    cg_nest n = {.kind = CG_NEST_MAP,
+                 .rank = 4,
+                 .space = {d[0], d[1], d[2], d[3]},
+                 .noperands = 1,
+                 .operands = &op,
+                 .out = op,
+                 .nparams = 2,
+                 .params = (ir_dim[]){m_sym, n_sym}};
     ir_expr place = ir_x_2(fx.g, IR_X_ADD, ir_x_2(fx.g, IR_X_MUL, idx(1), lit(1000)), idx(3));
-    n.body = ir_x_2(fx.g, IR_X_ADD, load(IR_I32, 0, 4, idx(0), idx(1), idx(2), idx(3)), ir_x_cast(fx.g, place, IR_I32));
+    n.body = ir_x_2(fx.g, IR_X_ADD, load(IR_I32, 0, 4, idx(0), idx(1), idx(2), idx(3)),
+                    ir_x_cast(fx.g, place, IR_I32));
     store_at_point(&n);
     kernels_add(&n);
     EACH_TARGET(t, count)
@@ -356,7 +420,8 @@ Test(emit_nest, rows_split_anywhere)
         memset(pieces, 0, sizeof pieces);
         kernels_run(0, (void *[]){x, once}, (int64_t[]){B, C}, A * B);
         for (int64_t r = 0; r < A * B; r += 3)
-            kernels_run_rows(0, (void *[]){x, pieces}, (int64_t[]){B, C}, r, r + 3 < A * B ? r + 3 : A * B);
+            kernels_run_rows(0, (void *[]){x, pieces}, (int64_t[]){B, C}, r,
+                             r + 3 < A * B ? r + 3 : A * B);
         cr_assert_arr_eq(once, pieces, sizeof once);
         for (int i = 0; i < A * B * C; i++) cr_assert_eq(once[i], i + i / C % B * 1000 + i % C);
         kernels_unload();
@@ -375,11 +440,21 @@ Test(emit_nest, packed_elements_round_trip)
         ir_dim d = cdim(N);
         ir_elem arith = ir_elem_arith(elems[e]);
         cg_operand packed = operand(elems[e], 1, &d), plain = operand(arith, 1, &d);
-        cg_nest pack = {.kind = CG_NEST_MAP, .rank = 1, .space = {d}, .noperands = 1, .operands = &plain, .out = packed};
+        cg_nest pack = {.kind = CG_NEST_MAP,
+                        .rank = 1,
+                        .space = {d},
+                        .noperands = 1,
+                        .operands = &plain,
+                        .out = packed};
         pack.body = load(arith, 0, 1, idx(0));
         store_at_point(&pack);
         kernels_add(&pack);
-        cg_nest unpack = {.kind = CG_NEST_MAP, .rank = 1, .space = {d}, .noperands = 1, .operands = &packed, .out = plain};
+        cg_nest unpack = {.kind = CG_NEST_MAP,
+                          .rank = 1,
+                          .space = {d},
+                          .noperands = 1,
+                          .operands = &packed,
+                          .out = plain};
         unpack.body = load(arith, 0, 1, idx(0));
         store_at_point(&unpack);
         kernels_add(&unpack);
@@ -391,7 +466,8 @@ Test(emit_nest, packed_elements_round_trip)
             int bits = ir_elem_bits(elems[e]), mask = (1 << bits) - 1;
             memset(bytes, 0xA5, sizeof bytes);
             kernels_run(2 * e, (void *[]){x, bytes}, NULL, 1);
-            for (int i = 0; i < N; i++) cr_assert_eq(bytes[i * bits / 8] >> i * bits % 8 & mask, x[i] & mask);
+            for (int i = 0; i < N; i++)
+                cr_assert_eq(bytes[i * bits / 8] >> i * bits % 8 & mask, x[i] & mask);
             cr_assert_eq(bytes[(N * bits - 1) / 8] >> (N * bits - 1) % 8 >> 1, 0);
             kernels_run(2 * e + 1, (void *[]){bytes, e % 2 ? (void *)again : back}, NULL, 1);
             for (int i = 0; i < N; i++) {
@@ -412,16 +488,32 @@ Test(emit_nest, every_size_is_covered_once)
     fill(b, K * MOST);
     for (int v = 0; v <= MOST; v++) {      /* v == 0: run-time size */
         ir_dim n = v ? cdim(v) : n_sym;
-        cg_operand x = operand(IR_F32, 2, (ir_dim[]){cdim(M), n}), y = operand(IR_F32, 2, (ir_dim[]){cdim(K), n});
-        cg_nest map = {.kind = CG_NEST_MAP, .rank = 2, .space = {cdim(M), n}, .noperands = 1, .operands = &x, .out = x,
-                       .nparams = v ? 0 : 1, .params = &n};
+        cg_operand x = operand(IR_F32, 2, (ir_dim[]){cdim(M), n}),
+                   y = operand(IR_F32, 2, (ir_dim[]){cdim(K), n});
+        cg_nest map = {.kind = CG_NEST_MAP,
+                       .rank = 2,
+                       .space = {cdim(M), n},
+                       .noperands = 1,
+                       .operands = &x,
+                       .out = x,
+                       .nparams = v ? 0 : 1,
+                       .params = &n};
         ir_expr e = load(IR_F32, 0, 2, idx(0), idx(1));
         map.body = ir_x_2(fx.g, IR_X_ADD, e, e);
         store_at_point(&map);
         kernels_add(&map);
-        cg_nest reduce = {.kind = CG_NEST_REDUCE, .combine = CG_SUM, .rank = 3, .nred = 1, .space = {cdim(M), n, cdim(K)},
-                          .noperands = 2, .operands = (cg_operand[]){x, y}, .out = x, .nparams = v ? 0 : 1, .params = &n};
-        reduce.body = ir_x_2(fx.g, IR_X_MUL, load(IR_F32, 0, 2, idx(0), idx(1)), load(IR_F32, 1, 2, idx(2), idx(1)));
+        cg_nest reduce = {.kind = CG_NEST_REDUCE,
+                          .combine = CG_SUM,
+                          .rank = 3,
+                          .nred = 1,
+                          .space = {cdim(M), n, cdim(K)},
+                          .noperands = 2,
+                          .operands = (cg_operand[]){x, y},
+                          .out = x,
+                          .nparams = v ? 0 : 1,
+                          .params = &n};
+        reduce.body = ir_x_2(fx.g, IR_X_MUL, load(IR_F32, 0, 2, idx(0), idx(1)),
+                             load(IR_F32, 1, 2, idx(2), idx(1)));
         store_at_point(&reduce);
         kernels_add(&reduce);
     }
@@ -435,7 +527,8 @@ Test(emit_nest, every_size_is_covered_once)
             kernels_run(kernel + 1, (void *[]){a, b, sum}, (int64_t[]){v}, M);
             for (int i = 0; i < M * v; i++) {
                 cr_assert_eq(twice[i], 2 * a[i]);
-                cr_assert_float_eq(sum[i], a[i] * (b[i % v] + b[v + i % v] + b[2 * v + i % v]), 1e-4);
+                cr_assert_float_eq(sum[i], a[i] * (b[i % v] + b[v + i % v] + b[2 * v + i % v]),
+                                   1e-4);
             }
             cr_assert_eq(sum[M * v], 99);
             cr_assert_eq(twice[M * v], 99);
