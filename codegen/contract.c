@@ -285,8 +285,7 @@ static void walk_panels(product *p, int64_t panels)
     }
 }
 
-/* Fewer columns than this waste more of a panel than the tiles gain. */
-enum { LEAST_COLUMNS = 8, GROUPS = 16 };
+enum { GROUPS = 16 };
 
 static const ir_blob *constant_of(product *p, ir_value v)
 {
@@ -295,14 +294,14 @@ static const ir_blob *constant_of(product *p, ir_value v)
     return node && node->op == IR_OP_CONST ? &ir_attr_find(node, IR_KEY_data)->u.blob : NULL;
 }
 
-/* Packs b if it is a weight; its buffer. */
+/* Packs b if it is a weight with enough columns; its buffer. */
 static bool pack_weight(product *p, uint32_t *buffer)
 {
     const ir_blob *blob = constant_of(p, p->operands[B]);
     cg_panels w;
     int64_t n, panels;
     if (!blob || !describe_panels(p, &w)) return false;
-    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n) || n < LEAST_COLUMNS) return false;
+    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n)) return false;
     panels = (n + CG_PANEL - 1) / CG_PANEL;
     walk_panels(p, panels);
     p->gemm.packed = true;
@@ -310,6 +309,32 @@ static bool pack_weight(product *p, uint32_t *buffer)
     p->gemm.n = p->gemm.k = (cg_axes){0};
     *buffer = cg_weight_buffer(p->lw, blob, &w);
     return true;
+}
+
+static bool may_reach(const product *p, ir_dim d, int64_t v)
+{
+    int64_t lo, hi;
+    ir_dim_range(p->g, d, &lo, &hi);
+    return hi >= v;
+}
+
+/* Room for a panel of b, which is packed at run time. */
+static void reserve_scratch(product *p)
+{
+    int64_t k;
+    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K) k = CG_LONGEST_K;
+    int64_t bytes = k * CG_PANEL * (int64_t)sizeof(float);
+    if (bytes > p->lw->scratch) p->lw->scratch = bytes;
+    p->gemm.group = 1;
+}
+
+/* Whether tiles pay off. Few columns waste most of a panel; packing at run time must be worth it. */
+static bool is_large(product *p)
+{
+    enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
+    const ir_dim *space = p->out.space + p->out.rank - 3;
+    if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
+    return constant_of(p, p->operands[B]) || (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
 
 /* ---- the step ---- */
@@ -356,11 +381,16 @@ bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values,
     p->operands = IR_NEW_N(arena, ir_value, 2 * n->noperands + 2);
     p->out.operands = IR_NEW_N(arena, cg_operand, 2 * n->noperands + 2);
     p->out.noperands = 2;
-    if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) || !make_space(p)) return false;
+    if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) || !make_space(p) ||
+        !is_large(p))
+        return false;
     p->gemm.a = walk_of(p, A);
     p->gemm.b = walk_of(p, B);
     p->gemm.c = walk_of(p, C);
-    if (!pack_weight(p, &b)) return false;
+    if (!pack_weight(p, &b)) {
+        reserve_scratch(p);
+        b = cg_buffer(lw, p->operands[B]);
+    }
     finish_nest(p);
     uint32_t *bufs = IR_NEW_N(arena, uint32_t, p->out.noperands + 1);
     for (size_t i = 0; i < p->out.noperands; i++) bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);

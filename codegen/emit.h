@@ -79,6 +79,8 @@ void cg_loop_end(cg_unit *, cg_loop *, cg_val *next);
 /* ---- scalar operators ---- */
 /* emit_expr.c: any operator but the leaves and CHECK; from: type of the (last) argument. */
 cg_val cg_scalar(cg_unit *, const ir_expr_node *, ir_elem from, const cg_val *args);
+/* One value of all lanes, in a fixed tree. */
+cg_val cg_horizontal(cg_unit *, cg_combine, ir_elem, cg_val);
 cg_val cg_combine_values(cg_unit *, cg_combine, ir_elem, cg_val acc, cg_val);
 cg_val cg_identity(cg_unit *, cg_combine, ir_elem, int lanes);
 /* emit_math.c: elementary functions; NULL if op is none. */
@@ -164,6 +166,8 @@ cg_val cg_load(cg_kern *, cg_list *, const cg_item *);
 bool cg_load_gathers(const cg_kern *, const cg_list *, const cg_item *);
 /* Roots first .. first + rank - 1 are the indices in the result. */
 void cg_store(cg_kern *, cg_list *, int first, cg_val);
+/* The lanes of the mask only, in memory that no other thread writes; NULL: all. */
+void cg_store_lanes(cg_kern *, cg_list *, int first, cg_val, cg_val mask);
 void cg_store_combined(cg_kern *, cg_list *, int first, cg_combine, cg_val);
 /* Marks a fault where `bad` holds, from i and n of that lane. */
 void cg_fault(cg_kern *, cg_val bad, cg_val i, cg_val n);

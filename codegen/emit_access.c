@@ -192,8 +192,9 @@ static cg_val load_packed(cg_unit *u, const cg_place *p, cg_val at)
 cg_val cg_load(cg_kern *k, cg_list *l, const cg_item *it)
 {
     cg_unit *u = k->u;
-    if (it->x->imm < 0 || (size_t)it->x->imm >= k->n->noperands ||
-        it->x->nargs != k->n->operands[it->x->imm].rank) {
+    size_t readable = k->n->noperands + (k->n->kind == CG_NEST_ROW);
+    if (it->x->imm < 0 || (size_t)it->x->imm >= readable ||
+        it->x->nargs != k->places[it->x->imm].o->rank) {
         cg_defect(u, "a load does not fit its operand");
         return LLVMConstNull(cg_arith_type(u, it->x->type, it->general ? k->lanes : 1));
     }
@@ -233,7 +234,8 @@ static void store_packed(cg_unit *u, const cg_place *p, cg_val at, cg_val raw)
     LLVMBuildStore(b, raw, address(u, p, byte_at));
 }
 
-static void store_at(cg_kern *k, const offset *o, const cg_place *p, cg_val v)
+/* mask: the lanes that are stored, NULL: all. */
+static void store_at(cg_kern *k, const offset *o, const cg_place *p, cg_val v, cg_val mask)
 {
     cg_unit *u = k->u;
     cg_val raw = cg_to_storage(u, p->o->elem, v, false);
@@ -241,20 +243,24 @@ static void store_at(cg_kern *k, const offset *o, const cg_place *p, cg_val v)
     if (ir_elem_bits(p->o->elem) < 8) {
         store_packed(u, p, o->first, raw);
     } else if (k->lanes == 1 || is_contiguous(o)) {
+        if (mask) raw = cg_select(u, mask, raw, load_contiguous(u, p, o->first, k->lanes, NULL));
         LLVMSetAlignment(LLVMBuildStore(u->b, raw, address(u, p, o->first)), align);
     } else {
         cg_val ptrs = address(u, p, spread(k, o));
         LLVMTypeRef overload[] = {LLVMTypeOf(raw), LLVMTypeOf(ptrs)};
-        cg_val args[] = {raw, ptrs, cg_int(u->i32, align), cg_int(cg_as(raw, u->i1), 1)};
+        if (!mask) mask = cg_int(cg_as(raw, u->i1), 1);
+        cg_val args[] = {raw, ptrs, cg_int(u->i32, align), mask};
         cg_intrinsic_of(u, "llvm.masked.scatter", overload, 2, args, 4);
     }
 }
 
-void cg_store(cg_kern *k, cg_list *l, int first, cg_val v)
+void cg_store(cg_kern *k, cg_list *l, int first, cg_val v) { cg_store_lanes(k, l, first, v, NULL); }
+
+void cg_store_lanes(cg_kern *k, cg_list *l, int first, cg_val v, cg_val mask)
 {
     const cg_place *p = &k->places[k->n->noperands];
     offset o = make_offset(k, l, &l->roots[first], p);
-    store_at(k, &o, p, v);
+    store_at(k, &o, p, v, mask);
 }
 
 void cg_store_combined(cg_kern *k, cg_list *l, int first, cg_combine c, cg_val v)
@@ -268,7 +274,7 @@ void cg_store_combined(cg_kern *k, cg_list *l, int first, cg_combine c, cg_val v
         v = cg_combine_values(u, c, ir_elem_arith(p->o->elem), cg_from_storage(u, p->o->elem, raw),
                               v);
     }
-    store_at(k, &o, p, v);
+    store_at(k, &o, p, v, NULL);
 }
 
 /* ---- faults ---- */

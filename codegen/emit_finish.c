@@ -113,11 +113,11 @@ static void begin(finish *f)
     if (k->n->epilogue) f->list = cg_list_new(u, &k->n->epilogue, 1);
 }
 
-cg_finish cg_make_finish(cg_unit *u, const cg_nest *n)
+cg_function cg_make_finish(cg_unit *u, const cg_nest *n)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
     LLVMTypeRef params[CG_FINISH_BATCH + IR_MAX_SPACE];
-    cg_finish r = {.args = CG_FINISH_BATCH + n->rank - 3};
+    cg_function r = {.args = CG_FINISH_BATCH + n->rank - 3};
     for (int i = 0; i < r.args; i++) params[i] = i <= CG_FINISH_TILE ? u->ptr : u->i64;
     r.type = LLVMFunctionType(u->none, params, (unsigned)r.args, false);
     r.fn = LLVMAddFunction(u->m, "finish", r.type);

@@ -9,18 +9,21 @@
 
 #include "codegen/emit_gemm.h"
 
-/* The longest k that is not cut, and how long a part is at most. */
-enum { LONGEST_K = 1024, BLOCK_K = 768 };
+/* How long a part is at most, of a k longer than CG_LONGEST_K. */
+enum { BLOCK_K = 768 };
 
 typedef struct gemm {
     cg_kern k;
     cg_unit *u;
     const cg_gemm *g;
     cg_tile_shape shape;
-    cg_finish finish;
-    cg_val tiles, memory;          /* the chooser, and the tile in memory */
+    cg_function finish, pack;      /* pack: only if b is no weight */
+    cg_val tiles;                  /* the chooser */
+    cg_val memory, scratch;        /* a tile, and a panel's part */
+    cg_val held;                   /* where the number of the part in scratch stands */
     cg_val panels, full;           /* of b, and those without padding; 0 if c takes no tiles */
-    int64_t parts, part;           /* of k: how many, and how long */
+    cg_val parts;                  /* of k */
+    int64_t part;                  /* its length */
     cg_val reach;                  /* what a tile's call prefetches, in floats for each k */
     /* of the segment: */
     cg_val a, b, c;                /* at its first row */
@@ -58,35 +61,73 @@ static cg_val floats(gemm *w, cg_val base, cg_val at)
 
 static cg_val stride(gemm *w, const cg_affine *of, int which) { return cg_dim(&w->k, of->coef[axis(w, which)]); }
 
-/* Sums of a block of rows over the part of k from `k` on, into c with rows `ldc` apart. */
-static void emit_tile(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val c, cg_val ldc)
+/* Where a block of rows starts in the segment, and how many they are. */
+static cg_val row_of(gemm *w, cg_val block) { return add(w, mul(w, block, w->least), lower_of(w, block, w->more)); }
+
+static cg_val rows_of(gemm *w, cg_val block)
+{
+    return add(w, w->least, LLVMBuildZExt(w->u->b, less(w, block, w->more), w->u->i64, ""));
+}
+
+static cg_val length_of(gemm *w, cg_val part)
+{
+    return lower_of(w, num(w, w->part), sub(w, extent(w, K), mul(w, part, num(w, w->part))));
+}
+
+/* A part of a panel of the weight, or packed now unless it is what was packed last. */
+static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val k = mul(w, part, num(w, w->part)), one = LLVMBuildZExt(u->b, less(w, block, w->more), u->i64, "");
-    cg_val row = add(w, mul(w, block, w->least), lower_of(w, block, w->more));
-    cg_val row_step = stride(w, &w->g->a, M), k_step = stride(w, &w->g->a, K);
-    cg_val length = w->parts > 1 ? lower_of(w, num(w, w->part), sub(w, extent(w, K), k)) : extent(w, K);
-    cg_val b = floats(w, panel, mul(w, k, num(w, CG_PANEL)));
-    cg_val ahead = add(w, mul(w, extent(w, K), num(w, CG_PANEL)), mul(w, mul(w, block, length), w->reach));
-    cg_val args[CG_TILE_ARGS + 1] = {add(w, add(w, w->least, one), w->fetch)};
-    args[1 + CG_TILE_A] = floats(w, w->a, add(w, mul(w, row, row_step), mul(w, k, k_step)));
-    args[1 + CG_TILE_B] = b;
-    args[1 + CG_TILE_C] = c;
-    args[1 + CG_TILE_NEXT] = floats(w, b, ahead);
-    args[1 + CG_TILE_K] = length;
-    args[1 + CG_TILE_LDC] = ldc;
-    args[1 + CG_TILE_ROW_STEP] = row_step;
-    args[1 + CG_TILE_K_STEP] = k_step;
-    args[1 + CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, num(w, 0), "");
-    LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
+    cg_val k = mul(w, part, num(w, w->part)), columns = num(w, CG_PANEL);
+    if (w->g->packed) return floats(w, w->b, mul(w, add(w, mul(w, panel, extent(w, K)), k), columns));
+    LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
+    cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
+    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, pack);
+    LLVMPositionBuilderAtEnd(u->b, pack);
+    cg_val args[CG_PACK_PARAMS] = {w->k.args, w->b, w->scratch, k, length_of(w, part), mul(w, panel, columns)};
+    LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
+    LLVMBuildStore(u->b, part, w->held);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, done);
+    return w->scratch;
+}
+
+static void begin_panel(gemm *w)
+{
+    if (!w->g->packed) LLVMBuildStore(w->u->b, num(w, -1), w->held);
+}
+
+/* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile is
+ * narrower than a panel, this takes several. What comes next is the same part of the next panel, of
+ * which each tile fetches its share. */
+static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val c, cg_val ldc)
+{
+    cg_unit *u = w->u;
+    int columns = w->shape.lanes * w->shape.vectors;
+    cg_val k = mul(w, part, num(w, w->part)), row_step = stride(w, &w->g->a, M), k_step = stride(w, &w->g->a, K);
+    cg_val length = length_of(w, part), b = part_of_panel(w, panel, part), share = mul(w, length, w->reach);
+    cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)), mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
+    cg_val args[CG_TILE_ARGS + 1] = {add(w, rows_of(w, block), w->fetch)}, *arg = args + 1;
+    arg[CG_TILE_A] = floats(w, w->a, add(w, mul(w, row_of(w, block), row_step), mul(w, k, k_step)));
+    arg[CG_TILE_K] = length;
+    arg[CG_TILE_LDC] = ldc;
+    arg[CG_TILE_ROW_STEP] = row_step;
+    arg[CG_TILE_K_STEP] = k_step;
+    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, num(w, 0), "");
+    for (int column = 0; column < CG_PANEL; column += columns) {
+        arg[CG_TILE_B] = floats(w, b, num(w, column));
+        arg[CG_TILE_C] = floats(w, c, num(w, column));
+        arg[CG_TILE_NEXT] = floats(w, b, next);
+        LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
+        next = add(w, next, share);
+    }
 }
 
 static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
 {
     cg_unit *u = w->u;
-    cg_val one = LLVMBuildZExt(u->b, less(w, block, w->more), u->i64, "");
-    cg_val row = add(w, mul(w, block, w->least), lower_of(w, block, w->more));
-    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, add(w, w->first, row), add(w, w->least, one)};
+    cg_val row = add(w, w->first, row_of(w, block));
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows_of(w, block)};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] = lower_of(w, num(w, CG_PANEL), sub(w, extent(w, N), column));
     for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
@@ -95,24 +136,18 @@ static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val co
 
 /* ---- panels ---- */
 
-static cg_val panel_at(gemm *w, cg_val panel)
-{
-    return floats(w, w->b, mul(w, panel, mul(w, extent(w, K), num(w, CG_PANEL))));
-}
-
 /* One part of k in all blocks of rows of a panel that goes to c directly. */
 static void emit_direct(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val b = panel_at(w, panel), column = mul(w, panel, num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
+    cg_val column = mul(w, panel, num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
     cg_loop l = cg_loop_guard(u, num(w, 0), w->blocks, 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val row = add(w, mul(w, l.i, w->least), lower_of(w, l.i, w->more));
-    cg_val c = floats(w, w->c, add(w, mul(w, row, ldc), column));
-    emit_tile(w, l.i, b, part, c, ldc);
+    cg_val c = floats(w, w->c, add(w, mul(w, row_of(w, l.i), ldc), column));
+    emit_tiles(w, l.i, panel, part, c, ldc);
     if (w->k.n->epilogue) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
-        LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, part, num(w, w->parts - 1), ""), last, next);
+        LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, add(w, part, num(w, 1)), w->parts, ""), last, next);
         LLVMPositionBuilderAtEnd(u->b, last);
         call_finish(w, l.i, c, ldc, column);
         LLVMBuildBr(u->b, next);
@@ -125,28 +160,44 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
 static void emit_indirect(gemm *w, cg_val panel)
 {
     cg_unit *u = w->u;
-    cg_val b = panel_at(w, panel), column = mul(w, panel, num(w, CG_PANEL)), ld = num(w, CG_PANEL);
+    cg_val column = mul(w, panel, num(w, CG_PANEL)), ld = num(w, CG_PANEL);
+    begin_panel(w);
     cg_loop rows = cg_loop_guard(u, num(w, 0), w->blocks, 1, false);
     cg_loop_enter(u, &rows, NULL, 0);
-    cg_loop parts = cg_loop_guard(u, num(w, 0), num(w, w->parts), 1, false);
+    cg_loop parts = cg_loop_guard(u, num(w, 0), w->parts, 1, false);
     cg_loop_enter(u, &parts, NULL, 0);
-    emit_tile(w, rows.i, b, parts.i, w->memory, ld);
+    emit_tiles(w, rows.i, panel, parts.i, w->memory, ld);
     cg_loop_end(u, &parts, NULL);
     call_finish(w, rows.i, w->memory, ld, column);
     cg_loop_end(u, &rows, NULL);
 }
 
+/* Panels that tiles go to directly: of a weight, each part of k for all panels, so that the part of a
+ * stays in the cache; else all parts of each panel, which is packed part by part. */
+static void emit_whole(gemm *w, cg_val from, cg_val to)
+{
+    cg_unit *u = w->u;
+    bool parts_first = w->g->packed;
+    cg_loop parts, panels;
+    for (int i = 0; i < 2; i++) {
+        if ((i == 0) == parts_first) {
+            parts = cg_loop_guard(u, num(w, 0), w->parts, 1, false);
+            cg_loop_enter(u, &parts, NULL, 0);
+        } else {
+            panels = cg_loop_guard(u, from, to, 1, true);
+            cg_loop_enter(u, &panels, NULL, 0);
+            begin_panel(w);
+        }
+    }
+    emit_direct(w, panels.i, parts.i);
+    cg_loop_end(u, parts_first ? &panels : &parts, NULL);
+    cg_loop_end(u, parts_first ? &parts : &panels, NULL);
+}
+
 static void emit_panels(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
-    cg_val end = lower_of(w, to, w->full);
-    cg_loop parts = cg_loop_guard(u, num(w, 0), num(w, w->parts), 1, false);
-    cg_loop_enter(u, &parts, NULL, 0);
-    cg_loop whole = cg_loop_guard(u, from, end, 1, true);
-    cg_loop_enter(u, &whole, NULL, 0);
-    emit_direct(w, whole.i, parts.i);
-    cg_loop_end(u, &whole, NULL);
-    cg_loop_end(u, &parts, NULL);
+    emit_whole(w, from, lower_of(w, to, w->full));
     cg_loop rest = cg_loop_guard(u, upper_of(w, from, w->full), to, 1, true);
     cg_loop_enter(u, &rest, NULL, 0);
     emit_indirect(w, rest.i);
@@ -155,19 +206,26 @@ static void emit_panels(gemm *w, cg_val from, cg_val to)
 
 /* ---- segments ---- */
 
+/* What pays off with so many blocks of rows. */
+static cg_fetch fetch_of(const gemm *w, int64_t blocks)
+{
+    if (!w->g->packed) return CG_FETCH_NOTHING;
+    return blocks == 1 ? CG_FETCH_SELF : CG_FETCH_NEXT;
+}
+
 /* Numbers of rows that tiles can have, for any size or for the one that is known. */
 static void find_tiles(gemm *w, uint32_t rows[CG_FETCHES])
 {
     int most = w->shape.rows;
     int64_t m;
     if (!ir_dim_is_const(w->u->g, w->k.n->space[axis(w, M)], &m)) {
-        for (int r = 1; r <= most; r++) rows[CG_FETCH_SELF] |= 1u << r;
-        for (int r = most / 2; r <= most; r++) rows[CG_FETCH_NEXT] |= 1u << r;
+        for (int r = 1; r <= most; r++) rows[fetch_of(w, 1)] |= 1u << r;
+        for (int r = most / 2; r <= most; r++) rows[fetch_of(w, 2)] |= 1u << r;
         return;
     }
     for (int64_t i = 0, n = (m + CG_ROWS - 1) / CG_ROWS; i < n && i < 2 * CG_ROWS; i++) {
         int64_t size = (i + 1) * m / n - i * m / n, blocks = (size + most - 1) / most;
-        uint32_t *set = &rows[blocks == 1 ? CG_FETCH_SELF : CG_FETCH_NEXT];
+        uint32_t *set = &rows[fetch_of(w, blocks)];
         *set |= 1u << size / blocks;
         if (size % blocks) *set |= 2u << size / blocks;
     }
@@ -194,7 +252,7 @@ static void begin_rows(gemm *w, cg_val i, cg_val chunks)
     w->least = quotient(w, rows, w->blocks);
     w->more = modulo(w, rows, w->blocks);
     cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->blocks, num(w, 1), "");
-    w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(CG_FETCH_SELF, 0)), num(w, CG_TILE_CHOICE(CG_FETCH_NEXT, 0)));
+    w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)), num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
 }
 
 /* Groups [from, to) of segment `segment`, which counts chunks of rows within batches. */
@@ -231,12 +289,15 @@ static void emit_segments(gemm *w)
 
 static void cut_k(gemm *w)
 {
+    enum { ALIGN = 16 };           /* see is_transposed in emit_pack.c */
     int64_t k;
-    w->parts = 1;
-    if (!ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k) || k <= LONGEST_K) return;
-    w->parts = (k + BLOCK_K - 1) / BLOCK_K;
-    w->part = (k + w->parts - 1) / w->parts;
-    w->part = (w->part + 3) / 4 * 4;
+    bool known_k = ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
+    w->part = CG_LONGEST_K;
+    if (known_k && k > CG_LONGEST_K) {
+        int64_t parts = (k + BLOCK_K - 1) / BLOCK_K;
+        w->part = ((k + parts - 1) / parts + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    w->parts = upper_of(w, ceiling(w, extent(w, K), w->part), num(w, 1));
 }
 
 static int64_t known(const gemm *w, ir_dim d)
@@ -255,6 +316,11 @@ static void prepare(gemm *w)
     w->tiles = cg_tile_chooser(u, row_step, k_step, rows);
     w->reach = num(w, cg_tile_reach(row_step, k_step) / (int64_t)sizeof(float));
     w->finish = cg_make_finish(u, w->k.n);
+    if (!w->g->packed) {
+        w->pack = cg_make_pack(u, w->k.n);
+        w->held = LLVMBuildAlloca(u->b, u->i64, "");
+        w->scratch = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
+    }
     w->memory = LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
     LLVMSetAlignment(w->memory, 64);
     w->panels = ceiling(w, extent(w, N), CG_PANEL);

@@ -30,15 +30,21 @@ LLVMTypeRef cg_tile_chooser_type(cg_unit *);
 /* Bytes from NEXT on that a call prefetches for each k. */
 int64_t cg_tile_reach(int64_t row_step, int64_t k_step);
 
-/* emit_finish.c: a function that turns a tile of sums in memory into results, through the epilogue. */
-enum { CG_FINISH_ARGS, CG_FINISH_TILE,                     /* pointers */
-       CG_FINISH_LD, CG_FINISH_M, CG_FINISH_ROWS, CG_FINISH_N, CG_FINISH_COLUMNS,
-       CG_FINISH_BATCH };                                  /* then the batch's indices */
-typedef struct cg_finish {
+typedef struct cg_function {
     cg_val fn;
     LLVMTypeRef type;
     int args;
-} cg_finish;
-cg_finish cg_make_finish(cg_unit *, const cg_nest *);
+} cg_function;
+
+/* emit_finish.c: turns a tile of sums in memory into results, through the epilogue. */
+enum { CG_FINISH_ARGS, CG_FINISH_TILE,                     /* pointers */
+       CG_FINISH_LD, CG_FINISH_M, CG_FINISH_ROWS, CG_FINISH_N, CG_FINISH_COLUMNS,
+       CG_FINISH_BATCH };                                  /* then the batch's indices */
+cg_function cg_make_finish(cg_unit *, const cg_nest *);
+
+/* emit_pack.c: copies COUNT k from K on of the panel that starts at column N. */
+enum { CG_PACK_ARGS, CG_PACK_FROM, CG_PACK_TO,             /* pointers; FROM: b at the batch's indices */
+       CG_PACK_K, CG_PACK_COUNT, CG_PACK_N, CG_PACK_PARAMS };
+cg_function cg_make_pack(cg_unit *, const cg_nest *);
 
 #endif

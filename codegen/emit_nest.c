@@ -96,6 +96,10 @@ static void emit_inner(cg_shape *s)
         emit_cumulated(s);
         return;
     }
+    if (k->n->kind == CG_NEST_ROW) {
+        cg_emit_row(s);
+        return;
+    }
     if (s->inner < 0) {
         cg_shape_lanes(s, 1, -1);
         cg_shape_plan(s, s->list);

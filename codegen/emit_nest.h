@@ -32,6 +32,9 @@ bool cg_one_worker(const cg_nest *);
 bool cg_may_be_empty(const cg_kern *, int axis);
 void cg_choose_tiers(cg_shape *);
 
+/* ---- emit_row.c ---- */
+void cg_emit_row(cg_shape *);
+
 /* ---- emit_reduce.c ---- */
 void cg_emit_reduced(cg_shape *);
 

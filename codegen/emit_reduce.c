@@ -6,9 +6,8 @@
  * result does not depend on how rows are given to threads. */
 #include "codegen/emit_nest.h"
 
-static cg_val horizontal(cg_shape *s, cg_val v)
+cg_val cg_horizontal(cg_unit *u, cg_combine combine, ir_elem type, cg_val v)
 {
-    cg_unit *u = s->k.u;
     for (int lanes = cg_lanes(v); lanes > 1; lanes /= 2) {
         cg_val halves[2];
         for (int h = 0; h < 2; h++) {
@@ -19,7 +18,7 @@ static cg_val horizontal(cg_shape *s, cg_val v)
                                    : LLVMBuildShuffleVector(u->b, v, LLVMGetPoison(LLVMTypeOf(v)),
                                                             mask, "");
         }
-        v = cg_combine_values(u, s->k.n->combine, s->type, halves[0], halves[1]);
+        v = cg_combine_values(u, combine, type, halves[0], halves[1]);
     }
     return v;
 }
@@ -135,7 +134,7 @@ void cg_emit_reduced(cg_shape *s)
     if (!s->empty) reduce_axes(s, k->n->rank - k->n->nred, acc);
     cg_val v = k->n->kind == CG_NEST_ARG ? acc[1] : acc[0];
     if (s->along >= 0) {
-        v = horizontal(s, acc[0]);
+        v = cg_horizontal(u, k->n->combine, s->type, acc[0]);
         if (!s->empty) v = cg_combine_values(u, k->n->combine, s->type, v, acc[1]);
     }
     cg_shape_plan(s, s->places);

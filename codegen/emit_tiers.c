@@ -11,13 +11,13 @@ bool cg_is_one(const ir_graph *g, ir_dim d) { return ir_dim_equals(g, d, 1); }
 
 static int parallel_rank(const cg_nest *n)
 {
-    return n->kind == CG_NEST_REDUCE || n->kind == CG_NEST_ARG ? n->rank - n->nred : n->rank;
+    return n->kind == CG_NEST_MAP || n->kind == CG_NEST_SCATTER ? n->rank : n->rank - n->nred;
 }
 
 /* The axis of the innermost parallel loop; -1: there is none. */
 int cg_inner_axis(const ir_graph *g, const cg_nest *n)
 {
-    if (n->kind == CG_NEST_CUMULATE) return -1;
+    if (n->kind == CG_NEST_CUMULATE || n->kind == CG_NEST_ROW) return -1;
     for (int a = parallel_rank(n) - 1; a >= 0; a--)
         if (!cg_is_one(g, n->space[a])) return a;
     return -1;

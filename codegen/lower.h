@@ -48,6 +48,7 @@ typedef struct cg_lowering {
     uint32_t node_entry;           /* its entry in nodes[] */
     lathe_status status;           /* of the first failure inside a function that returns a number */
     int level;                     /* 0: general kernels only */
+    int64_t scratch;               /* bytes that a worker needs */
     int nesting;                   /* regions around the node */
     cg_frame *frame;               /* innermost loop around the node, or NULL */
     cg_map slots, syms, strings, entries, kernels, weights, funcs, locals;
@@ -78,7 +79,7 @@ uint32_t cg_symbol(cg_lowering *, ir_sym);
 /* Index in u32s of the slots of n dims. */
 uint32_t cg_slot_list(cg_lowering *, const ir_dim *, int n, bool named);
 bool cg_slot_grows(const cg_lowering *, uint32_t slot);
-/* Whether everything that the dim is made of has its value at this place of the program. */
+/* Whether every symbol of the dim is set by the nodes lowered so far. */
 bool cg_size_known(cg_lowering *, ir_dim);
 /* A new segment, in which the n symbols get their values. */
 uint32_t cg_segment(cg_lowering *, const ir_sym *, size_t n);
@@ -137,6 +138,10 @@ lathe_status cg_lower_block(cg_lowering *, ir_block_id);
 /* ---- nodes ---- */
 typedef lathe_status (*cg_lower_node)(cg_lowering *, const ir_node *);
 lathe_status cg_lower_nest(cg_lowering *, const ir_node *);     /* lower_nest.c */
+/* By its name, of so many bytes; a sum if there is none. */
+lathe_status cg_read_combine(cg_lowering *, const char *kind, size_t length, cg_combine *);
+/* lower_row.c: the stages of a row node; the nest has everything else, its place in memory too. */
+lathe_status cg_read_row(cg_lowering *, const ir_node *, cg_nest *);
 /* contract.c: lowers a sum of products in tiles, if it has the form; false: nothing is done. */
 bool cg_lower_product(cg_lowering *, const cg_nest *, const ir_value *operands, ir_value result);
 lathe_status cg_lower_view(cg_lowering *, const ir_node *);

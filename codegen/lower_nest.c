@@ -3,7 +3,7 @@
  * In: map, reduce, contract, arg_reduce, cumulate, scatter, view, concat, values and guard nodes.
  * Out: a cg_nest each, found again by its canonical text so that equal ones share one kernel, and
  * a KERNEL step with this node's buffers and sizes. A scatter runs in place on its data or a copy;
- * each part of a concat is a map that stores at an offset; a view that is no alias is a copying
+ * a part of a concat is stored there by its own nest, or copied by a map (parts.c); a view that is no alias is a copying
  * map. */
 #include "codegen/lower.h"
 
@@ -16,20 +16,19 @@ static const char *const combine_names[] = {
 
 static const char *const kind_names[] = {
     [CG_NEST_MAP] = "map", [CG_NEST_REDUCE] = "reduce", [CG_NEST_ARG] = "arg",
-    [CG_NEST_CUMULATE] = "cumulate", [CG_NEST_SCATTER] = "scatter", [CG_NEST_GEMM] = "gemm",
+    [CG_NEST_CUMULATE] = "cumulate", [CG_NEST_SCATTER] = "scatter", [CG_NEST_ROW] = "row", [CG_NEST_GEMM] = "gemm",
 };
 
-static lathe_status read_combine(cg_lowering *lw, const ir_node *node, cg_combine *out)
+lathe_status cg_read_combine(cg_lowering *lw, const char *kind, size_t length, cg_combine *out)
 {
-    const char *kind = ir_attr_str(lw->g, node, IR_KEY_kind);
     *out = CG_SUM;
-    if (!*kind) return LATHE_OK;
+    if (!length) return LATHE_OK;
     for (size_t i = 0; i < sizeof combine_names / sizeof *combine_names; i++)
-        if (strcmp(kind, combine_names[i]) == 0) {
+        if (strlen(combine_names[i]) == length && memcmp(kind, combine_names[i], length) == 0) {
             *out = (cg_combine)i;
             return LATHE_OK;
         }
-    return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "unknown kind '%s'", kind);
+    return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "unknown kind '%.*s'", (int)length, kind);
 }
 
 /* ---- kernels ---- */
@@ -77,7 +76,7 @@ static ir_dim points_per_row(ir_graph *g, const cg_nest *n)
     if (n->kind == CG_NEST_CUMULATE) return n->space[n->axis];
     int parallel = n->rank - n->nred;
     ir_dim points = ir_dim_product(g, n->space + parallel, n->nred);
-    for (int i = parallel - 1; i >= 0; i--)
+    for (int i = parallel - 1; i >= 0 && n->kind != CG_NEST_ROW; i--)
         if (!ir_dim_equals(g, n->space[i], 1)) return ir_dim_mul(g, points, n->space[i]);
     return points;
 }
@@ -157,19 +156,24 @@ static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
     set_space(n, space->u.dims, (int)space->n);
     set_operands(lw, n, node->operands, node->noperands);
     store_at_point(lw->g, n);
-    return read_combine(lw, node, &n->combine);
+    if (node->op == IR_OP_ROW) return LATHE_OK;
+    const char *kind = ir_attr_str(lw->g, node, IR_KEY_kind);
+    return cg_read_combine(lw, kind, strlen(kind), &n->combine);
 }
 
 lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
     TRY(read_nest(lw, node, &n));
+    ir_value result = cg_store_as_part(lw, node->results[0], &n);
     switch (node->op) {
     case IR_OP_REDUCE:
     case IR_OP_CONTRACT:
         n.kind = CG_NEST_REDUCE;
-        if (lw->level > 0 && cg_lower_product(lw, &n, node->operands, node->results[0]))
-            return lw->status;
+        if (lw->level > 0 && cg_lower_product(lw, &n, node->operands, result)) return lw->status;
+        break;
+    case IR_OP_ROW:
+        TRY(cg_read_row(lw, node, &n));
         break;
     case IR_OP_ARG_REDUCE:
         n.kind = CG_NEST_ARG;
@@ -183,9 +187,9 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
         break;
     default:
         n.kind = CG_NEST_MAP;
-        cg_map_in_place(lw, node);
+        if (result == node->results[0]) cg_map_in_place(lw, node);
     }
-    return push_kernel(lw, &n, node->operands, cg_buffer(lw, node->results[0]));
+    return push_kernel(lw, &n, node->operands, cg_buffer(lw, result));
 }
 
 lathe_status cg_lower_view(cg_lowering *lw, const ir_node *node)
@@ -255,8 +259,9 @@ lathe_status cg_lower_concat(cg_lowering *lw, const ir_node *node)
     ir_dim before = ir_dim_const(lw->g, 0);
     if (ir_elem_arith(to->elem) == IR_ELEM_NONE) return lw->status;
     for (uint32_t i = 0; i < node->noperands; i++) {
-        TRY(copy_part(lw, node->operands[i], to, axis, before, out));
-        before = ir_dim_add(lw->g, before, ir_type_of(lw->g, node->operands[i])->dims[axis]);
+        ir_value v = node->operands[i];
+        if (!lw->part[v]) TRY(copy_part(lw, v, to, axis, before, out));
+        before = ir_dim_add(lw->g, before, ir_type_of(lw->g, v)->dims[axis]);
     }
     return LATHE_OK;
 }

@@ -128,6 +128,12 @@ const char *cg_nest_key(cg_lowering *lw, cg_nest *n)
     for (size_t i = 0; i < n->noperands; i++) put_operand(&k, &n->operands[i]);
     put_operand(&k, &n->out);
     if (n->gemm) put_gemm(&k, n->gemm, n->rank);
+    for (size_t i = 0; i < n->nstages; i++) {
+        const cg_stage *stage = &n->stages[i];
+        cg_text_add(&lw->text, "+%d%d", (int)stage->combine, stage->keep != IR_NONE);
+        put_expr(&k, stage->body);
+        if (stage->keep) put_expr(&k, stage->keep);
+    }
     if (n->body) put_expr(&k, n->body);
     if (n->epilogue) put_expr(&k, n->epilogue);
     cg_text_add(&lw->text, "/");

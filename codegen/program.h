@@ -9,7 +9,7 @@
 #include "ir/ir.h"
 #include "runtime/abi.h"
 
-typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER,
+typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER, CG_NEST_ROW,
                CG_NEST_GEMM } cg_nest_kind;
 typedef enum { CG_SUM, CG_PROD, CG_MAX, CG_MIN, CG_AND, CG_OR, CG_SET } cg_combine;
 
@@ -34,14 +34,22 @@ typedef struct cg_axes {
 /* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
  * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
  * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
- * most CG_ROWS, and groups of panels. */
-enum { CG_PANEL = 32, CG_ROWS = 168 };
+ * most CG_ROWS, and groups of panels. If b is not packed, a worker's scratch takes CG_LONGEST_K
+ * rows of a panel, or k if that is known to be less. */
+enum { CG_PANEL = 32, CG_ROWS = 168, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
     cg_affine a, b, c;             /* places of elements; c is contiguous along n */
     bool packed;                   /* b is a weight in panels: b places the first one of its batch */
     cg_axes n, k;                  /* not packed: what these axes are in b, whose coefs they replace */
     int64_t group;                 /* panels of a group */
 } cg_gemm;
+
+/* A reduction of a row. */
+typedef struct cg_stage {
+    cg_combine combine;
+    ir_expr body;
+    ir_expr keep;                  /* IR_NONE, or of the type of out */
+} cg_stage;
 
 /* One loop nest. Rows: the flattened parallel axes but the innermost one (rank - nred <= 1: a
  * single row when 0 axes, see docs); begin..end of the kernel counts rows. Kinds:
@@ -51,6 +59,9 @@ typedef struct cg_gemm {
  * CUMULATE  sequential along `axis`, carrying combine(acc, body); exclusive, reverse
  * SCATTER   out[store] = combine(out[store], body), points in row-major order, one worker only
  * body and store are expressions of the graph's pool whose LOADs name operands by number.
+ * ROW       for each point of the parallel axes, a row: ACC(i) = combine of stage i over the nred
+ *           innermost axes of its body, stage by stage; then out[store] = body all along the row.
+ *           What a stage keeps it stores in out; later it is a LOAD of operand number noperands
  * epilogue, of a REDUCE: what is stored is its value at the parallel axes, with ACC(0) the reduced
  * value; the type of out is the epilogue's then. */
 typedef struct cg_nest {
@@ -63,6 +74,8 @@ typedef struct cg_nest {
     cg_operand *operands;
     cg_operand out;
     ir_expr body;
+    size_t nstages;                /* ROW */
+    cg_stage *stages;
     ir_expr epilogue;              /* IR_NONE: the reduced value is stored as it is */
     ir_expr store[IR_MAX_RANK];    /* one index an axis of out */
     const cg_gemm *gemm;           /* CG_NEST_GEMM, which has neither body nor store */

@@ -226,7 +226,7 @@ uint32_t cg_segment(cg_lowering *lw, const ir_sym *syms, size_t n)
 
 /* Whether every symbol of the dim is set by something: the nodes that set the others are gone, and
  * with them whatever their guards protected. */
-static bool computable(cg_lowering *lw, ir_dim dim)
+bool cg_size_known(cg_lowering *lw, ir_dim dim)
 {
     if (slot_of(lw, dim) != LATHE_NO_SLOT) return true;
     dim_stack st = {0};
@@ -246,7 +246,7 @@ static lathe_status lower_guard(cg_lowering *lw, const ir_guard *guard)
 {
     cg_program *p = lw->p;
     const ir_node *node = guard->node ? &lw->g->nodes[guard->node] : NULL;
-    if (!guard->a || !guard->b || !computable(lw, guard->a) || !computable(lw, guard->b))
+    if (!guard->a || !guard->b || !cg_size_known(lw, guard->a) || !cg_size_known(lw, guard->b))
         return LATHE_OK;
     uint32_t a = cg_slot(lw, guard->a), b = cg_slot(lw, guard->b);
     uint32_t segment =

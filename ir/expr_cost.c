@@ -1,5 +1,6 @@
 /* What computing an expression at one point costs, roughly: an addition is 1. Shared nodes count
- * once, as code generation computes them once. Leaves are free, so are additions of indices. */
+ * once, as code generation computes them once. Leaves are free, so are additions of indices. And
+ * along which axes it changes. */
 #include "ir/pool.h"
 
 typedef struct cost_walk {
@@ -40,4 +41,24 @@ ir_x_cost ir_x_measure(ir_graph *g, const ir_expr *exprs, size_t n)
     for (size_t i = 0; i < n; i++) walk(&w, exprs[i]);
     ir_memo_end(g->pool, &w.seen);
     return w.cost;
+}
+
+static bool uses_axes(ir_graph *g, ir_memo *seen, ir_expr e, int first)
+{
+    if (ir_memo_get(g->pool, seen, e)) return false;
+    ir_memo_put(g->pool, seen, e, 1);
+    const ir_expr_node *n = ir_expr_get(g, e);
+    if (n->op == IR_X_INDEX) return n->imm >= first;
+    for (int i = 0; i < n->nargs; i++)
+        if (uses_axes(g, seen, n->args[i], first)) return true;
+    return false;
+}
+
+bool ir_x_uses_axes(ir_graph *g, ir_expr e, int first)
+{
+    ir_memo seen;
+    ir_memo_begin(g->pool, &seen);
+    bool r = uses_axes(g, &seen, e, first);
+    ir_memo_end(g->pool, &seen);
+    return r;
 }

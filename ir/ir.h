@@ -292,6 +292,8 @@ ir_expr ir_x_rewrite(ir_graph *, ir_expr, const ir_rewrite *);
 /* Of all nodes below the expressions, each once (expr_cost.c). work: an addition is 1. */
 typedef struct ir_x_cost { int nodes, loads, work; bool checks; } ir_x_cost;
 ir_x_cost ir_x_measure(ir_graph *, const ir_expr *, size_t n);
+/* Whether an index along axis `first` or a later one is below the expression. */
+bool ir_x_uses_axes(ir_graph *, ir_expr, int first);
 /* Closed numeric evaluation with given indices; loads by callback. Integers as int64, floats as
  * double bits. false: not evaluable. Used by fold and tests; the arithmetic is scalar.def's. */
 typedef union ir_scalar_value { int64_t i; double f; } ir_scalar_value;

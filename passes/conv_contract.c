@@ -30,7 +30,8 @@ static bool match(ir_graph *g, const ir_node *node, patches *p)
         if (!ir_dim_equals(g, pads[i], 0)) return false;
     for (int i = 0; i < p->n; i++) {
         int64_t size;
-        if (!ir_dim_is_const(g, p->kernel[i], &size) || size > p->strides[i]) return false;
+        bool dense = ir_attr_find(node, IR_KEY_dilations)->u.ints[i] == 1;
+        if (!dense || !ir_dim_is_const(g, p->kernel[i], &size) || size > p->strides[i]) return false;
     }
     return p->x.elem == IR_F32 && 3 + 2 * p->n <= IR_MAX_RANK;
 }

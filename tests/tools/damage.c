@@ -122,7 +122,10 @@ static int attempt(void *ctx)
         verdict = judge(names[i], s, diag);
         lathe_diag_free(diag);
     }
-    if (verdict == TRIAL_FINE && s == LATHE_OK) verdict = run_library(p->library);
+    if (verdict == TRIAL_FINE && s == LATHE_OK) {
+        trial_count(TRIAL_COMPILED);
+        verdict = run_library(p->library);
+    }
     return verdict == TRIAL_FINE && p->leaks ? trial_leaks() : verdict;
 }
 
@@ -196,6 +199,7 @@ int main(int argc, char **argv)
         if (number) try_copy(source, folder, &p, k, &t);
         else try_kept(source, &p, &t);
     }
+    printf("%ld of the copies compiled, %ld runs ended well\n", trial_counted(TRIAL_COMPILED), trial_counted(TRIAL_RAN));
     printf("%ld passed, %ld failed\n", t.fine, t.bad);
     if (!t.bad) remove_folder(folder);
     return t.bad != 0;

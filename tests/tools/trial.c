@@ -2,7 +2,7 @@
  *
  * A child's processor time is limited, not its wall clock's, so that a busy machine is no hang; a
  * far wall clock limit catches what sleeps for ever. What the child was doing is told through a
- * shared page that outlives it. A run that takes more than two seconds of processor time is
+ * page that both share. A run that takes more than two seconds of processor time is
  * cancelled through the runtime's own means: a model may ask for a loop of 2^60 turns. */
 #include "tests/tools/trial.h"
 
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum { NOTE_SIZE = 4096, WALL_LIMIT_S = 300, CANCEL_S = 2 };
-#define MOST_BYTES ((size_t)1 << 28)          /* of one tensor of a trial */
+#define MOST_BYTES ((size_t)1 << 26)          /* of one allocation of a trial */
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -32,13 +32,19 @@ int trial_leaks(void) { return TRIAL_FINE; }
 
 /* ---- children ---- */
 
-static char *note;
+static struct shared {
+    char note[NOTE_SIZE];
+    long events[TRIAL_EVENTS];
+} *shared;
+
+void trial_count(trial_event e) { shared->events[e]++; }
+long trial_counted(trial_event e) { return shared ? shared->events[e] : 0; }
 
 void trial_note(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    if (note) vsnprintf(note, NOTE_SIZE, format, args);
+    vsnprintf(shared->note, NOTE_SIZE, format, args);
     va_end(args);
 }
 
@@ -79,9 +85,9 @@ const char *trial_in_child(int (*attempt)(void *), void *ctx, unsigned seconds)
 {
     static char text[NOTE_SIZE + 128];
     int status = 0;
-    if (!note) note = mmap(NULL, NOTE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (note == MAP_FAILED) return "no memory for a trial";
-    note[0] = '\0';
+    if (!shared) shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) return "no memory for a trial";
+    shared->note[0] = '\0';
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0) return "no process for a trial";
@@ -92,7 +98,7 @@ const char *trial_in_child(int (*attempt)(void *), void *ctx, unsigned seconds)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
     last_status = status;
     if (WIFEXITED(status) && WEXITSTATUS(status) == TRIAL_FINE) return NULL;
-    snprintf(text, sizeof text, "%s (%s)", verdict_text(status), note);
+    snprintf(text, sizeof text, "%s (%s)", verdict_text(status), shared->note);
     return text;
 }
 
@@ -130,7 +136,7 @@ size_t trial_align(lathe_elem elem)
 static void *session_alloc(void *ctx, size_t size, size_t align)
 {
     (void)ctx;
-    return size > MOST_BYTES * 4 ? NULL : trial_guarded(size, align);
+    return size > MOST_BYTES ? NULL : trial_guarded(size, align);
 }
 
 static void session_free(void *ctx, void *data, size_t size)
@@ -247,7 +253,10 @@ static int run_once(trial_model *m, lathe_status *status)
     *status = lathe_run(m->session, m->in, m->out);
     setitimer(ITIMER_PROF, &never, NULL);
     running = NULL;
-    if (*status == LATHE_OK) return TRIAL_FINE;
+    if (*status == LATHE_OK) {
+        trial_count(TRIAL_RAN);
+        return TRIAL_FINE;
+    }
     if (!lathe_session_message(m->session)[0]) return TRIAL_SILENT;
     if (*status != LATHE_INTERNAL && *status != LATHE_MISMATCH) return TRIAL_FINE;
     trial_note("running: %s", lathe_session_message(m->session));

@@ -20,6 +20,11 @@ bool trial_refused(void);
 /* In the child: what is being tried, and what is known of it; shown with the verdict. */
 void trial_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Counts an event of all children; trial_counted tells how many there were. */
+typedef enum { TRIAL_COMPILED, TRIAL_RAN, TRIAL_EVENTS } trial_event;
+void trial_count(trial_event);
+long trial_counted(trial_event);
+
 /* TRIAL_LEAK if memory was lost since the program began; only a leak sanitizer can tell. */
 int trial_leaks(void);
 

@@ -1,0 +1,80 @@
+# lathe_add_model(NAME bert MODEL bert.onnx
+#                 [STATIC]               an archive and the shared runtime instead of libbert.so
+#                 [WEIGHTS file|embed]   bert.weights beside the library (default), or in it
+#                 [TARGET x86-64-v3]     instruction set (default: the building machine's, or
+#                                        aarch64 when that is what the project is built for)
+#                 [DIM batch=1 ...]      sizes to fix
+#                 [LEVEL 0|2]
+#                 [DEPENDS FILE...])     files of external data that the model refers to
+# makes a library target `bert`: link with it and include "bert.h". The model is compiled again when
+# its file, or one of DEPENDS, changes. Everything is written to the current binary directory.
+#
+# lathe_install_model(bert [DESTINATION lib])
+# installs the shared library and, beside it, where it is looked for, its weight file.
+function(lathe_add_model)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;TARGET;LEVEL" "DIM;DEPENDS")
+  if(NOT arg_NAME OR NOT arg_MODEL OR arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "lathe_add_model needs NAME and MODEL; not understood: '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(NOT arg_WEIGHTS)
+    set(arg_WEIGHTS file)
+  endif()
+  if(NOT arg_TARGET AND CMAKE_CROSSCOMPILING AND CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
+    set(arg_TARGET aarch64)
+  endif()
+
+  set(kind SHARED)
+  set(emit so)
+  if(arg_STATIC)
+    set(kind STATIC)
+    set(emit a)
+  endif()
+  set(dir ${CMAKE_CURRENT_BINARY_DIR})
+  set(library ${dir}/lib${arg_NAME}.${emit})
+  set(weights ${dir}/${arg_NAME}.weights)
+  get_filename_component(model ${arg_MODEL} ABSOLUTE)
+  list(TRANSFORM arg_DIM PREPEND --dim=)
+  set(command $<TARGET_FILE:lathe::command> compile --quiet ${model} --name=${arg_NAME} --emit=${emit}
+    --weights=${arg_WEIGHTS} ${arg_DIM} -o ${library})
+  if(arg_TARGET)
+    list(APPEND command --target=${arg_TARGET})
+  endif()
+  if(DEFINED arg_LEVEL)
+    list(APPEND command --level=${arg_LEVEL})
+  endif()
+  set(outputs ${library} ${dir}/${arg_NAME}.h)
+  if(arg_WEIGHTS STREQUAL file)
+    # A model without constants has no weight file; touch keeps it from being compiled every time.
+    list(APPEND outputs ${weights})
+    set(touch COMMAND ${CMAKE_COMMAND} -E touch ${weights})
+  endif()
+  add_custom_command(OUTPUT ${outputs} COMMAND ${command} ${touch}
+    DEPENDS ${model} ${arg_DEPENDS} ${LATHE_COMMAND} COMMENT "Compiling model ${arg_NAME}" VERBATIM)
+  add_custom_target(${arg_NAME}_model DEPENDS ${outputs})
+
+  add_library(${arg_NAME} ${kind} IMPORTED GLOBAL)
+  add_dependencies(${arg_NAME} ${arg_NAME}_model)
+  set_target_properties(${arg_NAME} PROPERTIES IMPORTED_LOCATION ${library}
+    INTERFACE_INCLUDE_DIRECTORIES "${dir};${LATHE_INCLUDE_DIR}")
+  if(arg_STATIC)
+    target_link_libraries(${arg_NAME} INTERFACE lathe::runtime)
+  else()
+    set_target_properties(${arg_NAME} PROPERTIES IMPORTED_SONAME lib${arg_NAME}.so)
+  endif()
+  if(arg_WEIGHTS STREQUAL file)
+    set_target_properties(${arg_NAME} PROPERTIES LATHE_WEIGHTS ${weights})
+  endif()
+endfunction()
+
+function(lathe_install_model name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESTINATION" "")
+  if(NOT arg_DESTINATION)
+    set(arg_DESTINATION lib)
+  endif()
+  get_target_property(library ${name} IMPORTED_LOCATION)
+  get_target_property(weights ${name} LATHE_WEIGHTS)
+  install(FILES ${library} DESTINATION ${arg_DESTINATION})
+  if(weights)
+    install(FILES ${weights} DESTINATION ${arg_DESTINATION})
+  endif()
+endfunction()

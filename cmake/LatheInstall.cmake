@@ -1,0 +1,28 @@
+# What `cmake --install` puts where: the command, the headers, the compiler library, the runtime's
+# sources, and the files by which CMake and pkg-config find all of it. (LatheRuntime.cmake installs
+# the runtime archives: below lib/lathe, where the command looks for them.) Every path in those files
+# is relative to the file, so that the installed tree may be moved.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS lathe lathe-runner RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS liblathe ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/lathe.h include/lathe_rt.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY runtime DESTINATION ${CMAKE_INSTALL_DATADIR}/lathe
+  FILES_MATCHING PATTERN "*.c" PATTERN "*.h")
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lathe)
+configure_package_config_file(cmake/latheConfig.cmake.in ${CMAKE_BINARY_DIR}/latheConfig.cmake
+  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_BINDIR CMAKE_INSTALL_INCLUDEDIR
+  NO_CHECK_REQUIRED_COMPONENTS_MACRO)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/latheConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES ${CMAKE_BINARY_DIR}/latheConfig.cmake ${CMAKE_BINARY_DIR}/latheConfigVersion.cmake
+  cmake/LatheAddModel.cmake DESTINATION ${package_dir})
+
+set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH LATHE_PC_PREFIX /${pc_dir} /)
+string(REGEX REPLACE "/$" "" LATHE_PC_PREFIX ${LATHE_PC_PREFIX})
+foreach(module IN ITEMS lathe lathe-rt)
+  configure_file(cmake/${module}.pc.in ${CMAKE_BINARY_DIR}/${module}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/${module}.pc DESTINATION ${pc_dir})
+endforeach()
