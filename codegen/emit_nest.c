@@ -126,6 +126,22 @@ static void decode_row(cg_shape *s, const int *axes, int n, cg_val row)
     if (n > 0) k->index[axes[0]] = row;
 }
 
+/* Whether some axis that a reduction reduces, or else some axis inside of a row, has no points; NULL:
+ * there is no such axis. */
+static cg_val any_empty(cg_shape *s, bool reduced)
+{
+    cg_kern *k = &s->k;
+    cg_val any = NULL;
+    for (int a = 0; a < k->n->rank; a++) {
+        bool is_reduced = cg_is_reduction(s) && a >= k->n->rank - k->n->nred;
+        if (is_reduced != reduced || cg_is_row_axis(k->u->g, k->n, a) || !cg_may_be_empty(k, a)) continue;
+        cg_val is = LLVMBuildICmp(k->u->b, LLVMIntSLE, k->extent[a], cg_int(k->u->i64, 0), "");
+        any = any ? LLVMBuildOr(k->u->b, any, is, "") : is;
+    }
+    return any;
+}
+
+/* Rows without points are not walked: there may be 2^62 of them. */
 static void emit_rows(cg_shape *s)
 {
     cg_kern *k = &s->k;
@@ -143,6 +159,8 @@ static void emit_rows(cg_shape *s)
         begin = cg_int(u->i64, 0);
         end = rows;
     }
+    cg_val empty = any_empty(s, false);
+    if (empty) end = cg_select(u, empty, begin, end);
     cg_loop l = cg_loop_guard(k->u, begin, end, 1, true);
     cg_loop_enter(k->u, &l, NULL, 0);
     decode_row(s, axes, n, l.i);
@@ -230,24 +248,11 @@ static void make_lists(cg_shape *s)
     if (!cg_is_reduction(s)) s->list = s->places;
 }
 
-static cg_val any_reduced_empty(cg_shape *s)
-{
-    cg_kern *k = &s->k;
-    cg_val any = NULL;
-    if (!cg_is_reduction(s)) return NULL;
-    for (int a = k->n->rank - k->n->nred; a < k->n->rank; a++) {
-        if (!cg_may_be_empty(k, a)) continue;
-        cg_val is = LLVMBuildICmp(k->u->b, LLVMIntSLE, k->extent[a], cg_int(k->u->i64, 0), "");
-        any = any ? LLVMBuildOr(k->u->b, any, is, "") : is;
-    }
-    return any;
-}
-
 static void emit_body(cg_shape *s)
 {
     cg_kern *k = &s->k;
     LLVMBuilderRef b = k->u->b;
-    cg_val empty = any_reduced_empty(s);
+    cg_val empty = any_empty(s, true);
     if (empty) {
         LLVMBasicBlockRef none = cg_block(k->u), some = cg_block(k->u);
         LLVMBuildCondBr(b, empty, none, some);

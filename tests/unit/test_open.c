@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 
-#include "runtime/hash.h"
+#include "ir/text.h"
 #include "tests/unit/compiled.h"
 
 enum { ROWS = 65536, COLUMNS = 256 };
@@ -35,7 +35,7 @@ static void write_table(void)
     FILE *f = fopen(in_folder("table.bin"), "wb");
     cr_assert(table && f && fwrite(table, 1, BYTES, f) == BYTES && fclose(f) == 0);
     f = fopen(in_folder("model.ir"), "w");
-    cr_assert(f && fprintf(f, text, BYTES, (unsigned long long)rt_hash(table, BYTES)) > 0 &&
+    cr_assert(f && fprintf(f, text, BYTES, (unsigned long long)ir_blob_hash(table, BYTES)) > 0 &&
               fclose(f) == 0);
     free(table);
 }
