@@ -9,6 +9,7 @@ install(TARGETS liblathe ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/lathe.h include/lathe_rt.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY runtime DESTINATION ${CMAKE_INSTALL_DATADIR}/lathe
   FILES_MATCHING PATTERN "*.c" PATTERN "*.h")
+install(FILES ir/types.def DESTINATION ${CMAKE_INSTALL_DATADIR}/lathe/ir)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lathe)
 configure_package_config_file(cmake/latheConfig.cmake.in ${CMAKE_BINARY_DIR}/latheConfig.cmake

@@ -105,7 +105,8 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
     cg_unit *u = w->u;
     int columns = w->shape.lanes * w->shape.vectors;
     cg_val k = mul(w, part, num(w, w->part)), row_step = stride(w, &w->g->a, M), k_step = stride(w, &w->g->a, K);
-    cg_val length = length_of(w, part), b = part_of_panel(w, panel, part), share = mul(w, length, w->reach);
+    cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
+    cg_val share = lower_of(w, mul(w, length, w->reach), quotient(w, mul(w, length, num(w, columns)), w->blocks));
     cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)), mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
     cg_val args[CG_TILE_ARGS + 1] = {add(w, rows_of(w, block), w->fetch)}, *arg = args + 1;
     arg[CG_TILE_A] = floats(w, w->a, add(w, mul(w, row_of(w, block), row_step), mul(w, k, k_step)));

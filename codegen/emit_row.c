@@ -12,25 +12,26 @@ enum { MOST_WIDTHS = 3, SHORT = 4, WIDE = 4 };
 typedef struct row {
     cg_shape *s;
     cg_kern *k;
-    int vaxis;                     /* along which lanes go; -1: the row is one element */
+    int vaxis; /* along which lanes go; -1: the row is one element */
     cg_val results[IR_MAX_STAGES];
     /* of the stage being emitted */
-    const cg_stage *stage;         /* NULL: the elements that are stored in the end */
-    cg_list *list;                 /* roots: the body, what is stored if it is another value, and where */
+    const cg_stage *stage; /* NULL: the elements that are stored in the end */
+    cg_list *list;         /* roots: the body, what is stored if it is another value, and where */
     ir_elem type;
-    int stored, first_index;       /* roots; stored < 0: nothing is */
-    bool cheap;                    /* some vectors at a time, for more than one chain of additions */
+    int stored, first_index; /* roots; stored < 0: nothing is */
+    bool cheap;              /* some vectors at a time, for more than one chain of additions */
     int widths[MOST_WIDTHS], nwidths;
 } row;
 
-enum { MAIN, WIDER, ACCS };        /* accumulators of a stage */
+enum { MAIN, WIDER, ACCS }; /* accumulators of a stage */
 
 /* ---- a turn ---- */
 
 static cg_val keep_lanes(row *r, cg_val mask, cg_val v)
 {
     if (!mask) return v;
-    return cg_select(r->k->u, mask, v, cg_identity(r->k->u, r->stage->combine, r->type, r->k->lanes));
+    return cg_select(r->k->u, mask, v,
+                     cg_identity(r->k->u, r->stage->combine, r->type, r->k->lanes));
 }
 
 /* mask: the lanes that count, NULL: all. */
@@ -47,7 +48,8 @@ static void emit_turn(row *r, cg_val mask, cg_val *acc)
         cg_store_lanes(k, r->list, r->first_index, cg_list_root(k, r->list, r->stored), mask);
 }
 
-/* Turns from `start` to `end`; overlap: one turn, for what is behind `start`, that ends at `end`. */
+/* Turns from `start` to `end`; overlap: one turn, for what is behind `start`, that ends at `end`.
+ */
 static void emit_turns(row *r, int lanes, cg_val start, cg_val end, bool overlap, cg_val *acc)
 {
     cg_kern *k = r->k;
@@ -114,7 +116,8 @@ static void emit_axes(row *r, int axis, int lanes, cg_val *acc)
         for (int a = axis + 1; a < k->n->rank; a++) k->index[a] = cg_int(u->i64, 0);
         emit_line(r, lanes, acc);
     } else {
-        cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), k->extent[axis], 1, cg_may_be_empty(k, axis));
+        cg_loop l =
+            cg_loop_guard(u, cg_int(u->i64, 0), k->extent[axis], 1, cg_may_be_empty(k, axis));
         cg_loop_enter(u, &l, acc, r->stage ? ACCS : 0);
         k->index[axis] = l.i;
         cg_val next[ACCS];
@@ -155,7 +158,8 @@ static cg_val emit_widths(row *r, int i)
     if (lo >= lanes) return emit_width(r, lanes);
     if (hi < lanes) return emit_widths(r, i + 1);
     LLVMBasicBlockRef yes = cg_block(u), no = cg_block(u), after = cg_block(u), from[2];
-    cg_val fits = LLVMBuildICmp(b, LLVMIntSGE, r->k->extent[r->vaxis], cg_int(u->i64, lanes), ""), v[2];
+    cg_val fits = LLVMBuildICmp(b, LLVMIntSGE, r->k->extent[r->vaxis], cg_int(u->i64, lanes), ""),
+           v[2];
     LLVMBuildCondBr(b, fits, yes, no);
     for (int side = 0; side < 2; side++) {
         LLVMPositionBuilderAtEnd(b, side ? no : yes);
@@ -196,11 +200,13 @@ static void choose_widths(row *r)
         cg_list_plan(k, r->list);
         cg_cost c = cg_list_cost(k, r->list);
         int bits = c.widest > ir_elem_bits(r->type) ? c.widest : ir_elem_bits(r->type);
-        if (r->stored >= 0 && bits < ir_elem_bits(k->n->out.elem)) bits = ir_elem_bits(k->n->out.elem);
+        if (r->stored >= 0 && bits < ir_elem_bits(k->n->out.elem))
+            bits = ir_elem_bits(k->n->out.elem);
         int lanes = k->u->isa->vector_bits / (bits < 8 ? 8 : bits);
         if (c.slow > 0 && lanes > 8) lanes = 8;
         if (lanes > CG_MOST_LANES) lanes = CG_MOST_LANES;
-        r->cheap = r->stage && lanes > 1 && WIDE * lanes <= CG_MOST_LANES && c.items <= 8 && c.slow + c.gathers == 0;
+        r->cheap = r->stage && lanes > 1 && WIDE * lanes <= CG_MOST_LANES && c.items <= 8 &&
+                   c.slow + c.gathers == 0;
         if (lanes > 1) r->widths[r->nwidths++] = lanes;
         if (lanes > SHORT) r->widths[r->nwidths++] = SHORT;
     }

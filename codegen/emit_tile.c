@@ -7,7 +7,7 @@
  * unrolled, since the addresses of the copies would take all registers. */
 #include "codegen/emit_gemm.h"
 
-enum { UNROLL = 4, LINE = 64, AHEAD = 4096, NEXT_LINES = 1, MOST_ROWS = 16 };
+enum { UNROLL = 4, LINE = 64, AHEAD = 8192, NEXT_LINES = 4, MOST_ROWS = 16 };
 
 typedef struct form {
     int64_t row_step, k_step;

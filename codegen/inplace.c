@@ -1,4 +1,4 @@
-/* Results in their operand's memory: a map that reads the operand only where it writes, and a
+/* Results in their operand's memory: a map or row that reads the operand only where it writes, and a
  * scatter, may take over the buffer of a value that nobody reads afterwards.
  *
  * Invariant: uses[root] counts the reads that are still to be lowered, by operands of nodes and by
@@ -82,8 +82,10 @@ static bool reads_own_place(ir_graph *g, const ir_type *t, const ir_expr_node *l
     return true;
 }
 
-/* Clears the bit of each of the first 64 operands that the expression reads anywhere else. */
-static uint64_t read_in_place(cg_lowering *lw, const ir_node *node, ir_expr root, uint64_t own)
+/* Clears the bit of each of the first 64 operands that the expression reads anywhere else; at all, if
+ * it is computed when results have been stored already. */
+static uint64_t read_in_place(cg_lowering *lw, const ir_node *node, ir_expr root, bool late,
+                              uint64_t own)
 {
     ir_graph *g = lw->g;
     ir_expr *stack = NULL;
@@ -93,9 +95,9 @@ static uint64_t read_in_place(cg_lowering *lw, const ir_node *node, ir_expr root
         const ir_expr_node *e = ir_expr_get(g, x);
         if (!cg_map_get(&lw->locals, x, 0)) {
             cg_map_put(lw->p->arena, &lw->locals, x, 1);
-            if (e->op == IR_X_LOAD && e->imm < 64 && own >> e->imm & 1 &&
-                !reads_own_place(g, ir_type_of(g, node->operands[e->imm]), e,
-                                 ir_type_of(g, node->results[0])))
+            if (e->op == IR_X_LOAD && e->imm < node->noperands && own >> e->imm & 1 &&
+                (late || !reads_own_place(g, ir_type_of(g, node->operands[e->imm]), e,
+                                          ir_type_of(g, node->results[0]))))
                 own &= ~((uint64_t)1 << e->imm);
             stack = ir_grow(lw->p->arena, stack, &cap, n + (size_t)e->nargs + 1, sizeof *stack);
             for (int i = 0; i < e->nargs; i++) stack[n++] = e->args[i];
@@ -104,23 +106,48 @@ static uint64_t read_in_place(cg_lowering *lw, const ir_node *node, ir_expr root
     }
 }
 
-void cg_map_in_place(cg_lowering *lw, const ir_node *node)
+/* Operands whose memory is free from this node on, as bits. */
+static uint64_t free_operands(cg_lowering *lw, const ir_node *node)
 {
     uint64_t free = 0;
-    uint32_t n = node->noperands < 64 ? node->noperands : 64;
-    if (has_home(lw, node->results[0]) || node->noperands > n ||
+    if (has_home(lw, node->results[0]) || node->noperands > 64 ||
         ir_elem_bits(ir_type_of(lw->g, node->results[0])->elem) < 8)
-        return;
-    for (uint32_t i = 0; i < n; i++)
+        return 0;
+    for (uint32_t i = 0; i < node->noperands; i++)
         if (is_free(lw, node, cg_root(lw, node->operands[i]))) free |= (uint64_t)1 << i;
-    if (free) free = read_in_place(lw, node, ir_attr_find(node, IR_KEY_body)->u.exprs[0], free);
-    for (uint32_t i = 0; i < n; i++) {
+    return free;
+}
+
+static void take_first(cg_lowering *lw, const ir_node *node, uint64_t free)
+{
+    for (uint32_t i = 0; i < node->noperands && free; i++) {
         ir_value root = cg_root(lw, node->operands[i]);
         bool all = true;
-        for (uint32_t k = 0; k < n; k++)
+        for (uint32_t k = 0; k < node->noperands; k++)
             all = all && (cg_root(lw, node->operands[k]) != root || free >> k & 1);
         if (all && take(lw, node, root)) return;
     }
+}
+
+void cg_map_in_place(cg_lowering *lw, const ir_node *node)
+{
+    uint64_t free = free_operands(lw, node);
+    ir_expr body = ir_attr_find(node, IR_KEY_body)->u.exprs[0];
+    if (free) take_first(lw, node, read_in_place(lw, node, body, false, free));
+}
+
+void cg_row_in_place(cg_lowering *lw, const ir_node *node, const cg_nest *n)
+{
+    uint64_t free = free_operands(lw, node);
+    bool late = false;
+    for (size_t i = 0; i <= n->nstages && free; i++) {
+        ir_expr body = i < n->nstages ? n->stages[i].body : n->body;
+        /* The last vector of a row may compute from elements that are results by now, and drop it. */
+        if (ir_x_measure(lw->g, &body, 1).checks) return;
+        free = read_in_place(lw, node, body, late, free);
+        late = late || (i < n->nstages && n->stages[i].keep);
+    }
+    take_first(lw, node, free);
 }
 
 bool cg_scatter_in_place(cg_lowering *lw, const ir_node *node)

@@ -112,6 +112,8 @@ void cg_count_uses(cg_lowering *);
 void cg_uses_done(cg_lowering *, const ir_node *);
 /* Gives the result of a map the buffer of an operand, where that is possible. */
 void cg_map_in_place(cg_lowering *, const ir_node *);
+/* The same for a row, whose stages are known. */
+void cg_row_in_place(cg_lowering *, const ir_node *, const cg_nest *);
 /* The same for a scatter and its data; false: the data must be copied. */
 bool cg_scatter_in_place(cg_lowering *, const ir_node *);
 

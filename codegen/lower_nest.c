@@ -174,6 +174,7 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
         break;
     case IR_OP_ROW:
         TRY(cg_read_row(lw, node, &n));
+        if (result == node->results[0]) cg_row_in_place(lw, node, &n);
         break;
     case IR_OP_ARG_REDUCE:
         n.kind = CG_NEST_ARG;

@@ -15,9 +15,9 @@ enum { WORTH_KEEPING = 8 };
 typedef struct keeper {
     ir_graph *g;
     cg_nest *n;
-    ir_memo later;                 /* expressions of later stages */
+    ir_memo later; /* expressions of later stages */
     ir_memo seen;
-    ir_expr load, best;            /* of the result; what is kept */
+    ir_expr load, best; /* of the result; what is kept */
     int cost;
 } keeper;
 
@@ -59,7 +59,10 @@ static bool reads_result(keeper *k, ir_expr e, ir_expr but)
 }
 
 /* Body of stage i; the last one is what is stored in the end. */
-static ir_expr *body_at(cg_nest *n, size_t i) { return i < n->nstages ? &n->stages[i].body : &n->body; }
+static ir_expr *body_at(cg_nest *n, size_t i)
+{
+    return i < n->nstages ? &n->stages[i].body : &n->body;
+}
 
 static ir_expr find_kept(keeper *k, size_t stage)
 {
@@ -87,7 +90,8 @@ static ir_expr replace_kept(void *ctx, ir_expr e)
 }
 
 /* Later bodies with what is kept as a load. The last vector of a row overlaps the one before, and
- * computes again, to drop it, what is not kept any more: that must not be an index that is checked. */
+ * computes again, to drop it, what is not kept any more: that must not be an index that is checked.
+ */
 static bool replace_later(keeper *k, size_t stage, ir_expr *later)
 {
     const ir_rewrite hooks = {.ctx = k, .node = replace_kept};

@@ -36,7 +36,7 @@ typedef struct cg_axes {
  * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
  * most CG_ROWS, and groups of panels. If b is not packed, a worker's scratch takes CG_LONGEST_K
  * rows of a panel, or k if that is known to be less. */
-enum { CG_PANEL = 32, CG_ROWS = 168, CG_LONGEST_K = 1024 };
+enum { CG_PANEL = 32, CG_ROWS = 256, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
     cg_affine a, b, c;             /* places of elements; c is contiguous along n */
     bool packed;                   /* b is a weight in panels: b places the first one of its batch */

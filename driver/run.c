@@ -93,16 +93,18 @@ static void report(const cli_options *o, const loaded *m, const double *t, size_
     lathe_session_memory(m->session, &memory);
     if (o->json) {
         printf("{\"median_ms\": %.6g, \"min_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu, \"threads\": %ld, "
-               "\"weights\": %llu, \"arena\": %llu, \"lower_bound\": %llu}\n",
+               "\"weights\": %llu, \"arena\": %llu, \"scratch\": %llu, \"lower_bound\": %llu}\n",
                t[n / 2], t[0], t[n * 9 / 10], n, o->threads, (unsigned long long)memory.weights,
-               (unsigned long long)memory.arena, (unsigned long long)memory.lower_bound);
+               (unsigned long long)memory.arena, (unsigned long long)memory.scratch,
+               (unsigned long long)memory.lower_bound);
         return;
     }
     printf("median %.4g ms, min %.4g ms, p90 %.4g ms over %zu runs, %ld thread%s\n", t[n / 2], t[0],
            t[n * 9 / 10], n, o->threads, o->threads == 1 ? "" : "s");
-    printf("weights %llu bytes (%.3g GB/s), arena %llu bytes (lower bound %llu)\n",
+    printf("weights %llu bytes (%.3g GB/s), arena %llu and scratch %llu bytes (lower bound %llu)\n",
            (unsigned long long)memory.weights, (double)memory.weights / (t[n / 2] * 1e6),
-           (unsigned long long)memory.arena, (unsigned long long)memory.lower_bound);
+           (unsigned long long)memory.arena, (unsigned long long)memory.scratch,
+           (unsigned long long)memory.lower_bound);
 }
 
 int command_bench(const cli_options *o)

@@ -172,7 +172,7 @@ static void check_expr(node_check *c, ir_expr e)
     if (x->op == IR_X_INDEX && (x->imm < 0 || x->imm >= c->rank))
         fail(c, "index i%lld in a space of %d axes", (long long)x->imm, c->rank);
     if (x->op == IR_X_ACC && (x->imm < 0 || x->imm >= c->naccs))
-        fail(c, "acc%lld where %d reductions are done", (long long)x->imm, c->naccs);
+        fail(c, "acc%lld behind %d reductions", (long long)x->imm, c->naccs);
     else if (x->op == IR_X_ACC && x->type != c->accs[x->imm])
         fail(c, "acc%lld as %s", (long long)x->imm, ir_elem_name(x->type));
 }

@@ -13,12 +13,25 @@ static int work_of(const ir_expr_node *n)
 {
     bool is_float = ir_elem_is_float(n->type);
     switch (n->op) {
-    case IR_X_ADD: case IR_X_SUB: case IR_X_MUL: return n->type == IR_I64 ? 0 : 1;
-    case IR_X_DIV: case IR_X_FLOORDIV: case IR_X_MOD: return is_float ? 4 : 16;
-    case IR_X_SQRT: return 4;
-    case IR_X_REM: case IR_X_POW: case IR_X_ATAN2: return 32;
-    case IR_X_CAST: case IR_X_CASTSAT: return (ir_elem)n->imm == n->type ? 1 : 2;
-    default: return n->op >= IR_X_EXP && n->op <= IR_X_ATANH ? 16 : 1;
+    case IR_X_ADD:
+    case IR_X_SUB:
+    case IR_X_MUL:
+        return n->type == IR_I64 ? 0 : 1;
+    case IR_X_DIV:
+    case IR_X_FLOORDIV:
+    case IR_X_MOD:
+        return is_float ? 4 : 16;
+    case IR_X_SQRT:
+        return 4;
+    case IR_X_REM:
+    case IR_X_POW:
+    case IR_X_ATAN2:
+        return 32;
+    case IR_X_CAST:
+    case IR_X_CASTSAT:
+        return (ir_elem)n->imm == n->type ? 1 : 2;
+    default:
+        return n->op >= IR_X_EXP && n->op <= IR_X_ATANH ? 16 : 1;
     }
 }
 

@@ -13,7 +13,8 @@ void fuse_count(ir_graph *g, fuse_uses *u)
     u->result = IR_NEW_N(g->arena, bool, g->nvalues);
     u->cap_count = u->cap_result = g->nvalues;
     for (size_t b = 1; b < g->nblocks; b++)
-        for (size_t i = 0; i < g->blocks[b].nresults; i++) u->result[g->blocks[b].results[i]] = true;
+        for (size_t i = 0; i < g->blocks[b].nresults; i++)
+            u->result[g->blocks[b].results[i]] = true;
 }
 
 void fuse_replace(pass_sweep *s, fuse_uses *u, ir_value old, ir_value with)
@@ -65,7 +66,10 @@ typedef struct point {
     ir_expr (*load)(void *, const ir_expr_node *);
 } point;
 
-static ir_expr index_at(void *ctx, int axis) { return ((const point *)ctx)->idx[axis]; }
+static ir_expr index_at(void *ctx, int axis)
+{
+    return ((const point *)ctx)->idx[axis];
+}
 
 static ir_expr load_at(void *ctx, const ir_expr_node *load)
 {
@@ -84,7 +88,8 @@ ir_expr fuse_at(ir_graph *g, ir_expr e, const ir_expr *idx, void *ctx,
 
 static ir_expr read_value(fuse_merge *m, ir_value v, const ir_expr_node *load)
 {
-    ir_expr e = m->plain ? pass_plain_load(&m->nest, v, load->args) : ir_nest_load(&m->nest, v, load->args);
+    ir_expr e =
+        m->plain ? pass_plain_load(&m->nest, v, load->args) : ir_nest_load(&m->nest, v, load->args);
     m->failed |= e == IR_NONE;
     return e;
 }

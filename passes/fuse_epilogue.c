@@ -1,4 +1,5 @@
-/* fuse_epilogue: a map over the result of a reduction is applied to each result before it is stored.
+/* fuse_epilogue: a map over the result of a reduction is applied to each result before it is
+ * stored.
  *
  * In: any graph. Out: where a reduce or contract is read by one map only, element by element in its
  * own order, the map is its epilogue: bias, scale, activation, residual, several in a row. The
@@ -12,14 +13,14 @@
 #include <string.h>
 
 typedef struct ending {
-    fuse_merge m;               /* of the map's loads */
+    fuse_merge m; /* of the map's loads */
     ir_graph *g;
     const ir_node *map, *red;
-    uint32_t operand;           /* of the map: the reduction's result */
-    int rank, nred;             /* of the new space */
+    uint32_t operand; /* of the map: the reduction's result */
+    int rank, nred;   /* of the new space */
     ir_dim space[IR_MAX_SPACE];
-    ir_expr idx[IR_MAX_SPACE];  /* of the reduction's axes, in the new space */
-    bool elsewhere;             /* the map reads another element, too */
+    ir_expr idx[IR_MAX_SPACE]; /* of the reduction's axes, in the new space */
+    bool elsewhere;            /* the map reads another element, too */
 } ending;
 
 /* ---- what fits ---- */
@@ -36,7 +37,8 @@ static void check_load(void *ctx, const ir_expr_node *load)
 /* The space: the map's axes, then the reduced ones. */
 static bool set_axes(ending *e)
 {
-    const ir_attr *outer = ir_attr_find(e->map, IR_KEY_space), *inner = ir_attr_find(e->red, IR_KEY_space);
+    const ir_attr *outer = ir_attr_find(e->map, IR_KEY_space),
+                  *inner = ir_attr_find(e->red, IR_KEY_space);
     int rank = (int)outer->n, parallel = (int)inner->n;
     e->nred = (int)ir_attr_int(e->red, IR_KEY_nred, 0);
     parallel -= e->nred;
@@ -45,7 +47,8 @@ static bool set_axes(ending *e)
     memcpy(e->space, outer->u.dims, outer->n * sizeof *e->space);
     memcpy(e->space + rank, inner->u.dims + parallel, (size_t)e->nred * sizeof *e->space);
     for (int i = 0; i < rank; i++) e->idx[i] = ir_x_index(e->g, i);
-    if (!pass_through_reshape(e->g, ir_type_of(e->g, e->red->results[0]), e->space, rank, e->idx)) return false;
+    if (!pass_through_reshape(e->g, ir_type_of(e->g, e->red->results[0]), e->space, rank, e->idx))
+        return false;
     for (int i = 0; i < e->nred; i++) e->idx[parallel + i] = ir_x_index(e->g, rank + i);
     return true;
 }
@@ -57,7 +60,8 @@ static bool fits(ending *e, const fuse_uses *uses)
     if (!red) red = fuse_def(e->g, v, IR_OP_REDUCE, e->map->block);
     e->red = red;
     e->elsewhere = false;
-    if (!red || uses->count[v] != 1 || red->noperands + e->map->noperands > FUSE_MOST_OPERANDS + 1) return false;
+    if (!red || uses->count[v] != 1 || red->noperands + e->map->noperands > FUSE_MOST_OPERANDS + 1)
+        return false;
     if (!set_axes(e)) return false;
     fuse_each_load(e->g, ir_attr_find(e->map, IR_KEY_body)->u.exprs, 1, e, check_load);
     return !e->elsewhere;
@@ -110,7 +114,8 @@ static ir_value build(pass_sweep *s, ending *e)
     attrs[n++] = ir_a_exprs(g, IR_KEY_epilogue, &end, 1);
     attrs[n++] = *ir_attr_find(e->map, IR_KEY_elem);
     if (ir_attr_find(e->red, IR_KEY_kind)) attrs[n++] = *ir_attr_find(e->red, IR_KEY_kind);
-    ir_node_id id = ir_node_new(&s->b, e->red->op, e->m.nest.args, e->m.nest.nargs, attrs, n, NULL, 1, NULL, 0);
+    ir_node_id id =
+        ir_node_new(&s->b, e->red->op, e->m.nest.args, e->m.nest.nargs, attrs, n, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];
 }
 
@@ -118,7 +123,7 @@ static ir_value build(pass_sweep *s, ending *e)
 static bool merge(pass_sweep *s, ir_node_id id)
 {
     fuse_uses *uses = s->ctx;
-    const ir_node map = s->g->nodes[id];        /* by value: building moves the array */
+    const ir_node map = s->g->nodes[id]; /* by value: building moves the array */
     if (map.op != IR_OP_MAP) return false;
     ending best = {.red = NULL};
     for (uint32_t k = 0; k < map.noperands; k++) {

@@ -1,9 +1,9 @@
 /* fuse_maps, fuse_inputs: a map that is read by one nest is computed there, and not stored.
  *
- * In: any graph. Out: chains of maps are one map (fuse_maps); reductions, rows and views compute the
- * maps that they read (fuse_inputs, after maps had their chance to become epilogues). An element
- * must not be computed more often than before, unless it costs next to nothing. What is rounded
- * when it is stored is rounded in the expression. Outputs stay as they are. */
+ * In: any graph. Out: chains of maps are one map (fuse_maps); reductions, rows and views compute
+ * the maps that they read (fuse_inputs, after maps had their chance to become epilogues). An
+ * element must not be computed more often than before, unless it costs next to nothing. What is
+ * rounded when it is stored is rounded in the expression. Outputs stay as they are. */
 #include "passes/fuse.h"
 #include "passes/nest.h"
 #include "passes/pass.h"
@@ -12,20 +12,20 @@ enum { MAX_SWEEPS = 6, MOST_OPERANDS = 64, FREE_WORK = 8 };
 
 typedef struct fusion {
     fuse_uses uses;
-    uint32_t into;              /* operators whose operands may be merged, as bits */
+    uint32_t into; /* operators whose operands may be merged, as bits */
 } fusion;
 
 /* How the node reads one of its operands. */
 typedef struct reading {
-    int body, epilogue;         /* different loads */
-    bool in_order;              /* along the innermost axis of the space */
+    int body, epilogue; /* different loads */
+    bool in_order;      /* along the innermost axis of the space */
 } reading;
 
 typedef struct readings {
     const ir_graph *g;
     reading of[MOST_OPERANDS];
     int rank, parallel;
-    bool epilogue;              /* which expressions are being looked at */
+    bool epilogue; /* which expressions are being looked at */
 } readings;
 
 static void note(void *ctx, const ir_expr_node *load)
@@ -35,7 +35,8 @@ static void note(void *ctx, const ir_expr_node *load)
     const ir_expr_node *last = load->nargs ? ir_expr_get(r->g, load->args[load->nargs - 1]) : NULL;
     if (r->epilogue) of->epilogue++;
     else of->body++;
-    of->in_order |= !last || (last->op == IR_X_INDEX && (last->imm == r->rank - 1 || last->imm == r->parallel - 1));
+    of->in_order |= !last || (last->op == IR_X_INDEX &&
+                              (last->imm == r->rank - 1 || last->imm == r->parallel - 1));
 }
 
 static void read_node(ir_graph *g, const ir_node *n, readings *r)
@@ -121,7 +122,8 @@ static ir_value build(pass_sweep *s, const ir_node *n, const fuse_merge *m, cons
     ir_attr *all = IR_NEW_N(s->g->arena, ir_attr, n->nattrs + 1);
     for (uint32_t i = 0; i < n->nattrs; i++) all[i] = attrs[i];
     if (view)
-        all[n->nattrs] = ir_a_str(s->g, IR_KEY_elem, ir_elem_name(ir_type_of(s->g, n->results[0])->elem));
+        all[n->nattrs] =
+            ir_a_str(s->g, IR_KEY_elem, ir_elem_name(ir_type_of(s->g, n->results[0])->elem));
     ir_node_id id = ir_node_new(&s->b, view ? IR_OP_MAP : n->op, m->nest.args, m->nest.nargs, all,
                                 n->nattrs + view, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : s->g->nodes[id].results[0];
@@ -130,7 +132,7 @@ static ir_value build(pass_sweep *s, const ir_node *n, const fuse_merge *m, cons
 static bool merge(pass_sweep *s, ir_node_id id)
 {
     fusion *f = s->ctx;
-    const ir_node n = s->g->nodes[id];      /* by value: building moves the array */
+    const ir_node n = s->g->nodes[id]; /* by value: building moves the array */
     if (!(f->into >> n.op & 1) || n.noperands == 0 || n.noperands > MOST_OPERANDS) return false;
     fuse_merge m = {.g = s->g, .n = &n, .plain = n.op == IR_OP_CONTRACT, .taken = choose(s, &n)};
     if (!m.taken) return false;

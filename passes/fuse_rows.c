@@ -14,32 +14,32 @@ enum { MOST_MEMBERS = 32 };
 
 typedef struct user {
     ir_node_id node;
-    uint32_t next;              /* user of the same value, 1 + index; 0: none */
+    uint32_t next; /* user of the same value, 1 + index; 0: none */
 } user;
 
 typedef struct users {
     ir_graph *g;
-    size_t nvalues;             /* that there were before the sweep */
-    bool *result;               /* of a block, by value */
-    bool *last;                 /* the map in which a row ends, by node */
-    uint32_t *first;            /* by value: 1 + index into list */
+    size_t nvalues;  /* that there were before the sweep */
+    bool *result;    /* of a block, by value */
+    bool *last;      /* the map in which a row ends, by node */
+    uint32_t *first; /* by value: 1 + index into list */
     user *list;
     size_t n, cap;
 } users;
 
 typedef struct member {
     ir_node_id node;
-    bool excluded;              /* cannot be part of the row after all */
-    int stage;                  /* of a reduction: 1 + its number */
-    ir_expr idx[IR_MAX_RANK];   /* where its results are read */
+    bool excluded;            /* cannot be part of the row after all */
+    int stage;                /* of a reduction: 1 + its number */
+    ir_expr idx[IR_MAX_RANK]; /* where its results are read */
 } member;
 
 typedef struct group {
     ir_graph *g;
     const users *u;
-    ir_node map;                /* the last one */
+    ir_node map; /* the last one */
     const ir_dim *space;
-    int rank, row;              /* axes; the first of the row */
+    int rank, row; /* axes; the first of the row */
     member members[MOST_MEMBERS];
     int nmembers;
     ir_nest nest;
@@ -62,7 +62,9 @@ static void find_users(users *u, ir_graph *g)
 {
     fuse_uses uses;
     fuse_count(g, &uses);
-    *u = (users){.g = g, .nvalues = g->nvalues, .result = uses.result,
+    *u = (users){.g = g,
+                 .nvalues = g->nvalues,
+                 .result = uses.result,
                  .last = IR_NEW_N(g->arena, bool, g->nnodes),
                  .first = IR_NEW_N(g->arena, uint32_t, g->nvalues)};
     for (size_t id = 1; id < g->nnodes; id++) {
@@ -94,7 +96,8 @@ static bool all_users_inside(group *r, ir_value v)
 static int match_row(const group *r, const ir_node *red, int *axes)
 {
     const ir_attr *space = ir_attr_find(red, IR_KEY_space);
-    int nred = (int)ir_attr_int(red, IR_KEY_nred, 0), parallel = (int)space->n - nred, a = r->rank, first = -1;
+    int nred = (int)ir_attr_int(red, IR_KEY_nred, 0), parallel = (int)space->n - nred, a = r->rank,
+        first = -1;
     for (int i = nred - 1; i >= 0; i--) {
         ir_dim d = space->u.dims[parallel + i];
         axes[i] = -1;
@@ -112,7 +115,9 @@ static bool is_row_reduction(group *r, const ir_node *n)
 {
     int axes[IR_MAX_SPACE], first = match_row(r, n, axes);
     if (first < 0 || (r->row >= 0 && r->row != first)) return false;
-    if (ir_type_count(r->g, ir_type_of(r->g, n->results[0])) != ir_dim_product(r->g, r->space, first)) return false;
+    if (ir_type_count(r->g, ir_type_of(r->g, n->results[0])) !=
+        ir_dim_product(r->g, r->space, first))
+        return false;
     r->row = first;
     return true;
 }
@@ -154,9 +159,9 @@ static void collect(group *r)
 
 typedef struct place {
     group *r;
-    const ir_node *n;           /* whose expression is rewritten */
-    const ir_expr *idx;         /* of its axes; NULL: they are the space's */
-    int stage;                  /* of its own ACC */
+    const ir_node *n;   /* whose expression is rewritten */
+    const ir_expr *idx; /* of its axes; NULL: they are the space's */
+    int stage;          /* of its own ACC */
 } place;
 
 static ir_expr rewrite_at(group *r, const ir_node *n, ir_expr e, const ir_expr *idx, int stage);
@@ -198,7 +203,8 @@ static ir_expr read_reduction(group *r, member *m, const ir_expr_node *load)
 {
     const ir_node *n = &r->g->nodes[m->node];
     const ir_attr *space = ir_attr_find(n, IR_KEY_space), *end = ir_attr_find(n, IR_KEY_epilogue);
-    int axes[IR_MAX_SPACE], nred = (int)ir_attr_int(n, IR_KEY_nred, 0), parallel = (int)space->n - nred;
+    int axes[IR_MAX_SPACE], nred = (int)ir_attr_int(n, IR_KEY_nred, 0),
+                            parallel = (int)space->n - nred;
     ir_expr idx[IR_MAX_SPACE];
     size_t bytes = (size_t)load->nargs * sizeof *idx;
     if (!is_row_constant(r, load->args, load->nargs)) return exclude(r, m);
@@ -241,13 +247,14 @@ static ir_expr acc_at(void *ctx, ir_expr e)
 static ir_expr rewrite_at(group *r, const ir_node *n, ir_expr e, const ir_expr *idx, int stage)
 {
     place p = {r, n, idx, stage};
-    return ir_x_rewrite(r->g, e, &(ir_rewrite){.ctx = &p, .node = acc_at, .index = index_at, .load = load_at});
+    return ir_x_rewrite(
+        r->g, e, &(ir_rewrite){.ctx = &p, .node = acc_at, .index = index_at, .load = load_at});
 }
 
 /* ---- division ---- */
 
-/* What divides without harm if it is inverted first: never so large or small that its inverse is not
- * exact to the last bits. */
+/* What divides without harm if it is inverted first: never so large or small that its inverse is
+ * not exact to the last bits. */
 static bool is_tame(const group *r, const ir_expr_node *x)
 {
     if (x->type != IR_F32) return false;
@@ -261,7 +268,9 @@ static ir_expr invert(void *ctx, ir_expr e)
 {
     const group *r = ctx;
     const ir_expr_node x = *ir_expr_get(r->g, e);
-    if (x.op != IR_X_DIV || !is_tame(r, ir_expr_get(r->g, x.args[1])) || ir_x_uses_axes(r->g, x.args[1], r->row)) return IR_NONE;
+    if (x.op != IR_X_DIV || !is_tame(r, ir_expr_get(r->g, x.args[1])) ||
+        ir_x_uses_axes(r->g, x.args[1], r->row))
+        return IR_NONE;
     ir_expr inverse = ir_x_2(r->g, IR_X_DIV, ir_x_float(r->g, x.type, 1), x.args[1]);
     ir_expr over = ir_x_rewrite(r->g, x.args[0], &(ir_rewrite){.ctx = ctx, .node = invert});
     return ir_x_2(r->g, IR_X_MUL, over, inverse);
@@ -278,10 +287,13 @@ static ir_value build(pass_sweep *s, group *r)
         r->bodies[i] = ir_x_rewrite(g, r->bodies[i], &(ir_rewrite){.ctx = r, .node = invert});
         if (i + 1 < n) kinds = ir_format(g->arena, "%s%s%s", kinds, i ? "," : "", r->kinds[i]);
     }
-    if (ir_x_measure(g, r->bodies, n).nodes > 2 * FUSE_MOST_NODES || r->nest.nargs > FUSE_MOST_OPERANDS) return IR_NONE;
+    if (ir_x_measure(g, r->bodies, n).nodes > 2 * FUSE_MOST_NODES ||
+        r->nest.nargs > FUSE_MOST_OPERANDS)
+        return IR_NONE;
     ir_attr attrs[] = {ir_a_dims(g, IR_KEY_space, r->space, (size_t)r->rank),
-                       ir_a_int(IR_KEY_nred, r->rank - r->row), ir_a_exprs(g, IR_KEY_body, r->bodies, n),
-                       ir_a_str(g, IR_KEY_kind, kinds), *ir_attr_find(&r->map, IR_KEY_elem)};
+                       ir_a_int(IR_KEY_nred, r->rank - r->row),
+                       ir_a_exprs(g, IR_KEY_body, r->bodies, n), ir_a_str(g, IR_KEY_kind, kinds),
+                       *ir_attr_find(&r->map, IR_KEY_elem)};
     ir_node_id id = ir_node_new(&s->b, IR_OP_ROW, r->nest.args, r->nest.nargs, attrs,
                                 sizeof attrs / sizeof *attrs, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];

@@ -16,7 +16,8 @@ ir_expr pass_plain_load(ir_nest *nest, ir_value v, const ir_expr *idx)
     return ir_x_load(g, ir_elem_arith(t->elem), (int)k, idx, t->rank);
 }
 
-bool pass_through_reshape(ir_graph *g, const ir_type *from, const ir_dim *to, int rank, ir_expr *idx)
+bool pass_through_reshape(ir_graph *g, const ir_type *from, const ir_dim *to, int rank,
+                          ir_expr *idx)
 {
     ir_expr inner[IR_MAX_RANK];
     ir_dim one = ir_dim_const(g, 1);

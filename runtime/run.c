@@ -15,11 +15,13 @@ typedef struct region {
     int64_t rows, chunk_rows;
     char *scratch;
     uint64_t scratch_pitch;
+    const atomic_bool *cancelled;
 } region;
 
 static void run_chunk(void *arg, int64_t chunk, int worker)
 {
     const region *r = arg;
+    if (atomic_load_explicit(r->cancelled, memory_order_relaxed)) return;
     lathe_args args = *r->args;
     args.scratch = r->scratch + r->scratch_pitch * (uint64_t)worker;
     int64_t begin = chunk * r->chunk_rows;
@@ -27,15 +29,16 @@ static void run_chunk(void *arg, int64_t chunk, int worker)
     r->kernel(&args, begin, end, worker);
 }
 
-/* Rows of a chunk: enough work to pay for handing it out, and few enough chunks to balance well. */
+/* Rows of a chunk: enough work to pay for handing it out, and few enough chunks to balance well -
+ * unless they took so long that a run could not be cancelled. */
 static int64_t chunk_rows(const lathe_session *s, const lathe_step *st, int64_t rows)
 {
-    enum { GRAIN = 1 << 16, MOST = 64 };
+    enum { GRAIN = 1 << 16, MOST = 64, LONG_BITS = 32 };
     int64_t work = rt_some(st->work) ? s->slots[st->work] : 0, total;
     if (work <= 0) return rows;
     if (__builtin_mul_overflow(work, rows, &total)) total = INT64_MAX;
     int64_t chunks = total / GRAIN;
-    if (chunks > MOST) chunks = MOST;
+    if (chunks > MOST) chunks = total >> LONG_BITS > MOST ? total >> LONG_BITS : MOST;
     if (chunks > rows) chunks = rows;
     return chunks > 1 ? (rows - 1) / chunks + 1 : rows;
 }
@@ -60,7 +63,7 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
                        .node = rt_some(st->node) ? st->node + 1 : UINT32_MAX};
     region r = {.kernel = s->v->desc->kernels[st->func], .args = &args, .rows = rows,
                 .chunk_rows = chunk_rows(s, st, rows), .scratch = s->arena + s->memory.arena,
-                .scratch_pitch = s->scratch_pitch};
+                .scratch_pitch = s->scratch_pitch, .cancelled = &s->cancelled};
     int64_t chunks = (rows - 1) / r.chunk_rows + 1;
     const lathe_threads *threads = &s->model->threads;
     if (threads->workers > 1 && chunks > 1)
@@ -176,10 +179,10 @@ lathe_status rt_steps(lathe_session *s, uint32_t begin, uint32_t end)
 {
     for (uint32_t at = begin; at < end;) {
         const lathe_step *st = &s->v->steps[at++];
-        if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
-            return rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled");
         lathe_status status = run_step(s, st, at);
         if (status) return status;
+        if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
+            return rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled");
         if (st->kind == LATHE_STEP_IF) at += st->a + st->b;
         if (st->kind == LATHE_STEP_LOOP) at += st->b;
     }

@@ -4,7 +4,8 @@
  * Invariant: m->weights is readable for tables->weights_size bytes and 64-byte aligned, and its
  * header names the same build as the tables. Opening reads only the header; hashing everything is
  * asked for by LATHE_OPEN_VERIFY. A file is searched beside the library (or program) that holds
- * the descriptor, then beside the running program. */
+ * the tables, then beside the running program; the descriptor itself does not tell, because a linker
+ * may copy it from the library into the program. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +87,7 @@ static lathe_status search(lathe_model *m, rt_text *text)
     Dl_info info;
     rt_text second;
     lathe_status s = rt_fail(text, LATHE_NOT_FOUND, "weights '%s.weights': not found", name);
-    if (dladdr(m->v.desc, &info) && info.dli_fname && beside(path, info.dli_fname, name))
+    if (dladdr(m->v.t, &info) && info.dli_fname && beside(path, info.dli_fname, name))
         s = open_file(m, path, text);
     if (s != LATHE_NOT_FOUND) return s;
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);

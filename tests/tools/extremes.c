@@ -153,7 +153,7 @@ static int read_inputs(const test_case *c, trial_model *m, tensor_file *files)
     for (int i = 0; i < m->nin; i++) {
         tensor_free(&files[i]);
         files[i] = (tensor_file){0};
-        trial_unguard(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
+        guard_free(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
     }
     return trial_inputs(m);
 }

@@ -104,28 +104,6 @@ const char *trial_in_child(int (*attempt)(void *), void *ctx, unsigned seconds)
 
 /* ---- memory ---- */
 
-static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
-
-static size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
-
-void *trial_guarded(size_t size, size_t align)
-{
-    size_t page = page_size();
-    if (size > SIZE_MAX / 4 || align > page) return NULL;
-    size_t used = round_up(size, align), pages = round_up(used, page);
-    char *base = mmap(NULL, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) return NULL;
-    if (mprotect(base + pages, page, PROT_NONE) == 0) return base + pages - used;
-    munmap(base, pages + page);
-    return NULL;
-}
-
-void trial_unguard(void *data, size_t size, size_t align)
-{
-    size_t page = page_size(), used = round_up(size, align), pages = round_up(used, page);
-    if (data) munmap((char *)data - (pages - used), pages + page);
-}
-
 size_t trial_align(lathe_elem elem)
 {
     int bits = tensor_elem_bits(elem);
@@ -136,13 +114,13 @@ size_t trial_align(lathe_elem elem)
 static void *session_alloc(void *ctx, size_t size, size_t align)
 {
     (void)ctx;
-    return size > MOST_BYTES ? NULL : trial_guarded(size, align);
+    return size > MOST_BYTES ? NULL : guard_alloc(size, align);
 }
 
 static void session_free(void *ctx, void *data, size_t size)
 {
     (void)ctx;
-    trial_unguard(data, size, 64);
+    guard_free(data, size, 64);
 }
 
 static const lathe_allocator allocator = {session_alloc, session_free, NULL};
@@ -160,7 +138,7 @@ static void read_weights(trial_model *m, const char *path, lathe_open_options *o
     if (!f) return;
     if (fstat(fileno(f), &st) == 0 && st.st_size > 0) {
         m->weights_size = (size_t)st.st_size;
-        m->weights = trial_guarded(m->weights_size, 64);
+        m->weights = guard_alloc(m->weights_size, 64);
         if (m->weights && fread(m->weights, 1, m->weights_size, f) == m->weights_size) {
             o->weights = m->weights;
             o->weights_size = m->weights_size;
@@ -194,12 +172,12 @@ int trial_open(trial_model *m, const char *path)
 
 void trial_close(trial_model *m)
 {
-    for (int i = 0; i < m->nin && m->in; i++) trial_unguard(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
+    for (int i = 0; i < m->nin && m->in; i++) guard_free(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
     free(m->in);
     free(m->out);
     if (m->session) lathe_session_free(m->session);
     if (m->model) lathe_model_close(m->model);
-    trial_unguard(m->weights, m->weights_size, 64);
+    guard_free(m->weights, m->weights_size, 64);
     library_close(&m->lib);
 }
 
@@ -207,7 +185,7 @@ bool trial_allocate(lathe_tensor *t)
 {
     t->data = NULL;
     if (!tensor_bytes(t, &t->size) || t->size > MOST_BYTES) return false;
-    t->data = trial_guarded(t->size, trial_align(t->elem));
+    t->data = guard_alloc(t->size, trial_align(t->elem));
     if (t->data && t->elem == LATHE_STRING)
         for (size_t i = 0; i < t->size / sizeof(char *); i++) ((const char **)t->data)[i] = "";
     return t->data != NULL;
@@ -267,7 +245,7 @@ static int run_once(trial_model *m, lathe_status *status)
 static bool guard_outputs(lathe_tensor *out, int n)
 {
     for (int i = 0; i < n; i++) {
-        out[i].data = trial_guarded(out[i].size, trial_align(out[i].elem));
+        out[i].data = guard_alloc(out[i].size, trial_align(out[i].elem));
         if (!out[i].data) return false;
         memset(out[i].data, 0xA5, out[i].size);
     }
@@ -287,7 +265,7 @@ int trial_run(trial_model *m)
         memcpy(m->out, guarded, bytes);
         verdict = run_once(m, &status);
     }
-    for (int i = 0; i < m->nout; i++) trial_unguard(guarded[i].data, guarded[i].size, trial_align(guarded[i].elem));
+    for (int i = 0; i < m->nout; i++) guard_free(guarded[i].data, guarded[i].size, trial_align(guarded[i].elem));
     free(guarded);
     return verdict;
 }

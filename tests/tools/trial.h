@@ -7,6 +7,7 @@
 
 #include "driver/library.h"
 #include "driver/tensor_file.h"
+#include "tests/tools/guard.h"
 
 /* Verdicts of an attempt, the child's exit code; any other is a sanitizer's. */
 enum { TRIAL_FINE = 0, TRIAL_SILENT = 90, TRIAL_INTERNAL, TRIAL_LEAK, TRIAL_REFUSED, TRIAL_OTHER };
@@ -28,10 +29,7 @@ long trial_counted(trial_event);
 /* TRIAL_LEAK if memory was lost since the program began; only a leak sanitizer can tell. */
 int trial_leaks(void);
 
-/* size bytes that end at a page that cannot be touched, up to the alignment; NULL without memory.
- * trial_unguard takes the same numbers. */
-void *trial_guarded(size_t size, size_t align);
-void trial_unguard(void *data, size_t size, size_t align);
+/* What elements of a type are aligned to. */
 size_t trial_align(lathe_elem);
 
 /* A model's library, opened. */

@@ -223,7 +223,7 @@ static void check(const int64_t *rows, size_t nrows)
 
 static const int64_t few_rows[] = {0, 1, 5, 14, 15, 30, 57};
 static const int64_t many_rows[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13,  14,  15,  16,  17,
-                                    18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 100, 168, 169, MOST_M};
+                                    18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 100, 256, 257, MOST_M};
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof *(rows))
 
 /* y[m, n] = sum of x[m, k] * w[k, n], or w[n, k] if it is transposed. */
