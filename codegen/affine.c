@@ -40,7 +40,8 @@ static bool read(ir_graph *g, ir_expr x, cg_affine *out, int *budget)
         out->coef[n->imm] = ir_dim_const(g, 1);
         return true;
     }
-    if (--*budget < 0 || (n->op != IR_X_ADD && n->op != IR_X_SUB && n->op != IR_X_MUL)) return false;
+    if (--*budget < 0 || (n->op != IR_X_ADD && n->op != IR_X_SUB && n->op != IR_X_MUL))
+        return false;
     if (n->op == IR_X_MUL) {
         int side = ir_x_is_dim(g, n->args[0], &k) ? 1 : 0;
         if (!side && !ir_x_is_dim(g, n->args[1], &k)) return false;

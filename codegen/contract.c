@@ -1,4 +1,4 @@
-/* Recognises sums of products that are products of matrices, and puts them into the form of cg_gemm.
+/* Recognises sums of products that are products of matrices, and puts them in the form of cg_gemm.
  *
  * In: a nest that sums mul(load, load) in f32 with affine places. What an axis is follows from what
  * moves along it: only a (rows), only b (columns), both or none (batch); b is the factor that moves
@@ -17,20 +17,20 @@ enum { A, B, C, MOST_WALKS = 24 };
 typedef struct product {
     cg_lowering *lw;
     ir_graph *g;
-    const cg_nest *n;              /* as it comes */
-    const ir_value *values;        /* of its operands */
+    const cg_nest *n;       /* as it comes */
+    const ir_value *values; /* of its operands */
     cg_affine walk[MOST_WALKS];
     int nwalks;
-    uint32_t bare;                 /* axes that the epilogue uses outside of affine loads */
+    uint32_t bare; /* axes that the epilogue uses outside of affine loads */
     role role[IR_MAX_SPACE];
-    ir_expr epilogue;              /* with place(w) where walk w's place belongs */
+    ir_expr epilogue; /* with place(w) where walk w's place belongs */
     bool failed;
     /* the result: */
     cg_nest out;
     cg_gemm gemm;
     ir_value *operands;
-    int of[IR_MAX_SPACE];          /* old axis of the new one, -1: none */
-    int to[IR_MAX_SPACE];          /* new axis of the old one, for bare axes */
+    int of[IR_MAX_SPACE]; /* old axis of the new one, -1: none */
+    int to[IR_MAX_SPACE]; /* new axis of the old one, for bare axes */
 } product;
 
 static bool is_parallel(const product *p, int axis) { return axis < p->n->rank - p->n->nred; }
@@ -56,8 +56,8 @@ static bool read_product(product *p)
 {
     const cg_nest *n = p->n;
     const ir_expr_node *x = ir_expr_get(p->g, n->body);
-    if (n->kind != CG_NEST_REDUCE || n->combine != CG_SUM || x->op != IR_X_MUL || x->type != IR_F32 ||
-        ir_elem_bits(n->out.elem) % 8 != 0)
+    if (n->kind != CG_NEST_REDUCE || n->combine != CG_SUM || x->op != IR_X_MUL ||
+        x->type != IR_F32 || ir_elem_bits(n->out.elem) % 8 != 0)
         return false;
     p->nwalks = C + 1;
     return read_factor(p, A, x->args[0]) && read_factor(p, B, x->args[1]) &&
@@ -108,7 +108,8 @@ static ir_expr read_index(void *ctx, int axis)
 
 static bool read_epilogue(product *p)
 {
-    const ir_rewrite loads = {.ctx = p, .load = read_load}, indices = {.ctx = p, .index = read_index};
+    const ir_rewrite loads = {.ctx = p, .load = read_load},
+                     indices = {.ctx = p, .index = read_index};
     p->epilogue = ir_x_rewrite(p->g, p->n->epilogue, &loads);
     ir_x_rewrite(p->g, p->epilogue, &indices);
     return !p->failed;
@@ -119,7 +120,8 @@ static ir_expr new_index(void *ctx, int axis)
 {
     product *p = ctx;
     ir_graph *g = p->g;
-    if (axis < IR_MAX_SPACE) return p->role[axis] == ONE ? ir_x_int(g, IR_I64, 0) : ir_x_index(g, p->to[axis]);
+    if (axis < IR_MAX_SPACE)
+        return p->role[axis] == ONE ? ir_x_int(g, IR_I64, 0) : ir_x_index(g, p->to[axis]);
     const cg_affine *w = &p->walk[axis - IR_MAX_SPACE];
     ir_expr sum = ir_x_dim(g, w->konst);
     for (int i = 0; i < p->out.rank - 1; i++) {
@@ -249,11 +251,11 @@ static cg_affine walk_of(product *p, int w)
 static bool add_axis(product *p, cg_panels *w, ir_dim extent, ir_dim stride)
 {
     int at = w->nbatch + w->nk + w->nn;
-    return ir_dim_is_const(p->g, extent, &w->size[at]) && ir_dim_is_const(p->g, stride, &w->stride[at]) &&
-           w->size[at] > 0;
+    return ir_dim_is_const(p->g, extent, &w->size[at]) &&
+           ir_dim_is_const(p->g, stride, &w->stride[at]) && w->size[at] > 0;
 }
 
-/* How b is packed; false: its sizes are not all known. b's walk becomes one over packed matrices. */
+/* How b is packed; false: its sizes are not all known. */
 static bool describe_panels(product *p, cg_panels *w)
 {
     const cg_gemm *gm = &p->gemm;
@@ -272,12 +274,30 @@ static bool describe_panels(product *p, cg_panels *w)
     return true;
 }
 
+/* Whether all that is packed lies in the blob, and packing does not multiply it. */
+static bool fits_blob(const cg_panels *w, const ir_blob *blob)
+{
+    enum { MOST_GROWTH = 8 };
+    int64_t elements = (int64_t)(blob->size / sizeof(float)), packed = CG_PANEL;
+    int64_t low = w->base, high = w->base;
+    for (int i = 0; i < w->nbatch + w->nk + w->nn; i++) {
+        int64_t reach;
+        if (__builtin_mul_overflow(w->size[i] - 1, w->stride[i], &reach) ||
+            __builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high) ||
+            __builtin_mul_overflow(packed, w->size[i], &packed))
+            return false;
+    }
+    return low >= 0 && high < elements && packed / CG_PANEL / MOST_GROWTH <= elements;
+}
+
+/* b's walk becomes one over packed matrices. */
 static void walk_panels(product *p, int64_t panels)
 {
     cg_affine *b = &p->gemm.b;
     int n_axis = p->out.rank - 2;
     ir_dim step = ir_dim_mul(p->g, p->out.space[n_axis + 1], ir_dim_const(p->g, panels * CG_PANEL));
     b->konst = ir_dim_const(p->g, 0);
+    for (int i = n_axis - 1; i < p->out.rank; i++) b->coef[i] = b->konst;
     for (int i = n_axis - 2; i >= 0; i--) {
         if (ir_dim_equals(p->g, b->coef[i], 0)) continue;
         b->coef[i] = step;
@@ -300,7 +320,7 @@ static bool pack_weight(product *p, uint32_t *buffer)
     const ir_blob *blob = constant_of(p, p->operands[B]);
     cg_panels w;
     int64_t n, panels;
-    if (!blob || !describe_panels(p, &w)) return false;
+    if (!blob || !describe_panels(p, &w) || !fits_blob(&w, blob)) return false;
     if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n)) return false;
     panels = (n + CG_PANEL - 1) / CG_PANEL;
     walk_panels(p, panels);
@@ -322,19 +342,22 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
 static void reserve_scratch(product *p)
 {
     int64_t k;
-    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K) k = CG_LONGEST_K;
+    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
+        k = CG_LONGEST_K;
     int64_t bytes = k * CG_PANEL * (int64_t)sizeof(float);
     if (bytes > p->lw->scratch) p->lw->scratch = bytes;
     p->gemm.group = 1;
 }
 
-/* Whether tiles pay off. Few columns waste most of a panel; packing at run time must be worth it. */
+/* Whether tiles pay off: few columns waste most of a panel; packing at run time costs as much as a
+ * few rows. */
 static bool is_large(product *p)
 {
     enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
     const ir_dim *space = p->out.space + p->out.rank - 3;
     if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
-    return constant_of(p, p->operands[B]) || (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
+    return constant_of(p, p->operands[B]) ||
+           (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
 
 /* ---- the step ---- */
@@ -356,7 +379,8 @@ static ir_dim work(product *p)
 {
     const cg_nest *n = &p->out;
     ir_dim rows = ir_dim_min(p->g, n->space[n->rank - 3], constant(p, CG_ROWS));
-    ir_dim each = ir_dim_mul(p->g, n->space[n->rank - 1], constant(p, p->gemm.group * CG_PANEL / 16));
+    ir_dim each =
+        ir_dim_mul(p->g, n->space[n->rank - 1], constant(p, p->gemm.group * CG_PANEL / 16));
     return ir_dim_mul(p->g, ir_dim_add(p->g, rows, constant(p, 15)), each);
 }
 
@@ -369,7 +393,8 @@ static void finish_nest(product *p)
     n->out = flat(p->g, &p->n->out);
     n->epilogue = ir_x_rewrite(p->g, p->epilogue, &indices);
     n->gemm = ir_copy(p->lw->p->arena, &p->gemm, 1, sizeof p->gemm);
-    for (int i = 0; i < 2; i++) n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {constant(p, 0)}};
+    for (int i = 0; i < 2; i++)
+        n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {constant(p, 0)}};
 }
 
 bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values, ir_value result)
@@ -381,8 +406,8 @@ bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values,
     p->operands = IR_NEW_N(arena, ir_value, 2 * n->noperands + 2);
     p->out.operands = IR_NEW_N(arena, cg_operand, 2 * n->noperands + 2);
     p->out.noperands = 2;
-    if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) || !make_space(p) ||
-        !is_large(p))
+    if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) ||
+        !make_space(p) || !is_large(p))
         return false;
     p->gemm.a = walk_of(p, A);
     p->gemm.b = walk_of(p, B);
@@ -393,7 +418,8 @@ bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values,
     }
     finish_nest(p);
     uint32_t *bufs = IR_NEW_N(arena, uint32_t, p->out.noperands + 1);
-    for (size_t i = 0; i < p->out.noperands; i++) bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
+    for (size_t i = 0; i < p->out.noperands; i++)
+        bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
     bufs[p->out.noperands] = cg_buffer(lw, result);
     cg_kernel_step(lw, cg_kernel_of(lw, &p->out), &p->out, bufs, units(p), work(p));
     return true;

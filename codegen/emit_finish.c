@@ -7,10 +7,10 @@
 
 typedef struct finish {
     cg_kern k;
-    cg_list *list;                 /* of the epilogue, or NULL */
+    cg_list *list; /* of the epilogue, or NULL */
     const cg_gemm *g;
-    int m, n;                      /* axes */
-    cg_val sums, ld;               /* the tile */
+    int m, n;        /* axes */
+    cg_val sums, ld; /* the tile */
     cg_val first_row, first_column;
 } finish;
 
@@ -19,7 +19,8 @@ static cg_val param(const finish *f, int i) { return LLVMGetParam(f->k.fn, (unsi
 static cg_val scaled(finish *f, cg_val sum, int axis)
 {
     LLVMBuilderRef b = f->k.u->b;
-    return LLVMBuildAdd(b, sum, LLVMBuildMul(b, f->k.index[axis], cg_dim(&f->k, f->g->c.coef[axis]), ""), "");
+    return LLVMBuildAdd(
+        b, sum, LLVMBuildMul(b, f->k.index[axis], cg_dim(&f->k, f->g->c.coef[axis]), ""), "");
 }
 
 static void store(finish *f, cg_val value)
@@ -123,7 +124,8 @@ cg_function cg_make_finish(cg_unit *u, const cg_nest *n)
     r.fn = LLVMAddFunction(u->m, "finish", r.type);
     LLVMSetLinkage(r.fn, LLVMInternalLinkage);
     cg_set_attributes(u, r.fn);
-    finish f = {.k = {.u = u, .n = n, .fn = r.fn}, .g = n->gemm, .m = n->rank - 3, .n = n->rank - 2};
+    finish f = {
+        .k = {.u = u, .n = n, .fn = r.fn}, .g = n->gemm, .m = n->rank - 3, .n = n->rank - 2};
     begin(&f);
     emit_rows(&f);
     LLVMPositionBuilderAtEnd(u->b, here);

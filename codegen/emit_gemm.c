@@ -17,21 +17,21 @@ typedef struct gemm {
     cg_unit *u;
     const cg_gemm *g;
     cg_tile_shape shape;
-    cg_function finish, pack;      /* pack: only if b is no weight */
-    cg_val tiles;                  /* the chooser */
-    cg_val memory, scratch;        /* a tile, and a panel's part */
-    cg_val held;                   /* where the number of the part in scratch stands */
-    cg_val panels, full;           /* of b, and those without padding; 0 if c takes no tiles */
-    cg_val parts;                  /* of k */
-    int64_t part;                  /* its length */
-    cg_val reach;                  /* what a tile's call prefetches, in floats for each k */
+    cg_function finish, pack; /* pack: only if b is no weight */
+    cg_val tiles;             /* the chooser */
+    cg_val memory, scratch;   /* a tile, and a panel's part */
+    cg_val held;              /* where the number of the part in scratch stands */
+    cg_val panels, full;      /* of b, and those without padding; 0 if c takes no tiles */
+    cg_val parts;             /* of k */
+    int64_t part;             /* its length */
+    cg_val reach;             /* what a tile's call prefetches, in floats for each k */
     /* of the segment: */
-    cg_val a, b, c;                /* at its first row */
-    cg_val first, blocks, least, more;         /* rows: blocks have `least`, the first `more` one more */
+    cg_val a, b, c;                    /* at its first row */
+    cg_val first, blocks, least, more; /* rows: blocks have `least`, the first `more` one more */
     cg_val fetch;
 } gemm;
 
-enum { M = 0, N = 1, K = 2 };      /* axes, after the batch's */
+enum { M = 0, N = 1, K = 2 }; /* axes, after the batch's */
 
 static int axis(const gemm *w, int which) { return w->k.n->rank - 3 + which; }
 static cg_val extent(const gemm *w, int which) { return w->k.extent[axis(w, which)]; }
@@ -45,12 +45,18 @@ static cg_val mul(gemm *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a,
 static cg_val quotient(gemm *w, cg_val a, cg_val b) { return LLVMBuildUDiv(w->u->b, a, b, ""); }
 static cg_val modulo(gemm *w, cg_val a, cg_val b) { return LLVMBuildURem(w->u->b, a, b, ""); }
 
-static cg_val less(gemm *w, cg_val a, cg_val b) { return LLVMBuildICmp(w->u->b, LLVMIntSLT, a, b, ""); }
+static cg_val less(gemm *w, cg_val a, cg_val b)
+{
+    return LLVMBuildICmp(w->u->b, LLVMIntSLT, a, b, "");
+}
 static cg_val lower_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, less(w, a, b), a, b); }
 static cg_val upper_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, less(w, a, b), b, a); }
 
 /* Divided by a positive constant, rounded up. */
-static cg_val ceiling(gemm *w, cg_val a, int64_t by) { return quotient(w, add(w, a, num(w, by - 1)), num(w, by)); }
+static cg_val ceiling(gemm *w, cg_val a, int64_t by)
+{
+    return quotient(w, add(w, a, num(w, by - 1)), num(w, by));
+}
 
 static cg_val floats(gemm *w, cg_val base, cg_val at)
 {
@@ -59,10 +65,16 @@ static cg_val floats(gemm *w, cg_val base, cg_val at)
 
 /* ---- a tile ---- */
 
-static cg_val stride(gemm *w, const cg_affine *of, int which) { return cg_dim(&w->k, of->coef[axis(w, which)]); }
+static cg_val stride(gemm *w, const cg_affine *of, int which)
+{
+    return cg_dim(&w->k, of->coef[axis(w, which)]);
+}
 
 /* Where a block of rows starts in the segment, and how many they are. */
-static cg_val row_of(gemm *w, cg_val block) { return add(w, mul(w, block, w->least), lower_of(w, block, w->more)); }
+static cg_val row_of(gemm *w, cg_val block)
+{
+    return add(w, mul(w, block, w->least), lower_of(w, block, w->more));
+}
 
 static cg_val rows_of(gemm *w, cg_val block)
 {
@@ -79,12 +91,14 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
     cg_val k = mul(w, part, num(w, w->part)), columns = num(w, CG_PANEL);
-    if (w->g->packed) return floats(w, w->b, mul(w, add(w, mul(w, panel, extent(w, K)), k), columns));
+    if (w->g->packed)
+        return floats(w, w->b, mul(w, add(w, mul(w, panel, extent(w, K)), k), columns));
     LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
     cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
     LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, pack);
     LLVMPositionBuilderAtEnd(u->b, pack);
-    cg_val args[CG_PACK_PARAMS] = {w->k.args, w->b, w->scratch, k, length_of(w, part), mul(w, panel, columns)};
+    cg_val args[CG_PACK_PARAMS] = {
+        w->k.args, w->b, w->scratch, k, length_of(w, part), mul(w, panel, columns)};
     LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
     LLVMBuildStore(u->b, part, w->held);
     LLVMBuildBr(u->b, done);
@@ -97,17 +111,20 @@ static void begin_panel(gemm *w)
     if (!w->g->packed) LLVMBuildStore(w->u->b, num(w, -1), w->held);
 }
 
-/* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile is
- * narrower than a panel, this takes several. What comes next is the same part of the next panel, of
- * which each tile fetches its share. */
+/* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile
+ * is narrower than a panel, this takes several. What comes next is the same part of the next panel,
+ * of which each tile fetches its share. */
 static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val c, cg_val ldc)
 {
     cg_unit *u = w->u;
     int columns = w->shape.lanes * w->shape.vectors;
-    cg_val k = mul(w, part, num(w, w->part)), row_step = stride(w, &w->g->a, M), k_step = stride(w, &w->g->a, K);
+    cg_val k = mul(w, part, num(w, w->part)), row_step = stride(w, &w->g->a, M),
+           k_step = stride(w, &w->g->a, K);
     cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
-    cg_val share = lower_of(w, mul(w, length, w->reach), quotient(w, mul(w, length, num(w, columns)), w->blocks));
-    cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)), mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
+    cg_val share = lower_of(w, mul(w, length, w->reach),
+                            quotient(w, mul(w, length, num(w, columns)), w->blocks));
+    cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)),
+                      mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
     cg_val args[CG_TILE_ARGS + 1] = {add(w, rows_of(w, block), w->fetch)}, *arg = args + 1;
     arg[CG_TILE_A] = floats(w, w->a, add(w, mul(w, row_of(w, block), row_step), mul(w, k, k_step)));
     arg[CG_TILE_K] = length;
@@ -148,7 +165,8 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
     emit_tiles(w, l.i, panel, part, c, ldc);
     if (w->k.n->epilogue) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
-        LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, add(w, part, num(w, 1)), w->parts, ""), last, next);
+        LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, add(w, part, num(w, 1)), w->parts, ""),
+                        last, next);
         LLVMPositionBuilderAtEnd(u->b, last);
         call_finish(w, l.i, c, ldc, column);
         LLVMBuildBr(u->b, next);
@@ -173,8 +191,8 @@ static void emit_indirect(gemm *w, cg_val panel)
     cg_loop_end(u, &rows, NULL);
 }
 
-/* Panels that tiles go to directly: of a weight, each part of k for all panels, so that the part of a
- * stays in the cache; else all parts of each panel, which is packed part by part. */
+/* Panels that tiles go to directly: of a weight, each part of k for all panels, so that the part of
+ * a stays in the cache; else all parts of each panel, which is packed part by part. */
 static void emit_whole(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
@@ -236,11 +254,15 @@ static void find_tiles(gemm *w, uint32_t rows[CG_FETCHES])
 static cg_val place_in_batch(gemm *w, const cg_affine *of)
 {
     cg_val at = cg_dim(&w->k, of->konst);
-    for (int i = 0; i < axis(w, M); i++) at = add(w, at, mul(w, w->k.index[i], cg_dim(&w->k, of->coef[i])));
+    for (int i = 0; i < axis(w, M); i++)
+        at = add(w, at, mul(w, w->k.index[i], cg_dim(&w->k, of->coef[i])));
     return at;
 }
 
-static cg_val operand_at(gemm *w, size_t operand, cg_val at) { return floats(w, w->k.places[operand].base, at); }
+static cg_val operand_at(gemm *w, size_t operand, cg_val at)
+{
+    return floats(w, w->k.places[operand].base, at);
+}
 
 /* Chunk `i` of the rows, cut into blocks that differ by one row at most. */
 static void begin_rows(gemm *w, cg_val i, cg_val chunks)
@@ -253,7 +275,8 @@ static void begin_rows(gemm *w, cg_val i, cg_val chunks)
     w->least = quotient(w, rows, w->blocks);
     w->more = modulo(w, rows, w->blocks);
     cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->blocks, num(w, 1), "");
-    w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)), num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
+    w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)),
+                         num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
 }
 
 /* Groups [from, to) of segment `segment`, which counts chunks of rows within batches. */
@@ -266,7 +289,8 @@ static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
     }
     begin_rows(w, modulo(w, segment, chunks), chunks);
     const cg_gemm *g = w->g;
-    w->a = operand_at(w, 0, add(w, place_in_batch(w, &g->a), mul(w, w->first, stride(w, &g->a, M))));
+    w->a =
+        operand_at(w, 0, add(w, place_in_batch(w, &g->a), mul(w, w->first, stride(w, &g->a, M))));
     w->b = operand_at(w, 1, place_in_batch(w, &g->b));
     w->c = operand_at(w, w->k.n->noperands,
                       add(w, place_in_batch(w, &g->c), mul(w, w->first, stride(w, &g->c, M))));
@@ -282,7 +306,8 @@ static void emit_segments(gemm *w)
     cg_loop l = cg_loop_guard(u, quotient(w, begin, groups), last, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val start = mul(w, l.i, groups);
-    emit_segment(w, l.i, upper_of(w, sub(w, begin, start), num(w, 0)), lower_of(w, sub(w, end, start), groups));
+    emit_segment(w, l.i, upper_of(w, sub(w, begin, start), num(w, 0)),
+                 lower_of(w, sub(w, end, start), groups));
     cg_loop_end(u, &l, NULL);
 }
 
@@ -290,7 +315,7 @@ static void emit_segments(gemm *w)
 
 static void cut_k(gemm *w)
 {
-    enum { ALIGN = 16 };           /* see is_transposed in emit_pack.c */
+    enum { ALIGN = 16 }; /* see is_transposed in emit_pack.c */
     int64_t k;
     bool known_k = ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
     w->part = CG_LONGEST_K;
@@ -311,7 +336,8 @@ static void prepare(gemm *w)
 {
     cg_unit *u = w->u;
     uint32_t rows[CG_FETCHES] = {0};
-    int64_t row_step = known(w, w->g->a.coef[axis(w, M)]), k_step = known(w, w->g->a.coef[axis(w, K)]);
+    int64_t row_step = known(w, w->g->a.coef[axis(w, M)]),
+            k_step = known(w, w->g->a.coef[axis(w, K)]);
     cut_k(w);
     find_tiles(w, rows);
     w->tiles = cg_tile_chooser(u, row_step, k_step, rows);
@@ -322,7 +348,8 @@ static void prepare(gemm *w)
         w->held = LLVMBuildAlloca(u->b, u->i64, "");
         w->scratch = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
     }
-    w->memory = LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
+    w->memory =
+        LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
     LLVMSetAlignment(w->memory, 64);
     w->panels = ceiling(w, extent(w, N), CG_PANEL);
     w->full = w->k.n->out.elem == IR_F32 ? quotient(w, extent(w, N), num(w, CG_PANEL)) : num(w, 0);
@@ -333,9 +360,17 @@ cg_val cg_emit_gemm(cg_unit *u, const cg_kernel *kernel)
     LLVMTypeRef params[] = {u->ptr, u->i64, u->i64, u->i32};
     cg_val fn = LLVMAddFunction(u->m, kernel->name, LLVMFunctionType(u->none, params, 4, false));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
-    gemm w = {.k = {.u = u, .n = &kernel->nest, .fn = fn, .args = LLVMGetParam(fn, 0), .begin = LLVMGetParam(fn, 1),
-                    .end = LLVMGetParam(fn, 2), .vaxis = -1, .lanes = 1},
-              .u = u, .g = kernel->nest.gemm, .shape = cg_tile_shape_of(u->isa)};
+    gemm w = {.k = {.u = u,
+                    .n = &kernel->nest,
+                    .fn = fn,
+                    .args = LLVMGetParam(fn, 0),
+                    .begin = LLVMGetParam(fn, 1),
+                    .end = LLVMGetParam(fn, 2),
+                    .vaxis = -1,
+                    .lanes = 1},
+              .u = u,
+              .g = kernel->nest.gemm,
+              .shape = cg_tile_shape_of(u->isa)};
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
     cg_kern_arguments(&w.k);
     prepare(&w);

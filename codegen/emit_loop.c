@@ -52,7 +52,8 @@ void cg_loop_end(cg_unit *u, cg_loop *l, cg_val *next)
         LLVMAddIncoming(l->carried[c], &next[c], &latch, 1);
         if (!l->guard) continue;
         cg_val out = LLVMBuildPhi(b, LLVMTypeOf(next[c]), "");
-        LLVMAddIncoming(out, (cg_val[]){l->initial[c], next[c]}, (LLVMBasicBlockRef[]){l->guard, latch}, 2);
+        LLVMAddIncoming(out, (cg_val[]){l->initial[c], next[c]},
+                        (LLVMBasicBlockRef[]){l->guard, latch}, 2);
         next[c] = out;
     }
 }

@@ -12,8 +12,8 @@ typedef struct packing {
     cg_kern k;
     cg_unit *u;
     const cg_gemm *g;
-    cg_val n;                      /* columns of b */
-    cg_val from, to, at;           /* b, the panel, and where the columns start in b, by column */
+    cg_val n;            /* columns of b */
+    cg_val from, to, at; /* b, the panel, and where the columns start in b, by column */
     int lanes;
 } packing;
 
@@ -34,7 +34,10 @@ static cg_val load(packing *p, cg_val at, int lanes)
     return v;
 }
 
-static void store(packing *p, cg_val v, cg_val at) { LLVMSetAlignment(LLVMBuildStore(p->u->b, v, at), sizeof(float)); }
+static void store(packing *p, cg_val v, cg_val at)
+{
+    LLVMSetAlignment(LLVMBuildStore(p->u->b, v, at), sizeof(float));
+}
 
 /* Offset in b of point i, counted row-major, of some axes. */
 static cg_val offset(packing *p, const cg_axes *axes, cg_val i)
@@ -68,16 +71,21 @@ static void find_columns(packing *p, cg_val first)
     cg_loop_end(u, &l, NULL);
 }
 
-/* ---- the three ways: rows from `start` to `end` of the panel, whose first one is k `first` ---- */
+/* ---- the three ways: rows from `start` to `end` of the panel, whose first one is k `first` ----
+ */
 
-static cg_val row(packing *p, cg_val k) { return place(p, p->u->f32, p->to, mul(p, k, num(p, CG_PANEL))); }
+static cg_val row(packing *p, cg_val k)
+{
+    return place(p, p->u->f32, p->to, mul(p, k, num(p, CG_PANEL)));
+}
 
 static void pack_elements(packing *p, cg_val first, cg_val start, cg_val end)
 {
     cg_unit *u = p->u;
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))), to = row(p, k.i);
+    cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))),
+           to = row(p, k.i);
     cg_loop c = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), 1, false);
     cg_loop_enter(u, &c, NULL, 0);
     store(p, load(p, place(p, u->f32, from, column_at(p, c.i)), 1), place(p, u->f32, to, c.i));
@@ -93,7 +101,8 @@ static void pack_rows(packing *p, cg_val first, cg_val start, cg_val end)
     cg_loop_enter(u, &k, NULL, 0);
     cg_val at = place(p, u->f32, from, offset(p, &p->g->k, add(p, first, k.i))), to = row(p, k.i);
     for (int c = 0; c < CG_PANEL; c += p->lanes)
-        store(p, load(p, place(p, u->f32, at, num(p, c)), p->lanes), place(p, u->f32, to, num(p, c)));
+        store(p, load(p, place(p, u->f32, at, num(p, c)), p->lanes),
+              place(p, u->f32, to, num(p, c)));
     cg_loop_end(u, &k, NULL);
 }
 
@@ -122,7 +131,8 @@ static void pack_transposed(packing *p, cg_val first, cg_val start, cg_val end)
     cg_unit *u = p->u;
     cg_loop k = cg_loop_guard(u, start, end, p->lanes, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))), to = row(p, k.i);
+    cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))),
+           to = row(p, k.i);
     cg_loop c = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), p->lanes, false);
     cg_loop_enter(u, &c, NULL, 0);
     cg_val v[MOST_LANES];
@@ -148,7 +158,8 @@ static bool is_transposed(const packing *p)
     const cg_axes *k = &p->g->k;
     int64_t extent;
     if (!is_unit(p, k)) return false;
-    return k->n == 1 || (ir_dim_is_const(p->u->g, k->extent[k->n - 1], &extent) && extent % p->lanes == 0);
+    return k->n == 1 ||
+           (ir_dim_is_const(p->u->g, k->extent[k->n - 1], &extent) && extent % p->lanes == 0);
 }
 
 static void emit_body(packing *p)
@@ -185,7 +196,9 @@ cg_function cg_make_pack(cg_unit *u, const cg_nest *n)
     r.fn = LLVMAddFunction(u->m, "pack", r.type);
     LLVMSetLinkage(r.fn, LLVMInternalLinkage);
     cg_set_attributes(u, r.fn);
-    packing p = {.k = {.u = u, .n = n, .fn = r.fn, .args = LLVMGetParam(r.fn, CG_PACK_ARGS)}, .u = u, .g = n->gemm,
+    packing p = {.k = {.u = u, .n = n, .fn = r.fn, .args = LLVMGetParam(r.fn, CG_PACK_ARGS)},
+                 .u = u,
+                 .g = n->gemm,
                  .lanes = u->isa->vector_bits / 32};
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
     cg_kern_arguments(&p.k);

@@ -16,7 +16,7 @@ typedef struct form {
 
 typedef struct cg_tiles {
     form form;
-    cg_val fn[MOST_ROWS];          /* by rows; NULL: not made yet */
+    cg_val fn[MOST_ROWS]; /* by rows; NULL: not made yet */
     struct cg_tiles *next;
 } tiles;
 
@@ -26,7 +26,7 @@ typedef struct tile {
     form form;
     int rows, unroll;
     cg_val arg[CG_TILE_ARGS];
-    cg_val row_at[MOST_ROWS];      /* offsets of a's rows */
+    cg_val row_at[MOST_ROWS]; /* offsets of a's rows */
     LLVMTypeRef vector;
 } tile;
 
@@ -55,7 +55,10 @@ static cg_val element(cg_unit *u, cg_val base, cg_val at)
     return LLVMBuildGEP2(u->b, u->f32, base, &at, 1, "");
 }
 
-static cg_val element_at(cg_unit *u, cg_val base, int64_t at) { return element(u, base, cg_int(u->i64, at)); }
+static cg_val element_at(cg_unit *u, cg_val base, int64_t at)
+{
+    return element(u, base, cg_int(u->i64, at));
+}
 
 /* Weights may be mapped at any address of the app's choice. */
 static cg_val load(tile *t, LLVMTypeRef type, cg_val at)
@@ -151,7 +154,8 @@ static void begin_sums(tile *t, cg_val *sum)
     LLVMBuildCondBr(u->b, t->arg[CG_TILE_ADD], add, start);
     LLVMPositionBuilderAtEnd(u->b, add);
     cg_val held[CG_MOST_CARRIED], zero = LLVMConstNull(t->vector);
-    for (int i = 0; i < n; i++) held[i] = load(t, t->vector, place_of_c(t, i / vectors, i % vectors));
+    for (int i = 0; i < n; i++)
+        held[i] = load(t, t->vector, place_of_c(t, i / vectors, i % vectors));
     LLVMBuildBr(u->b, start);
     LLVMPositionBuilderAtEnd(u->b, start);
     for (int i = 0; i < n; i++) {
@@ -166,8 +170,9 @@ static void emit_body(tile *t)
     cg_val carried[CG_MOST_CARRIED], zero = cg_int(u->i64, 0), k = t->arg[CG_TILE_K];
     int n = sums(t);
     for (int i = 0; i < t->rows; i++)
-        t->row_at[i] = t->form.row_step ? cg_int(u->i64, i * t->form.row_step)
-                                        : LLVMBuildMul(u->b, t->arg[CG_TILE_ROW_STEP], cg_int(u->i64, i), "");
+        t->row_at[i] = t->form.row_step
+                           ? cg_int(u->i64, i * t->form.row_step)
+                           : LLVMBuildMul(u->b, t->arg[CG_TILE_ROW_STEP], cg_int(u->i64, i), "");
     begin_sums(t, carried);
     carried[n + AT_A] = t->arg[CG_TILE_A];
     carried[n + AT_B] = t->arg[CG_TILE_B];
@@ -187,7 +192,8 @@ static void emit_body(tile *t)
 LLVMTypeRef cg_tile_type(cg_unit *u)
 {
     LLVMTypeRef t[CG_TILE_ARGS];
-    for (int i = 0; i < CG_TILE_ARGS; i++) t[i] = i < CG_TILE_K ? u->ptr : i < CG_TILE_ADD ? u->i64 : u->i1;
+    for (int i = 0; i < CG_TILE_ARGS; i++)
+        t[i] = i < CG_TILE_K ? u->ptr : i < CG_TILE_ADD ? u->i64 : u->i1;
     return LLVMFunctionType(u->none, t, CG_TILE_ARGS, false);
 }
 
@@ -197,7 +203,11 @@ static cg_val make(cg_unit *u, const form *f, int rows)
     cg_val fn = LLVMAddFunction(u->m, "tile", cg_tile_type(u));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     cg_set_attributes(u, fn);
-    tile t = {.u = u, .shape = cg_tile_shape_of(u->isa), .form = *f, .rows = rows, .unroll = unroll_of(f->row_step, f->k_step)};
+    tile t = {.u = u,
+              .shape = cg_tile_shape_of(u->isa),
+              .form = *f,
+              .rows = rows,
+              .unroll = unroll_of(f->row_step, f->k_step)};
     t.vector = cg_wide(u->f32, t.shape.lanes);
     for (int i = 0; i < CG_TILE_ARGS; i++) t.arg[i] = LLVMGetParam(fn, (unsigned)i);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
@@ -242,7 +252,8 @@ static void add_case(cg_unit *u, cg_val choice, cg_val fn, cg_val to, int number
     LLVMBuildRetVoid(u->b);
 }
 
-cg_val cg_tile_chooser(cg_unit *u, int64_t row_step, int64_t k_step, const uint32_t rows[CG_FETCHES])
+cg_val cg_tile_chooser(cg_unit *u, int64_t row_step, int64_t k_step,
+                       const uint32_t rows[CG_FETCHES])
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
     cg_val fn = LLVMAddFunction(u->m, "tiles", cg_tile_chooser_type(u));
@@ -254,7 +265,8 @@ cg_val cg_tile_chooser(cg_unit *u, int64_t row_step, int64_t k_step, const uint3
     for (int fetch = 0; fetch < CG_FETCHES; fetch++)
         for (int n = 1; n < MOST_ROWS; n++) {
             const form f = {row_step, k_step, (cg_fetch)fetch};
-            if (rows[fetch] >> n & 1) add_case(u, choice, fn, tile_of(u, &f, n), CG_TILE_CHOICE(fetch, n));
+            if (rows[fetch] >> n & 1)
+                add_case(u, choice, fn, tile_of(u, &f, n), CG_TILE_CHOICE(fetch, n));
         }
     LLVMPositionBuilderAtEnd(u->b, none);
     LLVMBuildRetVoid(u->b);

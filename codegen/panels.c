@@ -14,9 +14,9 @@ typedef struct packing {
     const char *elements;
     bool (*put)(void *ctx, const void *bytes, size_t size);
     void *ctx;
-    int64_t base;                  /* of the matrix */
-    int64_t column[CG_PANEL];      /* offsets of the panel's columns */
-    int columns;                   /* of the panel that exist */
+    int64_t base;             /* of the matrix */
+    int64_t column[CG_PANEL]; /* offsets of the panel's columns */
+    int columns;              /* of the panel that exist */
     float rows[ROWS][CG_PANEL];
 } packing;
 
@@ -62,7 +62,8 @@ static bool pack_panel(packing *w, int64_t first)
     memset(w->rows, 0, sizeof w->rows);
     for (int64_t row = 0; row < k; row += ROWS) {
         int64_t rows = k - row < ROWS ? k - row : ROWS;
-        for (int64_t r = 0; r < rows; r++) pack_row(w, place(p, p->nbatch, p->nk, row + r), w->rows[r]);
+        for (int64_t r = 0; r < rows; r++)
+            pack_row(w, place(p, p->nbatch, p->nk, row + r), w->rows[r]);
         if (!w->put(w->ctx, w->rows, (size_t)rows * sizeof w->rows[0])) return false;
     }
     return true;

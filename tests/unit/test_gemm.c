@@ -1,6 +1,6 @@
-/* Products in tiles against the general emitter: sizes around every edge of blocks, panels and parts
- * of k, weights and operands packed at run time, batches, epilogues, threads. All numbers are small
- * integers, so that every order of a sum gives the same bits. */
+/* Products in tiles against the general emitter: sizes around every edge of blocks, panels and
+ * parts of k, weights and operands packed at run time, batches, epilogues, threads. All numbers are
+ * small integers, so that every order of a sum gives the same bits. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -12,10 +12,19 @@
 #include "runtime/rt.h"
 #include "tests/unit/fixture.h"
 
-enum { WIDTH = 1700, DEPTH = 40, HEADS = 3, MOST_M = 340, MOST_OUT = 128, CANARY = 64, MOST_INPUTS = 4 };
+enum {
+    WIDTH = 1700,
+    DEPTH = 40,
+    HEADS = 3,
+    MOST_M = 340,
+    MOST_OUT = 128,
+    CANARY = 64,
+    MOST_INPUTS = 4
+};
 
 static ir_dim m;
-static ir_value x, z, image, fixed;    /* f32[m, WIDTH], f32[HEADS, m, DEPTH], f32[3, 32, 40], f32[17, 96] */
+static ir_value x, z, image,
+    fixed; /* f32[m, WIDTH], f32[HEADS, m, DEPTH], f32[3, 32, 40], f32[17, 96] */
 
 static void setup(void)
 {
@@ -27,7 +36,8 @@ static void setup(void)
     x = ir_param(g, 1, &t, "x");
     t = ir_type_make(IR_F32, 3, (ir_dim[]){ir_dim_const(g, HEADS), m, ir_dim_const(g, DEPTH)});
     z = ir_param(g, 1, &t, "z");
-    t = ir_type_make(IR_F32, 3, (ir_dim[]){ir_dim_const(g, 3), ir_dim_const(g, 32), ir_dim_const(g, 40)});
+    t = ir_type_make(IR_F32, 3,
+                     (ir_dim[]){ir_dim_const(g, 3), ir_dim_const(g, 32), ir_dim_const(g, 40)});
     image = ir_param(g, 1, &t, "image");
     t = ir_type_make(IR_F32, 2, (ir_dim[]){ir_dim_const(g, 17), ir_dim_const(g, 96)});
     fixed = ir_param(g, 1, &t, "fixed");
@@ -62,7 +72,8 @@ static void begin(ir_nest *n, int rank, const ir_dim *space, int nred)
 {
     ir_nest_begin(n, &fx.b, rank, space, nred);
 }
-#define BEGIN(n, nred, ...) begin(n, (int)(sizeof((ir_dim[]){__VA_ARGS__}) / sizeof(ir_dim)), (ir_dim[]){__VA_ARGS__}, nred)
+#define BEGIN(n, nred, ...)                                                                        \
+    begin(n, (int)(sizeof((ir_dim[]){__VA_ARGS__}) / sizeof(ir_dim)), (ir_dim[]){__VA_ARGS__}, nred)
 #define LOAD(n, v, ...) ir_nest_load(n, v, (ir_expr[]){__VA_ARGS__})
 
 static ir_value end(ir_nest *n, ir_expr a, ir_expr b)
@@ -100,14 +111,17 @@ static compiled compile(const cg_isa *isa, int level)
     cg_hash(p);
     cr_assert_eq(cg_emit(p, isa, CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK, "%s",
                  lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
-    const char *inputs[] = {put_file(folder, "code.o", data, size), ir_format(&fx.arena, "%s/weights.o", folder)};
+    const char *inputs[] = {put_file(folder, "code.o", data, size),
+                            ir_format(&fx.arena, "%s/weights.o", folder)};
     const char *library = ir_format(&fx.arena, "%s/libt.so", folder);
     free(data);
     FILE *f = fopen(inputs[1], "wb");
     cr_assert(f);
     cr_assert_eq(cg_write_weights_object(p, isa, f, fx.diag), LATHE_OK);
     fclose(f);
-    cr_assert_eq(cg_link(isa, inputs, p->embed_weights ? 2 : 1, LATHE_RUNTIME_ARCHIVE, library, LATHE_EMIT_SO, fx.diag), LATHE_OK);
+    cr_assert_eq(cg_link(isa, inputs, p->embed_weights ? 2 : 1, LATHE_RUNTIME_ARCHIVE, library,
+                         LATHE_EMIT_SO, fx.diag),
+                 LATHE_OK);
     c.library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     cr_assert(c.library, "%s", dlerror());
     c.desc = dlsym(c.library, "t_desc");
@@ -141,7 +155,10 @@ static void run(const compiled *c, const lathe_tensor *in, int64_t rows, int thr
     r->n = (size_t)lathe_count(c->desc, LATHE_OUTPUTS);
     cr_assert_leq(r->n, MOST_OUT);
     if (threads > 1) cr_assert_eq(lathe_threads_new(c->desc, threads, &pool), LATHE_OK);
-    cr_assert_eq(lathe_model_open(c->desc, &(lathe_open_options){.threads = pool, .flags = LATHE_OPEN_POISON}, &model), LATHE_OK);
+    cr_assert_eq(
+        lathe_model_open(
+            c->desc, &(lathe_open_options){.threads = pool, .flags = LATHE_OPEN_POISON}, &model),
+        LATHE_OK);
     cr_assert_eq(lathe_session_new(model, (int64_t[]){rows}, &session), LATHE_OK);
     for (size_t i = 0; i < r->n; i++) {
         size_t count = (size_t)sizes(c, (int)i, rows), bytes = count * sizeof(float);
@@ -152,7 +169,8 @@ static void run(const compiled *c, const lathe_tensor *in, int64_t rows, int thr
     cr_assert_eq(lathe_run(session, in, r->out), LATHE_OK, "%s", lathe_session_message(session));
     for (size_t i = 0; i < r->n; i++)
         for (int k = 0; k < CANARY; k++)
-            cr_assert_eq(((char *)r->out[i].data)[r->out[i].size + (size_t)k], 0x55, "output %zu, %d rows", i, (int)rows);
+            cr_assert_eq(((char *)r->out[i].data)[r->out[i].size + (size_t)k], 0x55,
+                         "output %zu, %d rows", i, (int)rows);
     lathe_session_free(session);
     lathe_model_close(model);
     if (pool) lathe_threads_free(c->desc, pool);
@@ -169,15 +187,21 @@ static void expect_same(const results *a, const results *b, const char *what, in
     for (size_t i = 0; i < a->n; i++) {
         const float *p = a->out[i].data, *q = b->out[i].data;
         for (size_t k = 0; k < a->out[i].size / sizeof *p; k++)
-            cr_assert_eq(p[k], q[k], "%s: output %zu, %d rows, element %zu: %g, not %g", what, i, (int)rows, k, q[k], p[k]);
+            cr_assert_eq(p[k], q[k], "%s: output %zu, %d rows, element %zu: %g, not %g", what, i,
+                         (int)rows, k, q[k], p[k]);
     }
 }
 
 static lathe_tensor make_input(int64_t a, int64_t b, int64_t c)
 {
     int64_t count = a * b * c;
-    lathe_tensor t = {.size = (size_t)count * sizeof(float), .rank = a < 0 ? 2 : 3, .elem = LATHE_F32, .dims = {a, b, c}};
-    if (a < 0) t = (lathe_tensor){.size = (size_t)(b * c) * sizeof(float), .rank = 2, .elem = LATHE_F32, .dims = {b, c}};
+    lathe_tensor t = {.size = (size_t)count * sizeof(float),
+                      .rank = a < 0 ? 2 : 3,
+                      .elem = LATHE_F32,
+                      .dims = {a, b, c}};
+    if (a < 0)
+        t = (lathe_tensor){
+            .size = (size_t)(b * c) * sizeof(float), .rank = 2, .elem = LATHE_F32, .dims = {b, c}};
     float *v = malloc(t.size + 1);
     for (size_t i = 0; i < t.size / sizeof *v; i++) v[i] = number((int64_t)i);
     t.data = v;
@@ -191,7 +215,8 @@ static size_t runnable(const cg_isa **out)
     size_t n = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const cg_isa *isa = cg_isa_find(names[i]);
-        if (strcmp(isa->triple, host->triple) == 0 && (isa->cpu_bits & ~rt_cpu_features()) == 0) out[n++] = isa;
+        if (strcmp(isa->triple, host->triple) == 0 && (isa->cpu_bits & ~rt_cpu_features()) == 0)
+            out[n++] = isa;
     }
     return n;
 }
@@ -204,8 +229,9 @@ static void check(const int64_t *rows, size_t nrows)
     compiled plain = compile(isas[0], 0), tiled[4];
     for (size_t i = 0; i < n; i++) tiled[i] = compile(isas[i], 2);
     for (size_t k = 0; k < nrows; k++) {
-        lathe_tensor in[MOST_INPUTS] = {make_input(-1, rows[k], WIDTH), make_input(HEADS, rows[k], DEPTH),
-                                        make_input(3, 32, 40), make_input(-1, 17, 96)};
+        lathe_tensor in[MOST_INPUTS] = {make_input(-1, rows[k], WIDTH),
+                                        make_input(HEADS, rows[k], DEPTH), make_input(3, 32, 40),
+                                        make_input(-1, 17, 96)};
         results expected, found;
         run(&plain, in, rows[k], 1, &expected);
         for (size_t i = 0; i < n; i++)
@@ -222,8 +248,9 @@ static void check(const int64_t *rows, size_t nrows)
 }
 
 static const int64_t few_rows[] = {0, 1, 5, 14, 15, 30, 57};
-static const int64_t many_rows[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13,  14,  15,  16,  17,
-                                    18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 100, 256, 257, MOST_M};
+static const int64_t many_rows[] = {0,  1,  2,  3,  4,  5,  6,  7,   8,   9,   10,    11,
+                                    12, 13, 14, 15, 16, 17, 18, 19,  20,  21,  22,    23,
+                                    24, 25, 26, 27, 28, 29, 30, 100, 256, 257, MOST_M};
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof *(rows))
 
 /* y[m, n] = sum of x[m, k] * w[k, n], or w[n, k] if it is transposed. */
@@ -246,7 +273,8 @@ Test(gemm, every_number_of_rows)
 
 Test(gemm, columns_and_k)
 {
-    static const int64_t columns[] = {1, 8, 31, 32, 33, 64, 100, 130, 600}, k[] = {1, 2, 3, 4, 5, 66};
+    static const int64_t columns[] = {1, 8, 31, 32, 33, 64, 100, 130, 600},
+                         k[] = {1, 2, 3, 4, 5, 66};
     for (size_t i = 0; i < 9; i++)
         for (size_t j = 0; j < 6; j++) add_plain(columns[i], k[j], (i + j) % 2);
     CHECK(few_rows);
@@ -272,16 +300,20 @@ Test(gemm, views_of_weights_and_results)
     /* two axes of k around the columns of the weight */
     BEGIN(&n, 2, m, num(33), num(3), num(7));
     ir_expr k = add(mul(at(&n, 2), lit(7)), at(&n, 3));
-    end(&n, LOAD(&n, x, at(&n, 0), add(k, lit(5))), LOAD(&n, WEIGHT(3, 40, 7), at(&n, 2), add(at(&n, 1), lit(2)), at(&n, 3)));
+    end(&n, LOAD(&n, x, at(&n, 0), add(k, lit(5))),
+        LOAD(&n, WEIGHT(3, 40, 7), at(&n, 2), add(at(&n, 1), lit(2)), at(&n, 3)));
     /* a matrix for each head */
     BEGIN(&n, 1, num(HEADS), m, num(48), num(DEPTH));
-    end(&n, LOAD(&n, z, at(&n, 0), at(&n, 1), at(&n, 3)), LOAD(&n, WEIGHT(HEADS, DEPTH, 48), at(&n, 0), at(&n, 3), at(&n, 2)));
+    end(&n, LOAD(&n, z, at(&n, 0), at(&n, 1), at(&n, 3)),
+        LOAD(&n, WEIGHT(HEADS, DEPTH, 48), at(&n, 0), at(&n, 3), at(&n, 2)));
     /* rows of all heads are one run of rows */
     BEGIN(&n, 1, num(HEADS), m, num(2), num(20), num(DEPTH));
-    end(&n, LOAD(&n, z, at(&n, 0), at(&n, 1), at(&n, 4)), LOAD(&n, WEIGHT(2, 20, DEPTH), at(&n, 2), at(&n, 3), at(&n, 4)));
+    end(&n, LOAD(&n, z, at(&n, 0), at(&n, 1), at(&n, 4)),
+        LOAD(&n, WEIGHT(2, 20, DEPTH), at(&n, 2), at(&n, 3), at(&n, 4)));
     /* no rows at all, and a known number of them */
     BEGIN(&n, 1, num(1), num(50), num(96));
-    end(&n, LOAD(&n, fixed, add(at(&n, 0), lit(3)), at(&n, 2)), LOAD(&n, WEIGHT(96, 50), at(&n, 2), at(&n, 1)));
+    end(&n, LOAD(&n, fixed, add(at(&n, 0), lit(3)), at(&n, 2)),
+        LOAD(&n, WEIGHT(96, 50), at(&n, 2), at(&n, 1)));
     BEGIN(&n, 1, num(17), num(50), num(96));
     end(&n, LOAD(&n, fixed, at(&n, 0), at(&n, 2)), LOAD(&n, WEIGHT(96, 50), at(&n, 2), at(&n, 1)));
     CHECK(few_rows);
@@ -291,9 +323,11 @@ Test(gemm, packed_at_run_time)
 {
     ir_nest n;
     BEGIN(&n, 1, num(HEADS), m, m, num(DEPTH));
-    ir_value scores = end(&n, LOAD(&n, z, at(&n, 0), at(&n, 1), at(&n, 3)), LOAD(&n, z, at(&n, 0), at(&n, 2), at(&n, 3)));
+    ir_value scores = end(&n, LOAD(&n, z, at(&n, 0), at(&n, 1), at(&n, 3)),
+                          LOAD(&n, z, at(&n, 0), at(&n, 2), at(&n, 3)));
     BEGIN(&n, 1, num(HEADS), m, num(DEPTH), m);
-    end(&n, LOAD(&n, scores, at(&n, 0), at(&n, 1), at(&n, 3)), LOAD(&n, z, at(&n, 0), at(&n, 3), at(&n, 2)));
+    end(&n, LOAD(&n, scores, at(&n, 0), at(&n, 1), at(&n, 3)),
+        LOAD(&n, z, at(&n, 0), at(&n, 3), at(&n, 2)));
     /* the result's contiguous axis is the operand's rows */
     BEGIN(&n, 1, num(20), m, num(1100));
     end(&n, LOAD(&n, WEIGHT(20, 1100), at(&n, 0), at(&n, 2)), LOAD(&n, x, at(&n, 1), at(&n, 2)));
@@ -310,12 +344,15 @@ Test(gemm, patches)
 {
     ir_nest n;
     BEGIN(&n, 3, num(12), num(4), num(5), num(3), num(8), num(8));
-    ir_expr row = add(mul(at(&n, 1), lit(8)), at(&n, 4)), column = add(mul(at(&n, 2), lit(8)), at(&n, 5));
-    end(&n, LOAD(&n, WEIGHT(12, 3, 8, 8), at(&n, 0), at(&n, 3), at(&n, 4), at(&n, 5)), LOAD(&n, image, at(&n, 3), row, column));
+    ir_expr row = add(mul(at(&n, 1), lit(8)), at(&n, 4)),
+            column = add(mul(at(&n, 2), lit(8)), at(&n, 5));
+    end(&n, LOAD(&n, WEIGHT(12, 3, 8, 8), at(&n, 0), at(&n, 3), at(&n, 4), at(&n, 5)),
+        LOAD(&n, image, at(&n, 3), row, column));
     BEGIN(&n, 3, num(12), num(30), num(38), num(3), num(3), num(3));
     row = add(at(&n, 1), at(&n, 4));
     column = add(at(&n, 2), at(&n, 5));
-    end(&n, LOAD(&n, WEIGHT(12, 3, 3, 3), at(&n, 0), at(&n, 3), at(&n, 4), at(&n, 5)), LOAD(&n, image, at(&n, 3), row, column));
+    end(&n, LOAD(&n, WEIGHT(12, 3, 3, 3), at(&n, 0), at(&n, 3), at(&n, 4), at(&n, 5)),
+        LOAD(&n, image, at(&n, 3), row, column));
     CHECK(few_rows);
 }
 
@@ -326,12 +363,16 @@ static void add_epilogue(ir_value w, int64_t columns, int64_t k, ir_elem out, ir
 {
     ir_graph *g = fx.g;
     ir_expr i[3] = {ir_x_index(g, 0), ir_x_index(g, 1), ir_x_index(g, 2)};
-    ir_expr body = mul(ir_x_load(g, IR_F32, 0, (ir_expr[]){i[0], i[2]}, 2), ir_x_load(g, IR_F32, 1, (ir_expr[]){i[2], i[1]}, 2));
-    const ir_attr attrs[] = {ir_a_dims(g, IR_KEY_space, (ir_dim[]){m, num(columns), num(k)}, 3), ir_a_int(IR_KEY_nred, 1),
-                             ir_a_exprs(g, IR_KEY_body, &body, 1), ir_a_exprs(g, IR_KEY_epilogue, &epilogue, 1),
+    ir_expr body = mul(ir_x_load(g, IR_F32, 0, (ir_expr[]){i[0], i[2]}, 2),
+                       ir_x_load(g, IR_F32, 1, (ir_expr[]){i[2], i[1]}, 2));
+    const ir_attr attrs[] = {ir_a_dims(g, IR_KEY_space, (ir_dim[]){m, num(columns), num(k)}, 3),
+                             ir_a_int(IR_KEY_nred, 1), ir_a_exprs(g, IR_KEY_body, &body, 1),
+                             ir_a_exprs(g, IR_KEY_epilogue, &epilogue, 1),
                              ir_a_str(g, IR_KEY_elem, ir_elem_name(out))};
-    ir_node_id id = ir_node_new(&fx.b, IR_OP_CONTRACT, (ir_value[]){x, w, WEIGHT(columns), x}, 4, attrs, 5, NULL, 1, NULL, 0);
-    cr_assert_neq(id, IR_NONE, "%s", lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
+    ir_node_id id = ir_node_new(&fx.b, IR_OP_CONTRACT, (ir_value[]){x, w, WEIGHT(columns), x}, 4,
+                                attrs, 5, NULL, 1, NULL, 0);
+    cr_assert_neq(id, IR_NONE, "%s",
+                  lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
     ir_value v = fx.g->nodes[id].results[0];
     if (out != IR_F32) v = ir_cast(&fx.b, v, IR_F32);
     ir_output(g, v, ir_format(&fx.arena, "y%zu", g->blocks[1].nresults));
@@ -342,7 +383,8 @@ Test(gemm, epilogues)
     static const int64_t columns[] = {32, 100}, k[] = {7, 1100};
     ir_graph *g = fx.g;
     ir_expr acc = ir_x_acc(g, IR_F32, 0), i = ir_x_index(g, 0), j = ir_x_index(g, 1);
-    ir_expr bias = ir_x_load(g, IR_F32, 2, &j, 1), rest = ir_x_load(g, IR_F32, 3, (ir_expr[]){i, j}, 2);
+    ir_expr bias = ir_x_load(g, IR_F32, 2, &j, 1),
+            rest = ir_x_load(g, IR_F32, 3, (ir_expr[]){i, j}, 2);
     ir_expr sum = add(add(acc, bias), rest), above = ir_x_2(g, IR_X_LT, i, j);
     const ir_expr epilogues[] = {
         sum,
@@ -353,7 +395,8 @@ Test(gemm, epilogues)
     for (int c = 0; c < 2; c++)
         for (int d = 0; d < 2; d++)
             for (size_t e = 0; e < 4; e++)
-                add_epilogue(WEIGHT(k[d], columns[c]), columns[c], k[d], e == 3 ? IR_F16 : IR_F32, epilogues[e]);
+                add_epilogue(WEIGHT(k[d], columns[c]), columns[c], k[d], e == 3 ? IR_F16 : IR_F32,
+                             epilogues[e]);
     add_epilogue(fixed, 45, 17, IR_F32, sum);
     CHECK(few_rows);
 }

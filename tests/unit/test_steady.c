@@ -118,27 +118,33 @@ static void choose_sizes(steady *s)
     cr_assert(compiled_resize(&s->c, sizes));
 }
 
-static void run_counted(steady *s, const char *name)
+/* Whether the run succeeds: sizes that contradict each other are refused, as quietly. */
+static bool run_counted(steady *s, const char *name)
 {
     long before = s->own_calls;
     armed = true;
     calls = 0;
     lathe_status status = compiled_run(&s->c, s->session);
     armed = false;
-    cr_assert_eq(status, LATHE_OK, "%s: %s", name, lathe_session_message(s->session));
+    cr_assert(status == LATHE_OK || status == LATHE_BAD_DIMS, "%s: %s", name,
+              lathe_session_message(s->session));
     cr_expect_eq(calls, 0, "%s: %ld calls of the C library's allocator", name, (long)calls);
     cr_expect_eq(s->own_calls, before, "%s: %ld calls of the model's", name, s->own_calls - before);
+    return status == LATHE_OK;
 }
 
 static void check_calls(const char *name)
 {
+    enum { RUNS = 40, LEAST = 10 };
     for (int variant = 0; variant < 3; variant++) {
         steady s;
         if (!begin(&s, name, variant == 1, variant == 2 ? 2 : 1)) return;
-        for (int i = 0; i < 40; i++) {
-            run_counted(&s, name);
+        int good = 0;
+        for (int i = 0; i < RUNS; i++) {
+            good += run_counted(&s, name);
             choose_sizes(&s);
         }
+        cr_expect_geq(good, LEAST, "%s: only %d runs of other sizes", name, good);
         end(&s);
     }
 }
