@@ -14,11 +14,11 @@ section() {
 }
 
 for m in $models; do
-    "$LATHE" compile "$m/model.onnx" --name m -o "$WORK/libm.so"
-    "$LATHE" compile "$m/model.onnx" --name m --emit obj -o "$WORK/m.o"
-    other=$(nm -u "$WORK/m.o" | awk '{ print $2 }' | grep -v '^lathe_rt_' || true)
-    code=$(($(section "$WORK/libm.so" .text) - $(section "$WORK/m.o" .text)))
-    constants=$(($(section "$WORK/libm.so" .rodata) - $(section "$WORK/m.o" .rodata)))
+    "$LATHE" compile "$m/model.onnx" --name sized -o "$WORK/libsized.so"
+    "$LATHE" compile "$m/model.onnx" --name sized --emit obj -o "$WORK/sized.o"
+    other=$(nm -u "$WORK/sized.o" | awk '{ print $2 }' | grep -v '^lathe_rt_' || true)
+    code=$(($(section "$WORK/libsized.so" .text) - $(section "$WORK/sized.o" .text)))
+    constants=$(($(section "$WORK/libsized.so" .rodata) - $(section "$WORK/sized.o" .rodata)))
     echo "$(basename "$m"): runtime $code bytes of code, $constants of constants (limit $limit of code)"
     if [ -n "$other" ]; then
         echo "$m: the object refers to" $other
