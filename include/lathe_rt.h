@@ -94,9 +94,17 @@ typedef struct lathe_allocator {
     void *ctx;
 } lathe_allocator;
 
+/* Receives each failure's text once, from the thread of the call that fails and before that call
+ * returns; also of calls that have no place for a message, such as lathe_session_new. */
+typedef struct lathe_log {
+    void (*write)(void *ctx, lathe_status, const char *text);
+    void *ctx;
+} lathe_log;
+
 enum {
     LATHE_OPEN_VERIFY = 1,        /* hash all weights while opening */
-    LATHE_OPEN_POISON = 2         /* for tests: fill working memory with 0xFF before each run */
+    LATHE_OPEN_POISON = 2,        /* for tests: fill working memory with 0xFF before each run */
+    LATHE_OPEN_PREFAULT = 4       /* bring all weights into memory while opening */
 };
 
 /* Zero-initialise; every field is optional. Pointers inside must outlive the model. */
@@ -110,6 +118,7 @@ typedef struct lathe_open_options {
     uint64_t build_id;            /* that the model must have, as NAME.h knows it; 0: any */
     char *message;                /* receives the text of a failure, NUL-terminated */
     size_t message_size;
+    const lathe_log *log;
 } lathe_open_options;
 
 typedef enum { LATHE_MEMORY_EXACT, LATHE_MEMORY_BOUND, LATHE_MEMORY_UNBOUNDED } lathe_memory_kind;
@@ -127,7 +136,8 @@ typedef struct lathe_rt_api {
     int (*count)(const lathe_desc *, int what);
     lathe_status (*info)(const lathe_desc *, int what, int index, lathe_tensor_info *);
     const char *(*symbol)(const lathe_desc *, int index);
-    lathe_status (*session_new)(lathe_model *, const int64_t *maxima, lathe_session **);
+    lathe_status (*session_new)(lathe_model *, const int64_t *maxima, lathe_buffer *,
+                                lathe_session **);
     void (*session_free)(lathe_session *);
     lathe_status (*session_reserve)(lathe_session *, const int64_t *maxima);
     lathe_status (*run)(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
@@ -146,6 +156,7 @@ struct lathe_handle { const lathe_rt_api *rt; };
 static inline lathe_status lathe_model_open(const lathe_desc *desc, const lathe_open_options *options,
                                             lathe_model **model)
 {
+    if (LATHE_RT_(desc)->abi_version != LATHE_ABI_VERSION) return LATHE_MISMATCH;
     return LATHE_RT_(desc)->model_open(desc, options, model);
 }
 static inline void lathe_model_close(lathe_model *m) { if (m) LATHE_RT_(m)->model_close(m); }
@@ -163,7 +174,17 @@ static inline const char *lathe_symbol(const lathe_desc *d, int index) { return 
  * here, and a run allocates nothing. NULL maxima: every run may raise them (and so allocate). */
 static inline lathe_status lathe_session_new(lathe_model *m, const int64_t *maxima, lathe_session **s)
 {
-    return LATHE_RT_(m)->session_new(m, maxima, s);
+    return LATHE_RT_(m)->session_new(m, maxima, NULL, s);
+}
+/* The same in the app's own memory, 64-byte aligned, which must outlive the session and is not
+ * written to after lathe_session_free. memory->data NULL asks: memory->size becomes what is needed
+ * and *s NULL. Too small a block is LATHE_BUFFER_TOO_SMALL, with memory->size as if asked. The
+ * allocator is then used while planning, for nothing that stays, and for buffers whose size has no
+ * bound (LATHE_MEMORY_UNBOUNDED). maxima may be NULL only if the model has no free sizes. */
+static inline lathe_status lathe_session_new_in(lathe_model *m, const int64_t *maxima,
+                                                lathe_buffer *memory, lathe_session **s)
+{
+    return memory ? LATHE_RT_(m)->session_new(m, maxima, memory, s) : LATHE_BAD_INPUT;
 }
 static inline void lathe_session_free(lathe_session *s) { if (s) LATHE_RT_(s)->session_free(s); }
 static inline lathe_status lathe_session_reserve(lathe_session *s, const int64_t *maxima)
@@ -178,7 +199,9 @@ static inline lathe_status lathe_run(lathe_session *s, const lathe_tensor *input
 }
 /* Text of the last failure of this session; "" if there was none. Valid until its next call. */
 static inline const char *lathe_session_message(const lathe_session *s) { return LATHE_RT_(s)->message(s); }
-/* From any thread: the run in progress ends with LATHE_CANCELLED at its next step. */
+/* From any thread: the run in progress ends with LATHE_CANCELLED as soon as the chunks that its
+ * threads work on are done, each a 64th of a step at most if the step is long. Nothing is left over
+ * for the next run. */
 static inline void lathe_session_cancel(lathe_session *s) { LATHE_RT_(s)->cancel(s); }
 static inline lathe_status lathe_session_memory(const lathe_session *s, lathe_memory *m)
 {

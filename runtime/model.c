@@ -102,7 +102,7 @@ static lathe_status check_options(const lathe_open_options *o, rt_text *text)
         return rt_fail(text, LATHE_BAD_INPUT, "threads: no parallel_for or no workers");
     if (o->allocator && (!o->allocator->alloc || !o->allocator->free))
         return rt_fail(text, LATHE_BAD_INPUT, "allocator: no alloc or no free");
-    if (o->flags & ~(unsigned)(LATHE_OPEN_VERIFY | LATHE_OPEN_POISON))
+    if (o->flags & ~(unsigned)(LATHE_OPEN_VERIFY | LATHE_OPEN_POISON | LATHE_OPEN_PREFAULT))
         return rt_fail(text, LATHE_BAD_INPUT, "unknown flags 0x%x", o->flags);
     return LATHE_OK;
 }
@@ -120,6 +120,7 @@ static lathe_status open_model(const lathe_desc *desc, const lathe_open_options 
     if (s != LATHE_OK) return s;
     m.allocator = o->allocator ? *o->allocator : default_allocator;
     m.threads = o->threads ? *o->threads : default_threads;
+    if (o->log) m.log = *o->log;
     s = make_groups(&m, text);
     if (s == LATHE_OK) s = rt_weights_open(&m, o, text);
     lathe_model *heap = s == LATHE_OK ? rt_alloc(&m, sizeof m) : NULL;
@@ -146,7 +147,7 @@ lathe_status rt_model_open(const lathe_desc *desc, const lathe_open_options *opt
         s = open_model(desc, o, model, &text);
     }
     if (o->message && o->message_size) snprintf(o->message, o->message_size, "%s", text.s);
-    return s;
+    return o->log ? rt_tell(o->log, s, &text) : s;
 }
 
 void rt_model_close(lathe_model *m)

@@ -104,6 +104,10 @@ static lathe_status allocate(lathe_session *s, const layout *l)
     s->memory.arena = l->end;
     s->memory.scratch = scratch;
     s->memory.lower_bound += scratch;
+    if (s->in_block && total > s->arena_size)
+        return rt_fail(&s->text, LATHE_BUFFER_TOO_SMALL,
+                       "the plan needs %llu bytes, the session's memory has %zu left for it",
+                       (unsigned long long)total, s->arena_size);
     if (total > s->arena_size) {
         rt_free(s->model, s->arena, s->arena_size);
         s->arena_size = 0;
@@ -161,7 +165,7 @@ void rt_unplan(lathe_session *s)
     for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++)
         if (s->stores[i].growing && s->stores[i].home_capacity)
             rt_free(s->model, s->stores[i].home, (size_t)s->stores[i].home_capacity);
-    rt_free(s->model, s->arena, s->arena_size);
+    if (!s->in_block) rt_free(s->model, s->arena, s->arena_size);
     s->arena = NULL;
     s->arena_size = 0;
     s->planned = false;

@@ -19,6 +19,8 @@
 typedef struct rt_text { char s[512]; } rt_text;
 lathe_status rt_fail(rt_text *, lathe_status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Tells the app's log, if there is one, of a failure; the status. */
+lathe_status rt_tell(const lathe_log *, lathe_status, const rt_text *);
 
 /* ---- tables (check.c) ---- */
 /* The descriptor's tables, typed. */
@@ -73,6 +75,7 @@ struct lathe_model {
     rt_view v;
     lathe_allocator allocator;
     lathe_threads threads;
+    lathe_log log;
     unsigned flags;
     rt_group dims, guards, bufs;
     void *block;                    /* of the groups */
@@ -111,6 +114,7 @@ struct lathe_session {
     const rt_view *v;
     bool grows;                     /* made without maxima: a run may raise them */
     bool planned;
+    bool in_block;                  /* session and arena lie in the app's memory */
     int64_t *maxima;                /* of the free symbols */
     int64_t *syms, *slots;          /* of the run */
     bool *known;                    /* symbols that this run has set */
@@ -118,7 +122,7 @@ struct lathe_session {
     int64_t *corner_most;
     rt_store *stores;               /* one a buffer, then one an output without its own buffer */
     char *arena;
-    size_t arena_size;              /* allocated: planned buffers, then scratch */
+    size_t arena_size;              /* planned buffers, then scratch */
     uint64_t scratch_pitch;         /* of a worker */
     lathe_memory memory;
     void **args_buf;                /* of the step */
@@ -131,7 +135,9 @@ struct lathe_session {
     rt_text text;
 };
 
-lathe_status rt_session_new(lathe_model *, const int64_t *maxima, lathe_session **);
+/* memory: the app's, or NULL. */
+lathe_status rt_session_new(lathe_model *, const int64_t *maxima, lathe_buffer *memory,
+                            lathe_session **);
 void rt_session_free(lathe_session *);
 lathe_status rt_session_reserve(lathe_session *, const int64_t *maxima);
 lathe_status rt_session_memory(const lathe_session *, lathe_memory *);

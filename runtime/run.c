@@ -198,9 +198,8 @@ static void poison(lathe_session *s)
             memset(s->stores[i].home, 0xFF, (size_t)s->stores[i].home_capacity);
 }
 
-lathe_status rt_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+static lathe_status run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
 {
-    if (!s) return LATHE_BAD_INPUT;
     s->text.s[0] = 0;
     s->fault = (lathe_fault){0};
     atomic_store_explicit(&s->cancelled, false, memory_order_relaxed);
@@ -209,4 +208,9 @@ lathe_status rt_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *
     poison(s);
     status = rt_steps(s, 0, s->v->nsteps);
     return status ? status : rt_finish(s, outputs);
+}
+
+lathe_status rt_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+{
+    return s ? rt_tell(&s->model->log, run(s, inputs, outputs), &s->text) : LATHE_BAD_INPUT;
 }

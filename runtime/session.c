@@ -1,4 +1,5 @@
-/* Sessions: the state of one caller. Everything but planned memory is one allocation, made here. */
+/* Sessions: the state of one caller. Everything but planned memory is one allocation, made here, or
+ * the front of a block that the app gives, behind which the planned memory then lies. */
 #include <string.h>
 
 #include "runtime/rt.h"
@@ -54,39 +55,108 @@ static lathe_status set_maxima(lathe_session *s, const int64_t *maxima, bool rai
     return LATHE_OK;
 }
 
-lathe_status rt_session_new(lathe_model *m, const int64_t *maxima, lathe_session **session)
+static size_t session_size(const lathe_model *m)
 {
-    if (session) *session = NULL;
-    if (!m || !session) return LATHE_BAD_INPUT;
-    lathe_session sizes = {0};
-    size_t size = lay_out(&sizes, &m->v, NULL);
-    lathe_session *s = rt_alloc(m, size);
-    if (!s) return LATHE_OUT_OF_MEMORY;
-    memset(s, 0, size);
+    lathe_session sizes;
+    return (lay_out(&sizes, &m->v, NULL) + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
+}
+
+static lathe_session *make(lathe_model *m, void *block, size_t size)
+{
+    lathe_session *s = memset(block, 0, size);
     lay_out(s, &m->v, (char *)s);
     s->rt = m->rt;
     s->model = m;
     s->v = &m->v;
     s->size = size;
-    s->grows = !maxima && m->v.t->n_free;
+    return s;
+}
+
+static lathe_status plan(lathe_session *s, const int64_t *maxima)
+{
     lathe_status status = maxima ? set_maxima(s, maxima, false) : LATHE_OK;
-    if (status == LATHE_OK && !s->grows) status = rt_plan(s);
+    return status == LATHE_OK && !s->grows ? rt_plan(s) : status;
+}
+
+/* A session in memory of the allocator. */
+static lathe_status allocate(lathe_model *m, const int64_t *maxima, lathe_session **session,
+                             rt_text *text)
+{
+    size_t size = session_size(m);
+    void *block = rt_alloc(m, size);
+    if (!block) return rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for the session");
+    lathe_session *s = make(m, block, size);
+    s->grows = !maxima && m->v.t->n_free;
+    lathe_status status = plan(s, maxima);
+    *text = s->text;
     if (status != LATHE_OK) rt_session_free(s);
     else *session = s;
     return status;
 }
 
+/* What a session takes: a plan without memory fails after it has been made. */
+static lathe_status measure(lathe_model *m, const int64_t *maxima, size_t *needed, rt_text *text)
+{
+    size_t size = session_size(m);
+    void *block = rt_alloc(m, size);
+    if (!block) return rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for planning");
+    lathe_session *s = make(m, block, size);
+    s->in_block = true;
+    lathe_status status = plan(s, maxima);
+    *text = s->text;
+    *needed = size + (size_t)(s->memory.arena + s->memory.scratch);
+    rt_unplan(s);
+    rt_free(m, block, size);
+    return status == LATHE_BUFFER_TOO_SMALL ? LATHE_OK : status;
+}
+
+/* A session in the app's memory, or its size. */
+static lathe_status place(lathe_model *m, const int64_t *maxima, lathe_buffer *memory,
+                          lathe_session **session, rt_text *text)
+{
+    size_t needed, size = session_size(m), given = memory->size;
+    if (!maxima && m->v.t->n_free) return rt_fail(text, LATHE_BAD_INPUT, "maxima is NULL");
+    if ((uintptr_t)memory->data % RT_ALIGN)
+        return rt_fail(text, LATHE_BAD_INPUT, "the session's memory is not aligned to %u bytes",
+                       RT_ALIGN);
+    lathe_status status = measure(m, maxima, &needed, text);
+    if (status == LATHE_OK) memory->size = needed;
+    if (status != LATHE_OK || !memory->data) return status;
+    if (given < needed)
+        return rt_fail(text, LATHE_BUFFER_TOO_SMALL, "the session needs %zu bytes, %zu are given",
+                       needed, given);
+    lathe_session *s = make(m, memory->data, size);
+    s->in_block = true;
+    s->arena = (char *)memory->data + size;
+    s->arena_size = given - size;
+    status = plan(s, maxima);
+    *text = s->text;
+    if (status == LATHE_OK) *session = s;
+    return status;
+}
+
+lathe_status rt_session_new(lathe_model *m, const int64_t *maxima, lathe_buffer *memory,
+                            lathe_session **session)
+{
+    if (session) *session = NULL;
+    if (!m || !session) return LATHE_BAD_INPUT;
+    rt_text text = {{0}};
+    lathe_status status = memory ? place(m, maxima, memory, session, &text)
+                                 : allocate(m, maxima, session, &text);
+    return rt_tell(&m->log, status, &text);
+}
+
 void rt_session_free(lathe_session *s)
 {
     if (!s) return;
+    bool allocated = !s->in_block;
     rt_unplan(s);
-    rt_free(s->model, s, s->size);
+    if (allocated) rt_free(s->model, s, s->size);
 }
 
 /* A plan that cannot be had leaves the old maxima in force. */
-lathe_status rt_session_reserve(lathe_session *s, const int64_t *maxima)
+static lathe_status reserve(lathe_session *s, const int64_t *maxima)
 {
-    if (!s) return LATHE_BAD_INPUT;
     s->text.s[0] = 0;
     if (!maxima && s->v->t->n_free) return rt_fail(&s->text, LATHE_BAD_INPUT, "maxima is NULL");
     int64_t *old = s->syms;                        /* free until the next run */
@@ -101,6 +171,11 @@ lathe_status rt_session_reserve(lathe_session *s, const int64_t *maxima)
     if (was_planned) rt_plan(s);
     s->text = reason;
     return status;
+}
+
+lathe_status rt_session_reserve(lathe_session *s, const int64_t *maxima)
+{
+    return s ? rt_tell(&s->model->log, reserve(s, maxima), &s->text) : LATHE_BAD_INPUT;
 }
 
 lathe_status rt_session_memory(const lathe_session *s, lathe_memory *memory)

@@ -16,6 +16,12 @@ lathe_status rt_fail(rt_text *text, lathe_status status, const char *format, ...
     return status;
 }
 
+lathe_status rt_tell(const lathe_log *log, lathe_status status, const rt_text *text)
+{
+    if (status != LATHE_OK && log->write) log->write(log->ctx, status, text->s);
+    return status;
+}
+
 static const struct {
     char name[10];
     unsigned char bits, align;

@@ -109,6 +109,25 @@ static lathe_status locate(lathe_model *m, const lathe_open_options *o, rt_text 
     return LATHE_OK;
 }
 
+/* Reads ahead, then a byte of each page: whatever the weights come from, no run waits for them. */
+static void prefault(const char *weights, size_t size)
+{
+    enum { PAGE = 4096 };
+    const volatile char *bytes = weights;
+    size_t before = (uintptr_t)weights % PAGE;
+    madvise((char *)(uintptr_t)weights - before, before + size, MADV_WILLNEED);
+    for (size_t i = 0; i < size; i += PAGE) (void)bytes[i];
+}
+
+static lathe_status verify(const lathe_model *m, rt_text *text)
+{
+    const lathe_tables *t = m->v.t;
+    uint64_t hash = rt_hash(m->weights, (size_t)t->weights_size);
+    if (hash == t->weights_hash) return LATHE_OK;
+    return rt_fail(text, LATHE_MISMATCH, "the weights are damaged: hash %016llx, expected %016llx",
+                   (unsigned long long)hash, (unsigned long long)t->weights_hash);
+}
+
 lathe_status rt_weights_open(lathe_model *m, const lathe_open_options *o, rt_text *text)
 {
     const lathe_tables *t = m->v.t;
@@ -117,13 +136,9 @@ lathe_status rt_weights_open(lathe_model *m, const lathe_open_options *o, rt_tex
         return rt_fail(text, LATHE_MISMATCH,
                        "the model's weights are larger than the address space");
     lathe_status s = locate(m, o, text);
-    if (s != LATHE_OK || !(o->flags & LATHE_OPEN_VERIFY)) return s;
-    uint64_t hash = rt_hash(m->weights, (size_t)t->weights_size);
-    if (hash != t->weights_hash)
-        return rt_fail(text, LATHE_MISMATCH,
-                       "the weights are damaged: hash %016llx, expected %016llx",
-                       (unsigned long long)hash, (unsigned long long)t->weights_hash);
-    return LATHE_OK;
+    if (s == LATHE_OK && o->flags & LATHE_OPEN_PREFAULT)
+        prefault(m->weights, (size_t)t->weights_size);
+    return s == LATHE_OK && o->flags & LATHE_OPEN_VERIFY ? verify(m, text) : s;
 }
 
 void rt_weights_close(lathe_model *m)

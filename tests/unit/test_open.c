@@ -107,6 +107,15 @@ Test(open, hashes_them_on_request)
     lathe_model_close(model);
 }
 
+Test(open, maps_them_ahead_on_request)
+{
+    long start = resident();
+    lathe_model *model = open_with(LATHE_OPEN_PREFAULT);
+    cr_expect_gt(resident() - start, (long)(BYTES / 8 * 7), "only %ld bytes are resident",
+                 resident() - start);
+    lathe_model_close(model);
+}
+
 Test(open, sees_damage_only_when_hashing)
 {
     int fd = open(in_folder("m.weights"), O_WRONLY);

@@ -168,7 +168,7 @@ Test(runtime, refuses_missing_arguments)
     cr_expect_eq(lathe_run(session, NULL, NULL), LATHE_BAD_INPUT);
     cr_expect_eq(lathe_rt_api_v1.run(NULL, NULL, NULL), LATHE_BAD_INPUT);
     lathe_session *none;
-    cr_expect_eq(lathe_rt_api_v1.session_new(NULL, NULL, &none), LATHE_BAD_INPUT);
+    cr_expect_eq(lathe_rt_api_v1.session_new(NULL, NULL, NULL, &none), LATHE_BAD_INPUT);
     cr_expect_eq(lathe_rt_api_v1.model_open(NULL, NULL, &m), LATHE_MISMATCH);
     cr_expect_eq(lathe_rt_api_v1.model_open(&h.desc, NULL, NULL), LATHE_BAD_INPUT);
     lathe_open_options o = {.flags = 0x100};
