@@ -1,8 +1,10 @@
 # lathe_add_model(NAME bert MODEL bert.onnx
 #                 [STATIC]               an archive and the shared runtime instead of libbert.so
 #                 [WEIGHTS file|embed]   bert.weights beside the library (default), or in it
-#                 [TARGET x86-64-v3]     instruction set (default: the building machine's, or
-#                                        aarch64 when that is what the project is built for)
+#                 [TARGETS x86-64-v3 ...]  instruction sets that the library holds code for, of one
+#                                        architecture; the best that the processor has is run
+#                                        (default: the building machine's, or aarch64 when that is
+#                                        what the project is built for)
 #                 [DIM batch=1 ...]      sizes to fix
 #                 [LEVEL 0|2]
 #                 [DEPENDS FILE...])     files of external data that the model refers to
@@ -12,15 +14,15 @@
 # lathe_install_model(bert [DESTINATION lib])
 # installs the shared library and, beside it, where it is looked for, its weight file.
 function(lathe_add_model)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;TARGET;LEVEL" "DIM;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;LEVEL" "DIM;DEPENDS;TARGETS")
   if(NOT arg_NAME OR NOT arg_MODEL OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "lathe_add_model needs NAME and MODEL; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   if(NOT arg_WEIGHTS)
     set(arg_WEIGHTS file)
   endif()
-  if(NOT arg_TARGET AND CMAKE_CROSSCOMPILING AND CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
-    set(arg_TARGET aarch64)
+  if(NOT arg_TARGETS AND CMAKE_CROSSCOMPILING AND CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
+    set(arg_TARGETS aarch64)
   endif()
 
   set(kind SHARED)
@@ -36,8 +38,9 @@ function(lathe_add_model)
   list(TRANSFORM arg_DIM PREPEND --dim=)
   set(command $<TARGET_FILE:lathe::command> compile --quiet ${model} --name=${arg_NAME} --emit=${emit}
     --weights=${arg_WEIGHTS} ${arg_DIM} -o ${library})
-  if(arg_TARGET)
-    list(APPEND command --target=${arg_TARGET})
+  if(arg_TARGETS)
+    list(JOIN arg_TARGETS "," targets)
+    list(APPEND command --target=${targets})
   endif()
   if(DEFINED arg_LEVEL)
     list(APPEND command --level=${arg_LEVEL})

@@ -27,7 +27,7 @@ typedef struct work {
     size_t code_size;
     ir_graph *g;
     cg_program *p;
-    const cg_isa *isa;
+    cg_targets targets;
     const char *name, *folder, *output;
 } work;
 
@@ -133,15 +133,6 @@ static lathe_status run_passes(work *w)
     return ir_verify(w->g);
 }
 
-static lathe_status choose_target(work *w)
-{
-    const char *target = w->o->target;
-    w->isa = target ? cg_isa_find(target) : cg_isa_host();
-    if (w->isa) return LATHE_OK;
-    return diag_add(w->diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'",
-                    target ? target : "this machine");
-}
-
 static lathe_status choose_names(work *w)
 {
     static const char *const formats[][2] = {
@@ -171,8 +162,7 @@ static lathe_status choose_names(work *w)
 static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
-    TRY(cg_lower(w->g, w->name, w->isa ? w->isa->name : "none", w->o->level, &w->p));
-    return LATHE_OK;
+    return cg_lower(w->g, w->name, w->o->level, &w->p);
 }
 
 static lathe_status emit(work *w, cg_form form)
@@ -180,7 +170,7 @@ static lathe_status emit(work *w, cg_form form)
     w->p->embed_weights = w->o->embed_weights && w->p->weights_size > 0;
     cg_hash(w->p);
     progress(w, "generating code", 30);
-    return cg_emit(w->p, w->isa, form, w->o->level, w->diag, &w->code, &w->code_size);
+    return cg_emit(w->p, &w->targets, form, w->o->level, w->diag, &w->code, &w->code_size);
 }
 
 /* ---- artefacts ---- */
@@ -209,7 +199,7 @@ static lathe_status write_weights_object(work *w, const char *path)
 {
     FILE *f = path ? cg_output_open(&w->outputs, path) : NULL;
     if (!f) return LATHE_IO;
-    TRY(cg_write_weights_object(w->p, w->isa, f, w->diag));
+    TRY(cg_write_weights_object(w->p, w->targets.isa[0], f, w->diag));
     return cg_output_close(&w->outputs);
 }
 
@@ -218,9 +208,10 @@ static lathe_status find_runtime(work *w, char *path, size_t size, const char **
     *runtime = w->o->runtime;
     if (*runtime || w->o->emit != LATHE_EMIT_SO) return LATHE_OK;
     *runtime = path;
-    if (cg_find_runtime(w->isa, path, size)) return LATHE_OK;
+    if (cg_find_runtime(w->targets.isa[0], path, size)) return LATHE_OK;
     return diag_add(w->diag, LATHE_NOT_FOUND, NULL,
-                    "the runtime archive for %s (liblathert.a) was not found", w->isa->library_dir);
+                    "the runtime archive for %s (liblathert.a) was not found",
+                    w->targets.isa[0]->library_dir);
 }
 
 /* The code's object and the weights' one, joined by the linker or the archiver. */
@@ -240,7 +231,7 @@ static lathe_status write_linked(work *w, const char *path)
         TRY(write_weights_object(w, inputs[n++]));
     }
     progress(w, "linking", 60);
-    return cg_link(w->isa, inputs, n, runtime, path, w->o->emit, w->diag);
+    return cg_link(w->targets.isa[0], inputs, n, runtime, path, w->o->emit, w->diag);
 }
 
 static lathe_status write_object(work *w)
@@ -268,7 +259,7 @@ static lathe_status write_text(work *w)
 static lathe_status compile(work *w)
 {
     lathe_emit kind = w->o->emit;
-    TRY(choose_target(w));
+    TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
     TRY(read_model(w, false));
     TRY(choose_names(w));
     TRY(run_passes(w));

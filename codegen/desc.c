@@ -24,18 +24,24 @@ static lathe_span add_table(blob *b, const void *entries, size_t count, size_t s
     return (lathe_span){(uint32_t)at, (uint32_t)count};
 }
 
-/* The program's strings with two more behind them. */
-static lathe_span add_strings(blob *b, const cg_program *p, lathe_tables *t)
+static uint32_t add_string(blob *strings, const char *text)
 {
-    size_t name = strlen(p->name) + 1, target = strlen(p->target) + 1,
-           total = p->nstrings + name + target;
-    char *all = ir_alloc(b->arena, total, 1);
-    if (p->nstrings > 0) memcpy(all, p->strings, p->nstrings);
-    memcpy(all + p->nstrings, p->name, name);
-    memcpy(all + p->nstrings + name, p->target, target);
-    t->name = (uint32_t)p->nstrings;
-    t->target = (uint32_t)(p->nstrings + name);
-    return add_table(b, all, total, 1);
+    return add_table(strings, text, strlen(text) + 1, 1).offset;
+}
+
+/* Names that are not the program's stand behind its strings. */
+static void add_names(blob *b, const cg_unit *u, lathe_tables *t)
+{
+    const cg_program *p = u->p;
+    lathe_target targets[CG_MOST_TARGETS];
+    blob strings = {.arena = b->arena};
+    add_table(&strings, p->strings, p->nstrings, 1);
+    t->name = add_string(&strings, p->name);
+    for (size_t i = 0; i < u->targets->n; i++)
+        targets[i] = (lathe_target){.name = add_string(&strings, u->targets->isa[i]->name),
+                                    .features = u->targets->isa[i]->cpu_bits};
+    t->strings = add_table(b, strings.bytes, strings.size, 1);
+    t->targets = add_table(b, targets, u->targets->n, sizeof *targets);
 }
 
 static cg_val constant(cg_unit *u, const char *name, cg_val value, unsigned align)
@@ -57,9 +63,9 @@ static cg_val make_tables(cg_unit *u)
         .magic = LATHE_MAGIC, .abi_version = LATHE_ABI_VERSION, .n_free = p->n_free,
         .build_id = p->build_id, .weights_size = p->weights_size, .weights_hash = p->weights_hash,
         .n_segments = p->n_segments, .max_bufs = p->max_bufs, .max_dims = p->max_dims,
-        .features = u->isa->cpu_bits, .scratch_slot = p->scratch_slot,
+        .scratch_slot = p->scratch_slot,
     };
-    t.strings = add_strings(&b, p, &t);
+    add_names(&b, u, &t);
 #define TABLE(name) t.name = add_table(&b, p->name, p->n##name, sizeof *p->name)
     TABLE(dims);
     TABLE(syms);
@@ -109,6 +115,7 @@ static cg_val pointers(cg_unit *u, const char *name, cg_val *values, size_t n)
 void cg_emit_desc(cg_unit *u, const cg_val *kernels)
 {
     const cg_program *p = u->p;
+    size_t nkernels = p->nkernels * u->targets->n;
     cg_val *funcs = IR_NEW_N(&u->arena, cg_val, p->nfuncs + 1);
     for (size_t i = 0; i < p->nfuncs; i++) funcs[i] = function(u, p->funcs[i]);
     cg_val weights = LLVMConstNull(u->ptr);
@@ -116,10 +123,10 @@ void cg_emit_desc(cg_unit *u, const cg_val *kernels)
     cg_val fields[] = {
         external(u, "lathe_rt_api_v1"),
         make_tables(u),
-        pointers(u, "kernels", (cg_val *)kernels, p->nkernels),
+        pointers(u, "kernels", (cg_val *)kernels, nkernels),
         pointers(u, "funcs", funcs, p->nfuncs),
         weights,
-        cg_int(u->i32, (int64_t)p->nkernels),
+        cg_int(u->i32, (int64_t)nkernels),
         cg_int(u->i32, (int64_t)p->nfuncs),
     };
     cg_val value =

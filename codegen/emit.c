@@ -55,10 +55,12 @@ static void on_diagnostic(LLVMDiagnosticInfoRef info, void *ctx)
     if (!s->text) s->text = LLVMGetDiagInfoDescription(info);
 }
 
+/* The machine is that of the least target; each function says by its attributes which one it is
+ * for. */
 static lathe_status open_machine(session *s)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    const cg_isa *isa = s->u.isa;
+    const cg_isa *isa = s->u.targets->isa[s->u.targets->n - 1];
     LLVMTargetRef target;
     pthread_once(&once, initialize_llvm);
     if (LLVMGetTargetFromTriple(isa->triple, &target, &s->text))
@@ -77,7 +79,7 @@ static void open_module(session *s)
     u->m = LLVMModuleCreateWithNameInContext(u->p->name, u->ctx);
     u->b = LLVMCreateBuilderInContext(u->ctx);
     LLVMSetSourceFileName(u->m, "", 0);
-    LLVMSetTarget(u->m, u->isa->triple);
+    LLVMSetTarget(u->m, u->targets->isa[0]->triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(s->machine);
     LLVMSetModuleDataLayout(u->m, layout);
     LLVMDisposeTargetData(layout);
@@ -93,29 +95,50 @@ static void open_module(session *s)
     u->none = LLVMVoidTypeInContext(u->ctx);
 }
 
+static void set_text_attribute(cg_unit *u, cg_val f, const char *name, const char *value)
+{
+    LLVMAttributeRef a = LLVMCreateStringAttribute(u->ctx, name, (unsigned)strlen(name), value,
+                                                   (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
+}
+
 void cg_set_attributes(cg_unit *u, cg_val f)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", strlen("nounwind"));
     LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(u->ctx, kind, 0));
-    LLVMAddAttributeAtIndex(
-        f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-        LLVMCreateStringAttribute(u->ctx, "no-builtins", strlen("no-builtins"), "", 0));
+    set_text_attribute(u, f, "no-builtins", "");
+    set_text_attribute(u, f, "target-cpu", u->isa->cpu);
+    set_text_attribute(u, f, "target-features", u->isa->features);
 }
 
-static lathe_status build(session *s)
+static lathe_status build_target(session *s, const cg_isa *isa, cg_val *kernels)
 {
     cg_unit *u = &s->u;
-    cg_val *kernels = IR_NEW_N(&u->arena, cg_val, u->p->nkernels + 1);
+    u->isa = isa;
+    u->fault = NULL;
+    u->tiles = NULL;
     for (size_t i = 0; i < u->p->nkernels; i++) {
         const cg_kernel *k = &u->p->kernels[i];
         kernels[i] = k->nest.gemm ? cg_emit_gemm(u, k) : cg_emit_nest(u, k);
         cg_set_attributes(u, kernels[i]);
         if (u->status != LATHE_OK)
-            return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", u->p->kernels[i].key,
-                            u->defect);
+            return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", k->key, u->defect);
+        if (u->targets->n == 1) continue;
+        const char *name = ir_format(&u->arena, "%s.%s", k->name, isa->name);
+        LLVMSetValueName2(kernels[i], name, strlen(name));
     }
     if (u->fault) cg_set_attributes(u, u->fault);
+    return LATHE_OK;
+}
+
+static lathe_status build(session *s)
+{
+    cg_unit *u = &s->u;
+    size_t n = u->p->nkernels;
+    cg_val *kernels = IR_NEW_N(&u->arena, cg_val, n * u->targets->n + 1);
+    for (size_t t = 0; t < u->targets->n; t++)
+        TRY(build_target(s, u->targets->isa[t], kernels + t * n));
     cg_emit_desc(u, kernels);
     if (u->status != LATHE_OK) return diag_add(s->diag, u->status, NULL, "%s", u->defect);
     if (!LLVMVerifyModule(u->m, LLVMReturnStatusAction, &s->text)) {
@@ -212,7 +235,7 @@ static lathe_status run(session *s, cg_form form, char **data, size_t *size)
     return write(s, form, data, size);
 }
 
-lathe_status cg_emit(const cg_program *p, const cg_isa *isa, cg_form form, int level,
+lathe_status cg_emit(const cg_program *p, const cg_targets *targets, cg_form form, int level,
                      lathe_diag *diag, char **data, size_t *size)
 {
     jmp_buf boundary;
@@ -221,7 +244,7 @@ lathe_status cg_emit(const cg_program *p, const cg_isa *isa, cg_form form, int l
     s->diag = diag;
     s->u.p = p;
     s->u.g = p->g;
-    s->u.isa = isa;
+    s->u.targets = targets;
     s->u.level = level;
     ir_arena_init(&s->u.arena, &boundary);
     volatile lathe_status status = LATHE_OUT_OF_MEMORY;

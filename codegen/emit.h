@@ -16,22 +16,23 @@ typedef LLVMValueRef cg_val;
 typedef struct cg_unit {
     const cg_program *p;
     const ir_graph *g;
-    const cg_isa *isa;
+    const cg_targets *targets;
+    const cg_isa *isa;             /* the target whose kernels are being emitted */
     int level;
     ir_arena arena;                /* of this emission; its boundary is cg_emit */
     LLVMContextRef ctx;
     LLVMModuleRef m;
     LLVMBuilderRef b;
     LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr, none;
-    cg_val fault;                  /* function that records a fault; made when first used */
-    struct cg_tiles *tiles;        /* emit_tile.c: what is made so far */
+    cg_val fault;                  /* of the target: records a fault; made when first used */
+    struct cg_tiles *tiles;        /* of the target; emit_tile.c: what is made so far */
     uint32_t *item_of;             /* expression -> 1 + item, of the list under construction */
     size_t cap_item_of;
     lathe_status status;           /* the first defect found while emitting, with its text */
     const char *defect;
 } cg_unit;
 
-/* Attributes of every function that is emitted. */
+/* Attributes of every function that is emitted: whose instructions it may use, among others. */
 void cg_set_attributes(cg_unit *, LLVMValueRef fn);
 /* Notes a defect of the caller (a malformed nest); emission goes on with some value. */
 void cg_defect(cg_unit *, const char *text);
@@ -179,7 +180,7 @@ void cg_kern_arguments(cg_kern *);
 cg_val cg_emit_nest(cg_unit *, const cg_kernel *);
 /* emit_gemm.c: the same, of a tiled product. */
 cg_val cg_emit_gemm(cg_unit *, const cg_kernel *);
-/* desc.c: tables and descriptor; kernels[] are the functions. */
+/* desc.c: tables and descriptor; kernels[] are the functions, target by target. */
 void cg_emit_desc(cg_unit *, const cg_val *kernels);
 
 #endif

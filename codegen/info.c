@@ -1,8 +1,9 @@
-/* What the library knows about itself: its version, the operators that it reads, its passes. */
+/* What the library knows about itself: its version, operators, targets and passes. */
 #include <llvm-c/Core.h>
 #include <pthread.h>
 #include <stdio.h>
 
+#include "codegen/program.h"
 #include "frontend/fe.h"
 #include "passes/pass.h"
 
@@ -36,6 +37,20 @@ lathe_op_info lathe_op_get(size_t index)
                            .types = op->types,
                            .lowering = "core operators",
                            .limits = op->limits};
+}
+
+size_t lathe_target_count(void)
+{
+    size_t n = 0;
+    while (cg_isa_at(n)) n++;
+    return n;
+}
+
+lathe_target_info lathe_target_get(size_t index)
+{
+    const cg_isa *isa = cg_isa_at(index);
+    return isa ? (lathe_target_info){isa->name, isa->library_dir, isa->cpu_bits}
+               : (lathe_target_info){"", "", 0};
 }
 
 size_t lathe_pass_count(void) { return pass_count(); }

@@ -186,12 +186,12 @@ static lathe_status lower_outputs(cg_lowering *lw, const ir_block *body, const u
 
 /* ---- the whole ---- */
 
-static cg_lowering *start(ir_graph *g, const char *name, const char *target)
+static cg_lowering *start(ir_graph *g, const char *name)
 {
     cg_lowering *lw = IR_NEW(g->arena, cg_lowering);
     cg_program *p = IR_NEW(g->arena, cg_program);
     *p = (cg_program){.g = g, .arena = g->arena, .name = ir_format(g->arena, "%s", name),
-                      .target = ir_format(g->arena, "%s", target), .n_segments = 1};
+                      .n_segments = 1};
     lw->g = g;
     lw->p = p;
     lw->text.arena = g->arena;
@@ -217,10 +217,9 @@ static void finish(cg_lowering *lw)
         if (p->bufs[i].first == LATHE_NO_SLOT) p->bufs[i].first = p->bufs[i].last = 0;
 }
 
-lathe_status cg_lower(ir_graph *g, const char *name, const char *target, int level,
-                      cg_program **program)
+lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_program **program)
 {
-    cg_lowering *lw = start(g, name, target);
+    cg_lowering *lw = start(g, name);
     lw->level = level;
     const ir_block body = g->blocks[1];
     uint32_t *out = IR_NEW_N(g->arena, uint32_t, body.nresults + 1);

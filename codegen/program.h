@@ -113,7 +113,7 @@ typedef struct cg_weight {
 typedef struct cg_program {
     ir_graph *g;
     ir_arena *arena;
-    const char *name, *target;
+    const char *name;
     cg_kernel *kernels;
     size_t nkernels, cap_kernels;
     const char **funcs;            /* runtime functions called, by symbol */
@@ -143,7 +143,7 @@ typedef struct cg_program {
 
 /* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At level
  * 0 all kernels are general nests. */
-lathe_status cg_lower(ir_graph *, const char *name, const char *target, int level, cg_program **);
+lathe_status cg_lower(ir_graph *, const char *name, int level, cg_program **);
 
 /* target.c: ISA descriptions. */
 typedef struct cg_isa {
@@ -151,15 +151,27 @@ typedef struct cg_isa {
     const char *triple, *cpu, *features;
     int vector_bits, vector_registers;
     bool has_fma, has_f16, has_round;   /* f16 <-> f32; floor, ceil and the like in one instruction */
-    uint32_t cpu_bits;             /* lathe_tables.features */
+    uint32_t cpu_bits;             /* lathe_target.features */
     const char *linker_emulation, *library_dir;
 } cg_isa;
 const cg_isa *cg_isa_find(const char *name);       /* NULL: unknown */
+const cg_isa *cg_isa_at(size_t index);             /* NULL: past the end */
 const cg_isa *cg_isa_host(void);
 
-/* emit.c: program -> object file (or LLVM/assembly text) in memory, malloc'ed. */
+/* What an object holds code for: ISAs of one architecture, from the best to the least. */
+enum { CG_MOST_TARGETS = 8 };
+typedef struct cg_targets {
+    const cg_isa *isa[CG_MOST_TARGETS];
+    size_t n;
+} cg_targets;
+/* "x86-64-v3,x86-64-v4"; NULL: this host. */
+lathe_status cg_targets_parse(const char *list, cg_targets *, lathe_diag *);
+
+/* emit.c: program -> object file (or LLVM/assembly text) in memory, malloc'ed. Every target has its own
+ * kernels; all else is there once. */
 typedef enum { CG_OBJECT, CG_LLVM, CG_ASM } cg_form;
-lathe_status cg_emit(const cg_program *, const cg_isa *, cg_form, int level, lathe_diag *, char **data, size_t *size);
+lathe_status cg_emit(const cg_program *, const cg_targets *, cg_form, int level, lathe_diag *,
+                     char **data, size_t *size);
 
 /* panels.c: bytes of a packed weight, which must fit in 63 bits; packs and hands out piece by piece. */
 uint64_t cg_panels_size(const cg_panels *);

@@ -1,9 +1,11 @@
 /* Instruction sets that code can be made for.
  *
- * In: a name from the command line, or the machine that this runs on. Out: a description that says
+ * In: names from the command line, or the machine that this runs on. Out: descriptions that say
  * everything the emitters and the linker call ask about a target. A row's cpu_bits are what the
  * runtime checks before it lets the code run, so they must cover every instruction of cpu+features;
- * rows of one architecture stand from the least demanding to the most. */
+ * rows of one architecture stand from the least demanding to the most, each with all that the one
+ * before it has, so that "the best that a processor can run" is the last row that it can. */
+#include <stdio.h>
 #include <string.h>
 
 #include "codegen/program.h"
@@ -50,6 +52,11 @@ const cg_isa *cg_isa_find(const char *name)
     return NULL;
 }
 
+const cg_isa *cg_isa_at(size_t index)
+{
+    return index < sizeof isas / sizeof isas[0] ? &isas[index] : NULL;
+}
+
 const cg_isa *cg_isa_host(void)
 {
 #if defined(__aarch64__)
@@ -62,4 +69,51 @@ const cg_isa *cg_isa_host(void)
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
         if (strcmp(isas[i].triple, triple) == 0 && (isas[i].cpu_bits & ~has) == 0) best = &isas[i];
     return best;
+}
+
+/* ---- lists ---- */
+
+static lathe_status unknown(lathe_diag *diag, const char *name)
+{
+    char known[256];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", isas[i].name);
+    return diag_add(diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'; the targets are %s", name,
+                    known);
+}
+
+/* Into its place: rows of the table stand from the least to the best. */
+static lathe_status add(cg_targets *t, const cg_isa *isa, lathe_diag *diag)
+{
+    if (t->n && strcmp(t->isa[0]->triple, isa->triple) != 0)
+        return diag_add(diag, LATHE_BAD_INPUT, NULL,
+                        "targets %s and %s are of different architectures; an object holds one",
+                        t->isa[0]->name, isa->name);
+    size_t at = t->n;
+    while (at && t->isa[at - 1] < isa) at--;
+    if (at && t->isa[at - 1] == isa)
+        return diag_add(diag, LATHE_BAD_INPUT, NULL, "target %s is given twice", isa->name);
+    memmove(t->isa + at + 1, t->isa + at, (t->n - at) * sizeof *t->isa);
+    t->isa[at] = isa;
+    t->n++;
+    return LATHE_OK;
+}
+
+lathe_status cg_targets_parse(const char *list, cg_targets *targets, lathe_diag *diag)
+{
+    _Static_assert(sizeof isas / sizeof isas[0] <= CG_MOST_TARGETS, "each may be given once");
+    *targets = (cg_targets){.n = 0};
+    if (!list) return add(targets, cg_isa_host(), diag);
+    for (;;) {
+        char name[64];
+        size_t length = strcspn(list, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name),
+                 list);
+        const cg_isa *isa = cg_isa_find(name);
+        if (!isa) return unknown(diag, name);
+        TRY(add(targets, isa, diag));
+        if (!list[length]) return LATHE_OK;
+        list += length + 1;
+    }
 }

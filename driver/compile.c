@@ -46,6 +46,19 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
     return true;
 }
 
+bool hidden_features(const cli_options *o, uint32_t *hidden)
+{
+    *hidden = 0;
+    if (!o->cpu) return true;
+    for (size_t i = 0; i < lathe_target_count(); i++)
+        if (strcmp(lathe_target_get(i).name, o->cpu) == 0) {
+            *hidden = ~lathe_target_get(i).features;
+            return true;
+        }
+    fprintf(stderr, "lathe: --cpu takes the name of one target, not '%s'\n", o->cpu);
+    return false;
+}
+
 void storage_free(compile_storage *s)
 {
     free(s->dims);

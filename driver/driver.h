@@ -46,6 +46,9 @@ typedef struct compile_storage {
 bool fill_options(const cli_options *, const char *model, lathe_options *, compile_storage *);
 void storage_free(compile_storage *);
 
+/* --cpu: the LATHE_CPU_* that a processor of that target lacks. false: a message was printed. */
+bool hidden_features(const cli_options *, uint32_t *);
+
 /* ---- process.c ---- */
 typedef struct process_result {
     int code;                   /* exit status, or -1 */

@@ -12,6 +12,7 @@ static int write_outputs(const cli_options *o, loaded *m, bool npy)
 {
     tensor_message message;
     const char *dir = o->output_dir ? o->output_dir : ".";
+    if (!o->quiet) printf("target: %s\n", lathe_model_target(m->model));
     for (int i = 0; i < m->nout; i++) {
         char path[4096];
         lathe_tensor_info info;
@@ -93,14 +94,14 @@ static void report(const cli_options *o, const loaded *m, const double *t, size_
     lathe_session_memory(m->session, &memory);
     if (o->json) {
         printf("{\"median_ms\": %.6g, \"min_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu, \"threads\": %ld, "
-               "\"weights\": %llu, \"arena\": %llu, \"scratch\": %llu, \"lower_bound\": %llu}\n",
-               t[n / 2], t[0], t[n * 9 / 10], n, o->threads, (unsigned long long)memory.weights,
-               (unsigned long long)memory.arena, (unsigned long long)memory.scratch,
+               "\"target\": \"%s\", \"weights\": %llu, \"arena\": %llu, \"scratch\": %llu, \"lower_bound\": %llu}\n",
+               t[n / 2], t[0], t[n * 9 / 10], n, o->threads, lathe_model_target(m->model),
+               (unsigned long long)memory.weights, (unsigned long long)memory.arena, (unsigned long long)memory.scratch,
                (unsigned long long)memory.lower_bound);
         return;
     }
-    printf("median %.4g ms, min %.4g ms, p90 %.4g ms over %zu runs, %ld thread%s\n", t[n / 2], t[0],
-           t[n * 9 / 10], n, o->threads, o->threads == 1 ? "" : "s");
+    printf("median %.4g ms, min %.4g ms, p90 %.4g ms over %zu runs, %ld thread%s, %s\n", t[n / 2], t[0],
+           t[n * 9 / 10], n, o->threads, o->threads == 1 ? "" : "s", lathe_model_target(m->model));
     printf("weights %llu bytes (%.3g GB/s), arena %llu and scratch %llu bytes (lower bound %llu)\n",
            (unsigned long long)memory.weights, (double)memory.weights / (t[n / 2] * 1e6),
            (unsigned long long)memory.arena, (unsigned long long)memory.scratch,

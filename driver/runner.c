@@ -1,6 +1,6 @@
 /* lathe-runner: runs one compiled model on test data, in a process of its own.
  *
- *   lathe-runner [--guard] [--threads N] LIBRARY --case INDIR OUTDIR [--case INDIR OUTDIR]...
+ *   lathe-runner [--guard] [--threads N] [--hide-features BITS] LIBRARY --case INDIR OUTDIR...
  *
  * For each case reads INDIR/input_K.pb, runs, writes OUTDIR/output_K.pb and prints `ok` or
  * `error STATUS MESSAGE`. Exit code: 0 if every case was ok, 1 if one was not, 2 if nothing ran.
@@ -24,6 +24,7 @@ enum { MAX_THREADS = 256 };
 
 typedef struct runner {
     bool guard;
+    uint32_t hidden;
     int threads, nin, nout;
     library lib;
     lathe_model *model;
@@ -87,7 +88,8 @@ static lathe_status guard_weights(runner *r, const char *path, lathe_open_option
 static lathe_status open_model(runner *r, const char *path)
 {
     char *text = r->message.text;
-    lathe_open_options o = {.message = text, .message_size = sizeof r->message.text};
+    lathe_open_options o = {.message = text, .message_size = sizeof r->message.text,
+                            .hide_features = r->hidden};
     lathe_status s = library_open(path, &r->lib, text, sizeof r->message.text);
     if (s == LATHE_OK && r->guard) {
         o.flags = LATHE_OPEN_POISON;
@@ -183,7 +185,8 @@ static lathe_status run_case(runner *r, const char *in_dir, const char *out_dir)
 
 static int usage(void)
 {
-    fputs("usage: lathe-runner [--guard] [--threads N] LIBRARY --case INDIR OUTDIR...\n", stderr);
+    fputs("usage: lathe-runner [--guard] [--threads N] [--hide-features BITS] LIBRARY --case INDIR "
+          "OUTDIR...\n", stderr);
     return 2;
 }
 
@@ -205,10 +208,12 @@ static int parse(int argc, char **argv, runner *r)
             r->guard = true;
             continue;
         }
-        if (strcmp(argv[i], "--threads") != 0 || i + 1 == argc) return 0;
-        long n = strtol(argv[++i], &end, 10);
-        if (*end || n < 1 || n > MAX_THREADS) return 0;
-        r->threads = (int)n;
+        bool hide = strcmp(argv[i], "--hide-features") == 0;
+        if ((!hide && strcmp(argv[i], "--threads") != 0) || i + 1 == argc) return 0;
+        long n = strtol(argv[++i], &end, 0);
+        if (*end || n < !hide || n > (hide ? UINT32_MAX : MAX_THREADS)) return 0;
+        if (hide) r->hidden = (uint32_t)n;
+        else r->threads = (int)n;
     }
     if (i >= argc || (argc - i - 1) % 3 || argc == i + 1) return 0;
     for (int c = i + 1; c < argc; c += 3)

@@ -37,6 +37,7 @@ static int open_library(const cli_options *o, const char *path, loaded *m)
     if (o->threads > 1) s = lathe_threads_new(desc, (int)o->threads, &m->threads);
     if (s != LATHE_OK) return fail(s, "cannot start %ld threads", o->threads);
     lathe_open_options open = {.threads = m->threads, .message = message, .message_size = sizeof message};
+    if (!hidden_features(o, &open.hide_features)) return EXIT_USAGE;
     s = lathe_model_open(desc, &open, &m->model);
     if (s == LATHE_OK) s = lathe_session_new(m->model, NULL, &m->session);
     return s == LATHE_OK ? EXIT_OK : fail(s, "%s: %s", path, message);

@@ -34,12 +34,23 @@ typedef struct outcome {
     char reason[600];
 } outcome;
 
+typedef struct suite {
+    const cli_options *o;
+    uint32_t hidden;            /* features of the processor, by --cpu */
+    case_list cases;
+    outcome *outcomes;
+    job *jobs;
+    size_t njobs, started;
+    char work[4096];
+} suite;
+
 /* ---- in the child ---- */
 
 typedef struct test_case {
     const cli_options *o;
     const char *dir;
     char work[4096], library[4200];
+    uint32_t hidden;            /* features of the processor */
     int nsets;
     outcome *out;
 } test_case;
@@ -99,8 +110,8 @@ static bool compile_case(test_case *c)
 /* The runner's words: those of --runner, the program, its options, and one --case a data set. */
 static bool run_case(test_case *c)
 {
-    const char *argv[MAX_WORDS + 8 + 3 * MAX_SETS];
-    static char words[1024], runner[4096], threads[16], dirs[MAX_SETS][2][4200];
+    const char *argv[MAX_WORDS + 10 + 3 * MAX_SETS];
+    static char words[1024], runner[4096], threads[16], hidden[16], dirs[MAX_SETS][2][4200];
     size_t n = 0;
     if (!find_runner(c->o->target, runner, sizeof runner)) return fail_case(c, "lathe-runner is not installed");
     snprintf(words, sizeof words, "%s", c->o->runner ? c->o->runner : "");
@@ -110,6 +121,9 @@ static bool run_case(test_case *c)
     snprintf(threads, sizeof threads, "%ld", c->o->threads);
     argv[n++] = "--threads";
     argv[n++] = threads;
+    snprintf(hidden, sizeof hidden, "%#x", c->hidden);
+    argv[n++] = "--hide-features";
+    argv[n++] = hidden;
     argv[n++] = c->library;
     for (int k = 0; k < c->nsets; k++) {
         snprintf(dirs[k][0], sizeof dirs[k][0], "%s/test_data_set_%d", c->dir, k);
@@ -169,9 +183,9 @@ static bool compare_case(test_case *c)
     return true;
 }
 
-static void test_one(const cli_options *o, const char *dir, const char *work, outcome *out)
+static void test_one(const suite *s, const char *dir, const char *work, outcome *out)
 {
-    test_case c = {.o = o, .dir = dir, .out = out};
+    test_case c = {.o = s->o, .hidden = s->hidden, .dir = dir, .out = out};
     char model[4200];
     snprintf(c.work, sizeof c.work, "%s", work);
     snprintf(model, sizeof model, "%s/model.onnx", dir);
@@ -185,15 +199,6 @@ static void test_one(const cli_options *o, const char *dir, const char *work, ou
 }
 
 /* ---- in the parent ---- */
-
-typedef struct suite {
-    const cli_options *o;
-    case_list cases;
-    outcome *outcomes;
-    job *jobs;
-    size_t njobs, started;
-    char work[4096];
-} suite;
 
 static void case_work(const suite *s, size_t index, char *path, size_t size)
 {
@@ -213,7 +218,7 @@ static bool start_job(suite *s, job *j)
         outcome out = {0};
         setpgid(0, 0);
         close(ends[0]);
-        test_one(s->o, s->cases.dirs[index], work, &out);
+        test_one(s, s->cases.dirs[index], work, &out);
         bool sent = write(ends[1], &out, sizeof out) == (ssize_t)sizeof out;
         _exit(sent ? 0 : 1);
     }
@@ -304,7 +309,7 @@ int command_test(const cli_options *o)
     suite s = {.o = o};
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     s.njobs = (size_t)(o->jobs > 0 ? o->jobs : cpus > 0 ? cpus : 1);
-    int code = EXIT_OK;
+    int code = hidden_features(o, &s.hidden) ? EXIT_OK : EXIT_USAGE;
     for (size_t i = 0; i < o->paths.n; i++)
         if (!cases_find(o->paths.items[i], &s.cases)) code = fail(LATHE_NOT_FOUND, "%s: cannot be read", o->paths.items[i]);
     s.outcomes = calloc(s.cases.n + 1, sizeof *s.outcomes);

@@ -45,7 +45,8 @@ typedef struct lathe_options {
     const char *output;            /* main artefact; NULL: lib<name>.so, <name>.o, ... */
     const char *directory;         /* where header, weights and default output go; NULL: beside output */
     lathe_emit emit;
-    const char *target;            /* "x86-64-v3", "aarch64", ...; NULL: the best of this host */
+    const char *target;            /* names of lathe_target_get, of one architecture, with commas
+                                      between them; NULL: the best that this host can run */
     const lathe_dim_option *dims;  /* sizes to fix */
     size_t ndims;
     const char *const *disabled;   /* passes switched off, by name */
@@ -76,6 +77,13 @@ typedef struct lathe_op_info {
 } lathe_op_info;
 size_t lathe_op_count(void);
 lathe_op_info lathe_op_get(size_t index);
+/* Targets of an architecture stand from the least to the best. */
+typedef struct lathe_target_info {
+    const char *name, *architecture;           /* "x86-64-v3", "x86_64" */
+    uint32_t features;                         /* LATHE_CPU_* that a processor must have */
+} lathe_target_info;
+size_t lathe_target_count(void);
+lathe_target_info lathe_target_get(size_t index);
 typedef struct lathe_pass_info { const char *name, *summary; } lathe_pass_info;
 size_t lathe_pass_count(void);
 lathe_pass_info lathe_pass_get(size_t index);

@@ -107,6 +107,28 @@ enum {
     LATHE_OPEN_PREFAULT = 4       /* bring all weights into memory while opening */
 };
 
+/* Features of processors beyond the baseline of their architecture (SSE2, NEON). A feature that the
+ * system does not let programs use counts as missing. */
+enum {
+    LATHE_CPU_SSE42 = 1 << 0,     /* with SSE3, SSSE3, SSE4.1, POPCNT */
+    LATHE_CPU_AVX2 = 1 << 1,      /* with AVX, BMI1, BMI2, LZCNT, MOVBE */
+    LATHE_CPU_FMA = 1 << 2,
+    LATHE_CPU_F16C = 1 << 3,
+    LATHE_CPU_AVX512 = 1 << 4,    /* F, BW, CD, DQ, VL */
+    LATHE_CPU_AVX512_VNNI = 1 << 5,
+    LATHE_CPU_AVX512_BF16 = 1 << 6,
+    LATHE_CPU_AVX512_FP16 = 1 << 7,
+    LATHE_CPU_AMX_TILE = 1 << 8,
+    LATHE_CPU_AMX_BF16 = 1 << 9,
+    LATHE_CPU_AMX_INT8 = 1 << 10,
+    LATHE_CPU_AVX_VNNI = 1 << 11,
+    LATHE_CPU_ARM_DOTPROD = 1 << 16,
+    LATHE_CPU_ARM_FP16 = 1 << 17,
+    LATHE_CPU_ARM_I8MM = 1 << 18,
+    LATHE_CPU_ARM_BF16 = 1 << 19,
+    LATHE_CPU_ARM_SVE = 1 << 20
+};
+
 /* Zero-initialise; every field is optional. Pointers inside must outlive the model. */
 typedef struct lathe_open_options {
     const char *weights_path;     /* default: NAME.weights beside the library or the program */
@@ -119,6 +141,7 @@ typedef struct lathe_open_options {
     char *message;                /* receives the text of a failure, NUL-terminated */
     size_t message_size;
     const lathe_log *log;
+    uint32_t hide_features;       /* LATHE_CPU_* that are taken as missing: a lesser target is used */
 } lathe_open_options;
 
 typedef enum { LATHE_MEMORY_EXACT, LATHE_MEMORY_BOUND, LATHE_MEMORY_UNBOUNDED } lathe_memory_kind;
@@ -146,6 +169,7 @@ typedef struct lathe_rt_api {
     lathe_status (*memory)(const lathe_session *, lathe_memory *);
     lathe_status (*threads_new)(int workers, lathe_threads **);
     void (*threads_free)(lathe_threads *);
+    const char *(*model_target)(const lathe_model *);
 } lathe_rt_api;
 
 /* The first members of every descriptor, model and session. */
@@ -160,6 +184,9 @@ static inline lathe_status lathe_model_open(const lathe_desc *desc, const lathe_
     return LATHE_RT_(desc)->model_open(desc, options, model);
 }
 static inline void lathe_model_close(lathe_model *m) { if (m) LATHE_RT_(m)->model_close(m); }
+/* The target whose code this model runs, "x86-64-v3": the best of those that it was compiled for and
+ * that the processor has. Lives as long as the model's library. */
+static inline const char *lathe_model_target(const lathe_model *m) { return LATHE_RT_(m)->model_target(m); }
 
 enum { LATHE_INPUTS = 0, LATHE_OUTPUTS = 1, LATHE_SYMBOLS = 2 };
 static inline int lathe_count(const lathe_desc *d, int what) { return LATHE_RT_(d)->count(d, what); }

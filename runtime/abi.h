@@ -27,18 +27,6 @@ typedef struct lathe_fault {
 } lathe_fault;
 enum { LATHE_FAULT_INDEX = 1, LATHE_FAULT_GUARD = 2 };
 
-/* CPU features, lathe_tables.features: all that the object's code uses beyond the baseline. */
-enum {
-    LATHE_CPU_SSE42 = 1 << 0, LATHE_CPU_AVX2 = 1 << 1,      /* with POPCNT; with BMI1, BMI2, LZCNT, MOVBE */
-    LATHE_CPU_FMA = 1 << 2, LATHE_CPU_F16C = 1 << 3,
-    LATHE_CPU_AVX512 = 1 << 4,                              /* F, BW, CD, DQ, VL */
-    LATHE_CPU_AVX512_VNNI = 1 << 5, LATHE_CPU_AVX512_BF16 = 1 << 6, LATHE_CPU_AVX512_FP16 = 1 << 7,
-    LATHE_CPU_AMX_TILE = 1 << 8, LATHE_CPU_AMX_BF16 = 1 << 9, LATHE_CPU_AMX_INT8 = 1 << 10,
-    LATHE_CPU_AVX_VNNI = 1 << 11,
-    LATHE_CPU_ARM_DOTPROD = 1 << 16, LATHE_CPU_ARM_FP16 = 1 << 17, LATHE_CPU_ARM_I8MM = 1 << 18,
-    LATHE_CPU_ARM_BF16 = 1 << 19, LATHE_CPU_ARM_SVE = 1 << 20
-};
-
 typedef struct lathe_args {
     void *const *buf;                      /* operands, then the result; each readable for >= 64 bytes
                                               if it is empty, at least its size otherwise */
@@ -152,15 +140,20 @@ typedef struct lathe_loop {
 
 typedef struct lathe_node { uint32_t name, op; } lathe_node;    /* strings */
 
+/* Code for processors that have `features`: LATHE_CPU_* bits, all that the code uses beyond its
+ * architecture's baseline. Targets stand from the best to the least; the first one that the processor
+ * can run is used. All share the tables and the weights. */
+typedef struct lathe_target { uint32_t name, features; } lathe_target;   /* name: strings */
+
 typedef struct lathe_span { uint32_t offset, count; } lathe_span;   /* bytes into tables, entries */
 
 typedef struct lathe_tables {
     uint32_t magic, abi_version, size, n_free;
     uint64_t build_id, weights_size, weights_hash;    /* xxh3-style 64-bit hash by the runtime */
-    uint32_t name, target;                            /* strings */
-    uint32_t n_segments, max_bufs, max_dims, features;  /* features: CPU bits needed */
+    uint32_t name;                                    /* strings */
+    uint32_t n_segments, max_bufs, max_dims;
     uint32_t scratch_slot;                            /* slot of scratch bytes a worker */
-    lathe_span strings, dims, syms, guards, inputs, outputs, bufs, steps, values, calls, loops, nodes;
+    lathe_span targets, strings, dims, syms, guards, inputs, outputs, bufs, steps, values, calls, loops, nodes;
     lathe_span u32s, i64s, f64s;
 } lathe_tables;
 
@@ -168,10 +161,10 @@ typedef struct lathe_tables {
 struct lathe_desc {
     const lathe_rt_api *rt;
     const lathe_tables *tables;
-    const lathe_kernel *kernels;
+    const lathe_kernel *kernels;           /* all of the first target, then all of the next ... */
     const lathe_func *funcs;
     const void *weights;                   /* embedded weight data (no header), 64-byte aligned, or NULL */
-    uint32_t n_kernels, n_funcs;
+    uint32_t n_kernels, n_funcs;           /* n_kernels: of all targets together */
 };
 
 extern const lathe_rt_api lathe_rt_api_v1;

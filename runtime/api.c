@@ -77,4 +77,5 @@ const lathe_rt_api lathe_rt_api_v1 = {
     .memory = rt_session_memory,
     .threads_new = rt_threads_new,
     .threads_free = rt_threads_free,
+    .model_target = rt_model_target,
 };

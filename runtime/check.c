@@ -48,7 +48,7 @@ static bool place_all(rt_view *v)
         const void **table;
     } all[] = {
 #define TABLE(name) {&t->name, sizeof *v->name, (const void **)&v->name}
-        TABLE(strings), TABLE(dims), TABLE(syms), TABLE(guards), TABLE(inputs),
+        TABLE(targets), TABLE(strings), TABLE(dims), TABLE(syms), TABLE(guards), TABLE(inputs),
         TABLE(outputs), TABLE(bufs), TABLE(steps), TABLE(values), TABLE(calls),
         TABLE(loops), TABLE(nodes), TABLE(u32s), TABLE(i64s), TABLE(f64s),
 #undef TABLE
@@ -276,7 +276,7 @@ static bool step_ok(const rt_view *v, const lathe_step *st)
     if (!node_ok(v, st->node)) return false;
     switch (st->kind) {
     case LATHE_STEP_KERNEL:
-        return st->func < v->desc->n_kernels && st->nbufs <= v->t->max_bufs &&
+        return st->func < v->desc->n_kernels / v->t->targets.count && st->nbufs <= v->t->max_bufs &&
                st->ndims <= v->t->max_dims && slot_or_none(v, st->range) &&
                slot_or_none(v, st->work) && list_ok(v, st->args, st->nbufs, v->nbufs) &&
                list_ok(v, st->args + st->nbufs, st->ndims, v->ndims);
@@ -331,7 +331,7 @@ static lathe_status check_head(const rt_view *v, rt_text *text)
     enum { MAX_SEGMENTS = 1 << 20, MAX_ARGS = 1 << 24 };
     const lathe_tables *t = v->t;
     const lathe_desc *d = v->desc;
-    if (!t->n_segments || t->n_segments > MAX_SEGMENTS || t->max_bufs > MAX_ARGS ||
+    if (!t->targets.count || d->n_kernels % t->targets.count || !t->n_segments || t->n_segments > MAX_SEGMENTS || t->max_bufs > MAX_ARGS ||
         t->max_dims > MAX_ARGS || !slot_or_none(v, t->scratch_slot) ||
         (d->n_kernels && !d->kernels) || (d->n_funcs && !d->funcs))
         return rt_fail(text, LATHE_MISMATCH, "the model's header is damaged");

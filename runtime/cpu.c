@@ -50,7 +50,7 @@ static const struct {
     uint8_t which, reg;
     uint32_t mask, state;
 } rows[] = {
-    {LATHE_CPU_SSE42, LEAF_1, ECX, 1u << 20 | 1u << 23, STATE_NONE},
+    {LATHE_CPU_SSE42, LEAF_1, ECX, 1u | 1u << 9 | 1u << 19 | 1u << 20 | 1u << 23, STATE_NONE},
     {LATHE_CPU_AVX2, LEAF_7_0, EBX, 1u << 5 | 1u << 3 | 1u << 8, STATE_AVX},
     {LATHE_CPU_AVX2, LEAF_1, ECX, 1u << 28 | 1u << 22, STATE_AVX},
     {LATHE_CPU_AVX2, LEAF_EXT, ECX, 1u << 5, STATE_AVX},

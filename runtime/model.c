@@ -84,18 +84,6 @@ static lathe_status make_groups(lathe_model *m, rt_text *text)
 
 /* ---- opening ---- */
 
-static lathe_status check_cpu(const rt_view *v, rt_text *text)
-{
-    uint32_t needed = v->t->features, missing = needed & ~rt_cpu_features();
-    if (missing)
-        return rt_fail(text, LATHE_UNSUPPORTED_CPU,
-                       "the model was compiled for %s, this processor lacks %s",
-                       rt_string(v, v->t->target), rt_cpu_name(missing));
-    if (!rt_cpu_enable(needed))
-        return rt_fail(text, LATHE_UNSUPPORTED_CPU, "the system does not let this process use AMX");
-    return LATHE_OK;
-}
-
 static lathe_status check_options(const lathe_open_options *o, rt_text *text)
 {
     if (o->threads && (!o->threads->parallel_for || o->threads->workers < 1))
@@ -116,7 +104,8 @@ static lathe_status open_model(const lathe_desc *desc, const lathe_open_options 
     if (s == LATHE_OK && o->build_id && o->build_id != m.v.t->build_id)
         s = rt_fail(text, LATHE_MISMATCH, "the header is of another build than the model");
     if (s == LATHE_OK) s = rt_check(&m.v, text);
-    if (s == LATHE_OK) s = check_cpu(&m.v, text);
+    if (s == LATHE_OK)
+        s = rt_target_choose(&m.v, rt_cpu_features() & ~o->hide_features, &m.target, text);
     if (s != LATHE_OK) return s;
     m.allocator = o->allocator ? *o->allocator : default_allocator;
     m.threads = o->threads ? *o->threads : default_threads;
@@ -149,6 +138,8 @@ lathe_status rt_model_open(const lathe_desc *desc, const lathe_open_options *opt
     if (o->message && o->message_size) snprintf(o->message, o->message_size, "%s", text.s);
     return o->log ? rt_tell(o->log, s, &text) : s;
 }
+
+const char *rt_model_target(const lathe_model *m) { return rt_string(&m->v, m->target->name); }
 
 void rt_model_close(lathe_model *m)
 {

@@ -27,6 +27,8 @@ lathe_status rt_tell(const lathe_log *, lathe_status, const rt_text *);
 typedef struct rt_view {
     const lathe_desc *desc;
     const lathe_tables *t;
+    const lathe_kernel *kernels;    /* of the target in use, from rt_target_choose on */
+    const lathe_target *targets;
     const char *strings;
     const lathe_dim_op *dims;
     const lathe_sym *syms;
@@ -60,11 +62,13 @@ const char *rt_elem_name(uint32_t elem);
 unsigned rt_elem_bits(uint32_t elem);              /* strings: of a pointer; 0: unknown */
 unsigned rt_elem_align(uint32_t elem);
 
-/* ---- the processor (cpu.c) ---- */
+/* ---- the processor (cpu.c, target.c) ---- */
 uint32_t rt_cpu_features(void);
 /* Readies what the features need (AMX state); false: the system refuses. */
 bool rt_cpu_enable(uint32_t features);
 const char *rt_cpu_name(uint32_t lowest_bit);
+/* Takes the kernels of the first target that runs on a processor with these features. */
+lathe_status rt_target_choose(rt_view *, uint32_t features, const lathe_target **, rt_text *);
 
 /* ---- models (model.c, weights.c) ---- */
 /* Numbers of a table's entries, sorted by segment: those of s are item[start[s]] .. start[s+1]. */
@@ -73,6 +77,7 @@ typedef struct rt_group { uint32_t *start, *item; } rt_group;
 struct lathe_model {
     const lathe_rt_api *rt;
     rt_view v;
+    const lathe_target *target;
     lathe_allocator allocator;
     lathe_threads threads;
     lathe_log log;
@@ -87,6 +92,7 @@ struct lathe_model {
 
 lathe_status rt_model_open(const lathe_desc *, const lathe_open_options *, lathe_model **);
 void rt_model_close(lathe_model *);
+const char *rt_model_target(const lathe_model *);
 lathe_status rt_weights_open(lathe_model *, const lathe_open_options *, rt_text *);
 void rt_weights_close(lathe_model *);
 void *rt_alloc(const lathe_model *, size_t size);

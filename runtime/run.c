@@ -61,7 +61,7 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
     for (uint32_t i = 0; i < st->ndims; i++) s->args_dim[i] = s->slots[numbers[st->nbufs + i]];
     lathe_args args = {.buf = s->args_buf, .dim = s->args_dim, .fault = &s->fault,
                        .node = rt_some(st->node) ? st->node + 1 : UINT32_MAX};
-    region r = {.kernel = s->v->desc->kernels[st->func], .args = &args, .rows = rows,
+    region r = {.kernel = s->v->kernels[st->func], .args = &args, .rows = rows,
                 .chunk_rows = chunk_rows(s, st, rows), .scratch = s->arena + s->memory.arena,
                 .scratch_pitch = s->scratch_pitch, .cancelled = &s->cancelled};
     int64_t chunks = (rows - 1) / r.chunk_rows + 1;

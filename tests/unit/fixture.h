@@ -23,6 +23,9 @@ static inline void fixture_begin(void)
     fx.b = (ir_builder){.g = fx.g, .block = 1};
 }
 
+/* What cg_emit takes to make code for one target. */
+#define ONE_TARGET(target) (&(const cg_targets){.isa = {target}, .n = 1})
+
 static inline void fixture_end(void)
 {
     ir_arena_destroy(&fx.arena);

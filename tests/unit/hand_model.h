@@ -10,6 +10,7 @@
 
 #define NONE LATHE_NO_SLOT
 #define HAND_TABLES(T)                                                                             \
+    T(lathe_target, targets, 4)                                                                    \
     T(char, strings, 512)                                                                          \
     T(lathe_dim_op, dims, 64)                                                                      \
     T(lathe_sym, syms, 8)                                                                          \
@@ -61,7 +62,7 @@ static inline void hand_begin(hand_model *h)
                              .max_dims = 16,
                              .scratch_slot = NONE};
     h->head.name = hand_string(h, "hand");
-    h->head.target = hand_string(h, "x86-64-v9");
+    PUSH(h, targets, (lathe_target){hand_string(h, "x86-64-v9"), 0});
     PUSH(h, nodes, (lathe_node){hand_string(h, "layer.0"), hand_string(h, "Gather")});
 }
 

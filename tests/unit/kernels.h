@@ -42,7 +42,7 @@ static inline void kernels_begin(void)
 {
     fixture_begin();
     ks.p = (cg_program){
-        .g = fx.g, .arena = &fx.arena, .name = "t", .target = "test", .kernels = ks.all};
+        .g = fx.g, .arena = &fx.arena, .name = "t", .kernels = ks.all};
 }
 
 /* The store of maps and reductions: the parallel indices. */
@@ -86,7 +86,7 @@ static inline void kernels_load(const cg_isa *isa, int level)
 {
     char dir[] = "/tmp/lathe-test-XXXXXX", object[64], library[64], *data = NULL;
     size_t size = 0;
-    expect_ok(cg_emit(&ks.p, isa, CG_OBJECT, level, fx.diag, &data, &size));
+    expect_ok(cg_emit(&ks.p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size));
     cr_assert_not_null(mkdtemp(dir));
     snprintf(object, sizeof object, "%s/k.o", dir);
     snprintf(library, sizeof library, "%s/k.so", dir);

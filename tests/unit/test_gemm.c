@@ -106,10 +106,10 @@ static compiled compile(const cg_isa *isa, int level)
     cg_program *p;
     compiled c;
     cr_assert(mkdtemp(folder));
-    cr_assert_eq(cg_lower(fx.g, "t", isa->name, level, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "t", level, &p), LATHE_OK);
     p->embed_weights = p->weights_size > 0;
     cg_hash(p);
-    cr_assert_eq(cg_emit(p, isa, CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK, "%s",
+    cr_assert_eq(cg_emit(p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK, "%s",
                  lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
     const char *inputs[] = {put_file(folder, "code.o", data, size),
                             ir_format(&fx.arena, "%s/weights.o", folder)};

@@ -465,7 +465,7 @@ Test(runtime, refuses_a_processor_without_the_features)
     char message[256];
     lathe_open_options o = {.message = message, .message_size = sizeof message};
     make_add_one();
-    h.head.features = 1u << 31;
+    h.targets[0].features = 1u << 31;
     cr_expect_eq(lathe_model_open(hand_finish(&h), &o, &model), LATHE_UNSUPPORTED_CPU);
-    cr_expect_str_eq(message, "the model was compiled for x86-64-v9, this processor lacks ?");
+    cr_expect_str_eq(message, "this processor lacks ?; the least target of 'hand' is x86-64-v9");
 }
