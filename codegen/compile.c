@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codegen/c_names.h"
+#include "codegen/evaluate.h"
 #include "codegen/output.h"
 #include "codegen/program.h"
 #include "frontend/fe.h"
@@ -120,11 +121,22 @@ static lathe_status read_model(work *w, bool check_only)
 
 /* ---- the pipeline ---- */
 
+/* What constants alone decide, for the passes. */
+static lathe_status evaluate(void *ctx, ir_graph *g, const ir_blob *in, void *const *out)
+{
+    const work *w = ctx;
+    const pass_options plain = {.level = 0};
+    TRY(pass_run_all(g, &plain, w->diag));
+    TRY(ir_verify(g));
+    return cg_evaluate(g, in, out, w->diag);
+}
+
 static lathe_status run_passes(work *w)
 {
     const lathe_options *o = w->o;
     pass_options options = {.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
-                            .dump_after = o->dump_after, .dump = o->dump};
+                            .dump_after = o->dump_after, .dump = o->dump,
+                            .evaluate = evaluate, .evaluate_ctx = w};
 #if !defined NDEBUG || defined LATHE_SANITIZED
     options.verify = true;
 #endif

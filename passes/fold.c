@@ -4,8 +4,9 @@
  * bit for bit what the compiled node would give on every machine: moving elements, integers, and
  * float operations that IEEE 754 defines to the last bit. What is indexed by a checked index stays:
  * its failure belongs to the run. A result that is larger than what it is made from stays a node,
- * which reads less memory than its elements would. */
-#include "passes/pass.h"
+ * which reads less memory than its elements would. Where code can be run, everything else that
+ * depends on constants alone follows (fold_batch.c). */
+#include "passes/fold.h"
 #include "passes/rewrite.h"
 
 #include <string.h>
@@ -19,18 +20,20 @@ typedef struct folder {
     int64_t size[IR_MAX_SPACE], at[IR_MAX_SPACE];
 } folder;
 
-static bool static_count(const ir_graph *g, const ir_dim *dims, int rank, int64_t *sizes,
-                         int64_t *count)
+bool fold_static_count(const ir_graph *g, const ir_dim *dims, int n, int64_t *sizes, int64_t *count)
 {
+    int64_t size;
     *count = 1;
-    for (int i = 0; i < rank; i++)
-        if (!ir_dim_is_const(g, dims[i], &sizes[i]) || sizes[i] < 0 ||
-            __builtin_mul_overflow(*count, sizes[i], count))
+    for (int i = 0; i < n; i++) {
+        if (!ir_dim_is_const(g, dims[i], &size) || size < 0 ||
+            __builtin_mul_overflow(*count, size, count))
             return false;
+        if (sizes) sizes[i] = size;
+    }
     return true;
 }
 
-static const ir_blob *blob_of(const ir_graph *g, ir_value v)
+const ir_blob *fold_blob_of(const ir_graph *g, ir_value v)
 {
     const ir_node *def = v == IR_NONE ? &g->nodes[IR_NONE] : &g->nodes[g->values[v].def];
     return def->op == IR_OP_CONST ? &ir_attr_find(def, IR_KEY_data)->u.blob : NULL;
@@ -57,9 +60,9 @@ static bool is_worthwhile(const ir_graph *g, const ir_node *n, int64_t count)
 {
     int64_t sizes[IR_MAX_RANK], total = 0, each;
     for (uint32_t i = 0; i < n->noperands; i++) {
-        if (!blob_of(g, n->operands[i])) return false;
+        if (!fold_blob_of(g, n->operands[i])) return false;
         const ir_type *t = ir_type_of(g, n->operands[i]);
-        if (!static_count(g, t->dims, t->rank, sizes, &each)) return false;
+        if (!fold_static_count(g, t->dims, t->rank, sizes, &each)) return false;
         total += each < MAX_ELEMENTS ? each : MAX_ELEMENTS;
     }
     return n->noperands && count <= MAX_ELEMENTS && (count <= ALWAYS || count <= total);
@@ -86,7 +89,7 @@ static bool load(void *ctx, int operand, const int64_t *idx, int n, ir_scalar_va
     (void)n;
     const ir_type *t = ir_type_of(f->g, f->n->operands[operand]);
     return place_of(f->g, t, idx, &place) &&
-           ir_blob_get(t->elem, blob_of(f->g, f->n->operands[operand]), place, out);
+           ir_blob_get(t->elem, fold_blob_of(f->g, f->n->operands[operand]), place, out);
 }
 
 static void next_point(folder *f)
@@ -117,7 +120,8 @@ static bool view_element(const folder *f, ir_expr body, ir_elem elem, void *byte
     }
     if (!place_of(f->g, ir_type_of(f->g, f->n->operands[0]), idx, &place)) return false;
     ir_bits_set(bytes, ir_elem_bits(elem), i,
-                ir_bits_get(blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem), place));
+                ir_bits_get(fold_blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem),
+                            place));
     return true;
 }
 
@@ -128,7 +132,7 @@ static bool fold_points(folder *f, ir_elem elem, int64_t count, void *bytes)
     int64_t points;
     int budget = MAX_BODY;
     f->rank = (int)space->n;
-    if (!static_count(f->g, space->u.dims, f->rank, f->size, &points) || points != count)
+    if (!fold_static_count(f->g, space->u.dims, f->rank, f->size, &points) || points != count)
         return false;
     if (!is_exact(f->g, body, &budget)) return false;
     for (int64_t i = 0; i < count; i++, next_point(f)) {
@@ -145,31 +149,44 @@ static bool fold_concat(const folder *f, ir_elem elem, int64_t count, void *byte
     int64_t done = 0, axis = ir_attr_int(f->n, IR_KEY_axis, 0), sizes[IR_MAX_RANK], outer, total;
     const ir_type *t = ir_type_of(f->g, f->n->results[0]);
     int bits = ir_elem_bits(elem);
-    if (!static_count(f->g, t->dims, (int)axis, sizes, &outer)) return false;
+    if (!fold_static_count(f->g, t->dims, (int)axis, sizes, &outer)) return false;
     for (int64_t o = 0; o < outer; o++) {
         for (uint32_t k = 0; k < f->n->noperands; k++) {
             const ir_type *part = ir_type_of(f->g, f->n->operands[k]);
-            if (!static_count(f->g, part->dims, part->rank, sizes, &total) ||
+            if (!fold_static_count(f->g, part->dims, part->rank, sizes, &total) ||
                 total / outer > count - done)
                 return false;
             for (int64_t i = 0; i < total / outer; i++, done++)
                 ir_bits_set(bytes, bits, done,
-                            ir_bits_get(blob_of(f->g, f->n->operands[k])->bytes, bits,
+                            ir_bits_get(fold_blob_of(f->g, f->n->operands[k])->bytes, bits,
                                         o * (total / outer) + i));
         }
     }
     return done == count;
 }
 
+/* The same bytes with other dims. */
+static bool fold_reshape(pass_sweep *s, const ir_node *n)
+{
+    const ir_blob *bytes = fold_blob_of(s->g, n->operands[0]);
+    const ir_type type = *ir_type_of(s->g, n->results[0]);
+    if (!bytes) return false;
+    const ir_blob same = *bytes;
+    ir_value v = ir_const(&s->b, &type, &same);
+    if (v != IR_NONE) pass_replace(s, n->results[0], v);
+    return v != IR_NONE;
+}
+
 static bool fold(pass_sweep *s, ir_node_id id)
 {
     ir_graph *g = s->g;
     const ir_node n = g->nodes[id];     /* by value: building moves the array */
+    if (n.op == IR_OP_RESHAPE) return fold_reshape(s, &n);
     folder f = {.g = g, .n = &n};
     int64_t count, size, sizes[IR_MAX_RANK];
     if (n.op != IR_OP_MAP && n.op != IR_OP_VIEW && n.op != IR_OP_CONCAT) return false;
     const ir_type type = *ir_type_of(g, n.results[0]);
-    if (!static_count(g, type.dims, type.rank, sizes, &count) || !is_worthwhile(g, &n, count))
+    if (!fold_static_count(g, type.dims, type.rank, sizes, &count) || !is_worthwhile(g, &n, count))
         return false;
     if (!ir_elem_bytes(type.elem, count, &size) || ir_elem_arith(type.elem) == IR_ELEM_NONE)
         return false;
@@ -184,8 +201,6 @@ static bool fold(pass_sweep *s, ir_node_id id)
 
 lathe_status pass_fold(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
-    (void)options;
-    (void)diag;
     pass_rewrite(g, fold, NULL);
-    return LATHE_OK;
+    return options->evaluate ? fold_batch(g, options, diag) : LATHE_OK;
 }

@@ -11,6 +11,10 @@ typedef struct pass_options {
     const char *dump_after;             /* pass name, "all" or NULL */
     FILE *dump;
     bool verify;                        /* after every pass */
+    /* Computes a graph without symbols on this machine: the bytes of each parameter in, of each
+     * result out. LATHE_BAD_VALUE without a message: an index was outside. NULL: nobody can. */
+    lathe_status (*evaluate)(void *ctx, ir_graph *, const ir_blob *in, void *const *out);
+    void *evaluate_ctx;
 } pass_options;
 
 typedef lathe_status (*pass_run)(ir_graph *, const pass_options *, lathe_diag *);
