@@ -198,13 +198,17 @@ static int merge(product *p, role r, uint32_t *set, ir_dim *size)
     return inner;
 }
 
+/* The axes of a set in b, those as one that b walks as one. */
 static cg_axes axes_of_b(const product *p, uint32_t set)
 {
     cg_axes r = {0};
     for (int i = 0; i < p->n->rank; i++) {
         if (!(set >> i & 1)) continue;
-        r.extent[r.n] = p->n->space[i];
-        r.stride[r.n++] = p->walk[B].coef[i];
+        ir_dim extent = p->n->space[i], stride = p->walk[B].coef[i];
+        if (r.n > 0 && r.stride[r.n - 1] == ir_dim_mul(p->g, extent, stride))
+            extent = ir_dim_mul(p->g, extent, r.extent[--r.n]);
+        r.extent[r.n] = extent;
+        r.stride[r.n++] = stride;
     }
     return r;
 }
@@ -344,7 +348,7 @@ static void reserve_scratch(product *p)
     int64_t k;
     if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
         k = CG_LONGEST_K;
-    int64_t bytes = k * CG_PANEL * (int64_t)sizeof(float);
+    int64_t bytes = (k + 1) * CG_PANEL * (int64_t)sizeof(float);
     if (bytes > p->lw->scratch) p->lw->scratch = bytes;
     p->gemm.group = 1;
 }

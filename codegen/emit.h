@@ -56,6 +56,8 @@ cg_val cg_select(cg_unit *, cg_val cond, cg_val, cg_val);
 cg_val cg_intrinsic(cg_unit *, const char *name, const cg_val *args, int n);
 cg_val cg_intrinsic_of(cg_unit *, const char *name, LLVMTypeRef *overload, int noverload,
                        const cg_val *args, int n);
+/* Asks for the line at a place, to be read: into all caches (3), all but the first (2), ... */
+void cg_prefetch(cg_unit *, cg_val at, int locality);
 /* double name(double, ...) of the runtime for each lane; converts from and to f32. */
 cg_val cg_call_lanes(cg_unit *, const char *name, const cg_val *args, int n);
 cg_val cg_any(cg_unit *, cg_val mask);                       /* i1 */

@@ -3,10 +3,11 @@
  * In: a product's nest. Out: a function that copies some k of CG_PANEL columns into a panel. A
  * column beyond the last one repeats it: what it gives is never stored, and nothing outside of b is
  * read. Contiguous columns are copied; where k is contiguous instead, blocks are transposed in
- * registers; everything else goes element by element. */
+ * registers; of everything else - the windows of a convolution - the runs of contiguous columns are
+ * found once a panel, and copied for each k. */
 #include "codegen/emit_gemm.h"
 
-enum { MOST_LANES = 16 };
+enum { MOST_LANES = 16, LINE = 16 /* elements of a cache line */ };
 
 typedef struct packing {
     cg_kern k;
@@ -15,12 +16,25 @@ typedef struct packing {
     cg_val n;            /* columns of b */
     cg_val from, to, at; /* b, the panel, and where the columns start in b, by column */
     int lanes;
+    cg_val runs, run_at, run_to; /* how many; where each starts in b, and its first column */
 } packing;
 
-static cg_val num(packing *p, int64_t v) { return cg_int(p->u->i64, v); }
-static cg_val param(const packing *p, int i) { return LLVMGetParam(p->k.fn, (unsigned)i); }
-static cg_val add(packing *p, cg_val a, cg_val b) { return LLVMBuildAdd(p->u->b, a, b, ""); }
-static cg_val mul(packing *p, cg_val a, cg_val b) { return LLVMBuildMul(p->u->b, a, b, ""); }
+static cg_val num(packing *p, int64_t v)
+{
+    return cg_int(p->u->i64, v);
+}
+static cg_val param(const packing *p, int i)
+{
+    return LLVMGetParam(p->k.fn, (unsigned)i);
+}
+static cg_val add(packing *p, cg_val a, cg_val b)
+{
+    return LLVMBuildAdd(p->u->b, a, b, "");
+}
+static cg_val mul(packing *p, cg_val a, cg_val b)
+{
+    return LLVMBuildMul(p->u->b, a, b, "");
+}
 
 static cg_val place(packing *p, LLVMTypeRef type, cg_val base, cg_val at)
 {
@@ -79,17 +93,83 @@ static cg_val row(packing *p, cg_val k)
     return place(p, p->u->f32, p->to, mul(p, k, num(p, CG_PANEL)));
 }
 
-static void pack_elements(packing *p, cg_val first, cg_val start, cg_val end)
+/* The first `count` lanes at a place; the others are not read. */
+static cg_val load_some(packing *p, cg_val at, cg_val count, int lanes)
 {
     cg_unit *u = p->u;
+    if (lanes == 1) return load(p, at, 1);
+    LLVMTypeRef overload[] = {cg_wide(u->f32, lanes), u->ptr};
+    cg_val turn[MOST_LANES];
+    for (int i = 0; i < lanes; i++) turn[i] = num(p, i);
+    cg_val all = LLVMConstVector(turn, (unsigned)lanes);
+    cg_val mask = LLVMBuildICmp(u->b, LLVMIntSLT, all, cg_splat(u, count, lanes), "");
+    cg_val args[] = {at, cg_int(u->i32, sizeof(float)), mask, LLVMConstNull(overload[0])};
+    return cg_intrinsic_of(u, "llvm.masked.load", overload, 2, args, 4);
+}
+
+/* Every column is written behind the runs found so far, and counts as one if it does not go on
+ * where the last column was. */
+static void find_runs(packing *p)
+{
+    cg_unit *u = p->u;
+    cg_val count = LLVMBuildAlloca(u->b, u->i64, "");
+    p->run_at = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL), "");
+    p->run_to = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL + 1), "");
+    LLVMBuildStore(u->b, num(p, 0), count);
+    cg_loop l = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), 1, false);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val first = LLVMBuildICmp(u->b, LLVMIntEQ, l.i, num(p, 0), ""), at = column_at(p, l.i);
+    cg_val before = column_at(p, cg_select(u, first, l.i, add(p, l.i, num(p, -1))));
+    cg_val apart = LLVMBuildICmp(u->b, LLVMIntNE, at, add(p, before, num(p, 1)), "");
+    cg_val n = LLVMBuildLoad2(u->b, u->i64, count, "");
+    LLVMBuildStore(u->b, at, place(p, u->i64, p->run_at, n));
+    LLVMBuildStore(u->b, l.i, place(p, u->i64, p->run_to, n));
+    cg_val starts = LLVMBuildZExt(u->b, LLVMBuildOr(u->b, first, apart, ""), u->i64, "");
+    LLVMBuildStore(u->b, add(p, n, starts), count);
+    cg_loop_end(u, &l, NULL);
+    p->runs = LLVMBuildLoad2(u->b, u->i64, count, "");
+    LLVMBuildStore(u->b, num(p, CG_PANEL), place(p, u->i64, p->run_to, p->runs));
+}
+
+static cg_val run_value(packing *p, cg_val list, cg_val run)
+{
+    return LLVMBuildLoad2(p->u->b, p->u->i64, place(p, p->u->i64, list, run), "");
+}
+
+/* How far ahead of a column the next panel's is, as far as columns go on in b as they do here. */
+static cg_val next_panel(packing *p)
+{
+    cg_val first = column_at(p, num(p, 0)), last = column_at(p, num(p, CG_PANEL - 1));
+    return add(p, LLVMBuildSub(p->u->b, last, first, ""), num(p, 1));
+}
+
+/* Rows of the panel come from all over b, where no processor foresees the next place: the next
+ * panel's are asked for. Whole vectors are written, where vectors can be read in part: what goes
+ * beyond a run's end is written again, by the next run or the next row, or lies in what is reserved
+ * behind the panel. */
+static void pack_runs(packing *p, cg_val first, cg_val start, cg_val end)
+{
+    cg_unit *u = p->u;
+    int lanes = u->isa->vector_bits >= 256 ? p->lanes : 1;
+    find_runs(p);
+    cg_val ahead = next_panel(p);
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
     cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))),
            to = row(p, k.i);
-    cg_loop c = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), 1, false);
+    cg_loop r = cg_loop_guard(u, num(p, 0), p->runs, 1, false);
+    cg_loop_enter(u, &r, NULL, 0);
+    cg_val begin = run_value(p, p->run_to, r.i),
+           last = run_value(p, p->run_to, add(p, r.i, num(p, 1)));
+    cg_val shift = LLVMBuildSub(u->b, run_value(p, p->run_at, r.i), begin, "");
+    cg_loop c = cg_loop_guard(u, begin, last, lanes, false);
     cg_loop_enter(u, &c, NULL, 0);
-    store(p, load(p, place(p, u->f32, from, column_at(p, c.i)), 1), place(p, u->f32, to, c.i));
+    cg_val left = LLVMBuildSub(u->b, last, c.i, ""),
+           at = place(p, u->f32, from, add(p, shift, c.i));
+    cg_prefetch(u, place(p, u->f32, at, ahead), 2);
+    store(p, load_some(p, at, left, lanes), place(p, u->f32, to, c.i));
     cg_loop_end(u, &c, NULL);
+    cg_loop_end(u, &r, NULL);
     cg_loop_end(u, &k, NULL);
 }
 
@@ -100,6 +180,8 @@ static void pack_rows(packing *p, cg_val first, cg_val start, cg_val end)
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
     cg_val at = place(p, u->f32, from, offset(p, &p->g->k, add(p, first, k.i))), to = row(p, k.i);
+    for (int c = 0; c < CG_PANEL; c += LINE)
+        cg_prefetch(u, place(p, u->f32, at, num(p, CG_PANEL + c)), 2);
     for (int c = 0; c < CG_PANEL; c += p->lanes)
         store(p, load(p, place(p, u->f32, at, num(p, c)), p->lanes),
               place(p, u->f32, to, num(p, c)));
@@ -182,7 +264,7 @@ static void emit_body(packing *p)
         start = LLVMBuildAnd(u->b, count, num(p, -p->lanes), "");
         pack_transposed(p, first, zero, start);
     }
-    pack_elements(p, first, start, count);
+    pack_runs(p, first, start, count);
     LLVMBuildRetVoid(u->b);
 }
 

@@ -68,12 +68,6 @@ static cg_val load(tile *t, LLVMTypeRef type, cg_val at)
     return v;
 }
 
-static void prefetch(cg_unit *u, cg_val at, int locality)
-{
-    cg_val args[] = {at, cg_int(u->i32, 0), cg_int(u->i32, locality), cg_int(u->i32, 1)};
-    cg_intrinsic(u, "llvm.prefetch", args, 4);
-}
-
 /* ---- the loop over k ---- */
 
 /* Places of a's elements are affine in row and step. */
@@ -104,14 +98,14 @@ static void prefetch_self(tile *t, cg_val b)
     for (int step = 0; step < t->unroll; step++)
         for (int at = 0; at < width; at += LINE) {
             int64_t bytes = AHEAD + at + step * CG_PANEL * (int64_t)sizeof(float);
-            prefetch(t->u, element_at(t->u, b, bytes / (int64_t)sizeof(float)), 3);
+            cg_prefetch(t->u, element_at(t->u, b, bytes / (int64_t)sizeof(float)), 3);
         }
 }
 
 static cg_val prefetch_next(tile *t, cg_val next)
 {
     for (int line = 0; line < NEXT_LINES; line++) {
-        prefetch(t->u, next, 2);
+        cg_prefetch(t->u, next, 2);
         next = element_at(t->u, next, LINE / (int64_t)sizeof(float));
     }
     return next;

@@ -118,6 +118,12 @@ cg_val cg_intrinsic(cg_unit *u, const char *name, const cg_val *args, int n)
     return cg_intrinsic_of(u, name, &t, 1, args, n);
 }
 
+void cg_prefetch(cg_unit *u, cg_val at, int locality)
+{
+    cg_val args[] = {at, cg_int(u->i32, 0), cg_int(u->i32, locality), cg_int(u->i32, 1)};
+    cg_intrinsic(u, "llvm.prefetch", args, 4);
+}
+
 static void add_attribute(cg_unit *u, cg_val f, const char *name, uint64_t value)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));

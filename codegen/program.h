@@ -35,7 +35,7 @@ typedef struct cg_axes {
  * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
  * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
  * most CG_ROWS, and groups of panels. If b is not packed, a worker's scratch takes CG_LONGEST_K
- * rows of a panel, or k if that is known to be less. */
+ * rows of a panel, or k if that is known to be less, and one more, into which packing may write. */
 enum { CG_PANEL = 32, CG_ROWS = 256, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
     cg_affine a, b, c;             /* places of elements; c is contiguous along n */
