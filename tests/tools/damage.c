@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver/tensor_util.h"
 #include "lathe.h"
 #include "tests/tools/trial.h"
 
@@ -92,13 +93,26 @@ static int judge(const char *what, lathe_status s, const lathe_diag *diag)
     return m.text[0] ? s == LATHE_INTERNAL || s == LATHE_TOOLCHAIN ? TRIAL_INTERNAL : TRIAL_FINE : TRIAL_SILENT;
 }
 
+/* Zeros, small numbers, or anything. */
+static void fill(lathe_tensor *t)
+{
+    size_t bits = (size_t)tensor_elem_bits(t->elem), step = bits < 8 ? 1 : bits / 8, how = damage_below(3);
+    if (t->elem == LATHE_STRING || how == 0) return;
+    for (size_t i = 0; i < t->size; i += how == 1 ? step : 1)
+        ((uint8_t *)t->data)[i] = (uint8_t)(how == 1 ? damage_below(4) : damage_next());
+}
+
 static int run_library(const char *path)
 {
     trial_model m;
+    trial_note("open");
+    trial_reached(TRIAL_AT_OPEN);
     int verdict = trial_open(&m, path);
     if (verdict == TRIAL_FINE && m.session) {
-        trial_note("running");
+        trial_note("run");
+        trial_reached(TRIAL_AT_SIZE);
         verdict = trial_inputs(&m);
+        for (int i = 0; i < m.nin && verdict == TRIAL_FINE; i++) fill(&m.in[i]);
         if (verdict == TRIAL_FINE) verdict = trial_run(&m);
         else if (verdict == TRIAL_OTHER) verdict = TRIAL_FINE;
     }
@@ -113,19 +127,21 @@ static int attempt(void *ctx)
     static const char *const names[] = {"check", "compile"};
     lathe_options options = {.model = p->model, .name = "damaged", .output = p->library, .runtime = p->runtime,
                              .memory_limit = (size_t)2 << 30, .level = 2};
+    lathe_status said[2] = {LATHE_OK, LATHE_OK};
     int verdict = TRIAL_FINE;
-    lathe_status s = LATHE_OK;
     for (int i = 0; i < 2 && verdict == TRIAL_FINE; i++) {
         lathe_diag *diag = lathe_diag_new();
         trial_note("%s", names[i]);
-        s = stages[i](&options, diag);
-        verdict = judge(names[i], s, diag);
+        if (i == 0 || said[0] == LATHE_OK) trial_reached(TRIAL_AT_CHECK + (trial_stage)i);
+        said[i] = stages[i](&options, diag);
+        verdict = judge(names[i], said[i], diag);
         lathe_diag_free(diag);
     }
-    if (verdict == TRIAL_FINE && s == LATHE_OK) {
-        trial_count(TRIAL_COMPILED);
-        verdict = run_library(p->library);
+    if (verdict == TRIAL_FINE && said[0] != LATHE_OK && said[1] == LATHE_OK) {
+        trial_note("compiled although check refused it with status %d", (int)said[0]);
+        verdict = TRIAL_OTHER;
     }
+    if (verdict == TRIAL_FINE && said[1] == LATHE_OK) verdict = run_library(p->library);
     return verdict == TRIAL_FINE && p->leaks ? trial_leaks() : verdict;
 }
 
@@ -199,7 +215,9 @@ int main(int argc, char **argv)
         if (number) try_copy(source, folder, &p, k, &t);
         else try_kept(source, &p, &t);
     }
-    printf("%ld of the copies compiled, %ld runs ended well\n", trial_counted(TRIAL_COMPILED), trial_counted(TRIAL_RAN));
+    printf("refused by check %ld, by compile %ld, by open %ld; inputs too large to try %ld; refused by run %ld, ran %ld\n",
+           trial_counted(TRIAL_AT_CHECK), trial_counted(TRIAL_AT_COMPILE), trial_counted(TRIAL_AT_OPEN),
+           trial_counted(TRIAL_AT_SIZE), trial_counted(TRIAL_AT_RUN), trial_counted(TRIAL_AT_END));
     printf("%ld passed, %ld failed\n", t.fine, t.bad);
     if (!t.bad) remove_folder(folder);
     return t.bad != 0;

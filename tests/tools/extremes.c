@@ -2,12 +2,13 @@
  *
  *   extremes EVERY RUNTIME CASE...
  *
- * Compiles the model of every EVERY-th case folder (the targets of this architecture in turn) and
- * runs it in a child on inputs of the case's types and dims, filled with what makes careless code
- * trap or reach outside: NaN, infinities, the ends of every type, denormals, zeros as divisors,
- * indices far outside and just outside - everywhere, in floats alone, in integers alone, or here and
- * there among the case's own values. A status with a message is fine; a signal, a hang or an internal
- * error is not. A model that is refused counts as skipped. */
+ * Compiles the model of every EVERY-th case folder - for the targets and levels of forms[] in turn,
+ * or, if EVERY is 0, of every folder for each of them - and runs it in a child on inputs of the
+ * case's types and dims, filled with what makes careless code trap or reach outside: NaN,
+ * infinities, the ends of every type, denormals, zeros as divisors, indices far outside and just
+ * outside - everywhere, in floats alone, in integers alone, in one input alone, or here and there
+ * among the case's own values. A status with a message is fine; a signal, a hang, an internal error
+ * or a model that never once ran to its end is not. A model that is refused counts as skipped. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,9 +88,10 @@ static const format *find_format(lathe_elem elem)
 
 /* ---- filling ---- */
 
+/* From PARTS on: in input number p - PARTS alone. */
 typedef enum { ALL, FLOATS, INTEGERS, FEW, PARTS } part;
 
-static const char *const part_names[PARTS] = {"everywhere", "in floats", "in integers", "here and there"};
+static const char *const part_names[] = {"everywhere", "in floats", "in integers", "here and there", "in one input"};
 
 static const char *hostile_string(kind k)
 {
@@ -120,6 +122,7 @@ static void fill(lathe_tensor *t, kind k, part p)
 
 typedef struct test_case {
     const char *folder, *runtime, *target;
+    int level;
     char library[PATH_MAX];
     char model[PATH_MAX];
 } test_case;
@@ -127,7 +130,7 @@ typedef struct test_case {
 static int compile(const test_case *c)
 {
     lathe_options options = {.model = c->model, .name = "extremes", .output = c->library, .runtime = c->runtime,
-                             .target = c->target, .level = 2};
+                             .target = c->target, .level = c->level};
     lathe_diag *diag = lathe_diag_new();
     lathe_status s = lathe_compile(&options, diag);
     lathe_message m = {0};
@@ -158,18 +161,25 @@ static int read_inputs(const test_case *c, trial_model *m, tensor_file *files)
     return trial_inputs(m);
 }
 
+/* The case's own values as they are, then each kind of value in each part of them. */
 static int run_all(trial_model *m, const tensor_file *files)
 {
+    int parts = PARTS + (m->nin > 1 ? m->nin : 0);
     int verdict = TRIAL_FINE;
-    for (int k = 0; k < KINDS; k++)
-        for (int p = 0; p < PARTS && verdict == TRIAL_FINE; p++) {
-            trial_note("%s %s", kind_names[k], part_names[p]);
-            for (int i = 0; i < m->nin; i++) {
-                if (files[i].tensor.data) memcpy(m->in[i].data, files[i].tensor.data, m->in[i].size);
-                fill(&m->in[i], (kind)k, (part)p);
-            }
-            verdict = trial_run(m);
+    for (int turn = -1; turn < KINDS * parts && verdict == TRIAL_FINE; turn++) {
+        kind k = turn < 0 ? ZERO : (kind)(turn / parts);
+        int p = turn < 0 ? -1 : turn % parts;
+        trial_note("%s %s %d", kind_names[k], part_names[p < 0 ? 0 : p < PARTS ? p : PARTS], p - PARTS);
+        for (int i = 0; i < m->nin; i++) {
+            if (files[i].tensor.data) memcpy(m->in[i].data, files[i].tensor.data, m->in[i].size);
+            if (p >= 0 && (p < PARTS || i == p - PARTS)) fill(&m->in[i], k, p < PARTS ? (part)p : ALL);
         }
+        verdict = trial_run(m);
+    }
+    if (verdict == TRIAL_FINE && trial_how_far() != TRIAL_AT_END) {
+        trial_note("never ran: %s", lathe_session_message(m->session));
+        verdict = TRIAL_OTHER;
+    }
     return verdict;
 }
 
@@ -180,28 +190,44 @@ static int attempt(void *ctx)
     int verdict = compile(c);
     if (verdict != TRIAL_FINE) return verdict;
     verdict = trial_open(&m, c->library);
-    if (verdict != TRIAL_FINE || !m.session) return verdict;
+    if (verdict != TRIAL_FINE || !m.session) return verdict == TRIAL_FINE ? TRIAL_REFUSED : verdict;
     tensor_file *files = calloc((size_t)m.nin + 1, sizeof *files);
     if (!files) return TRIAL_OTHER;
     verdict = read_inputs(c, &m, files);
     return verdict == TRIAL_FINE ? run_all(&m, files) : verdict;
 }
 
-static const char *target_of(int k)
-{
+static const struct form { const char *target; int level; } forms[] = {
 #if defined(__x86_64__)
-    static const char *const targets[] = {"x86-64-v3", "x86-64", "x86-64-v4"};
-    return targets[k % 3];
-#else
-    return NULL;
+    {"x86-64-v3", 2}, {"x86-64", 2}, {"x86-64-v4", 2}, {"x86-64-v3", 0}, {"x86-64", 0},
 #endif
+    {NULL, 2}, {NULL, 0},
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+typedef struct tally {
+    int fine, bad, refused;
+} tally;
+
+static void try_case(test_case *c, const struct form *f, tally *t)
+{
+    c->target = f->target;
+    c->level = f->level;
+    if (snprintf(c->model, sizeof c->model, "%s/model.onnx", c->folder) >= (int)sizeof c->model) return;
+    if (access(c->model, R_OK) != 0) return;
+    const char *what = trial_in_child(attempt, c, LIMIT_S);
+    *(!what ? &t->fine : trial_refused() ? &t->refused : &t->bad) += 1;
+    if (what && !trial_refused())
+        printf("FAIL %s, %s, level %d: %s\n", c->folder, c->target ? c->target : "this machine", c->level, what);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/lathe-extremes-XXXXXX", weights[PATH_MAX], header[PATH_MAX];
-    int every = argc > 3 ? atoi(argv[1]) : 0, fine = 0, bad = 0, refused = 0;
-    if (every < 1 || !mkdtemp(folder)) {
+    int every = argc > 3 ? atoi(argv[1]) : -1;
+    tally t = {0};
+    if (every < 0 || !mkdtemp(folder)) {
         fprintf(stderr, "usage: extremes EVERY RUNTIME CASE...\n");
         return 2;
     }
@@ -209,20 +235,14 @@ int main(int argc, char **argv)
     snprintf(c.library, sizeof c.library, "%s/libextremes.so", folder);
     snprintf(weights, sizeof weights, "%s/extremes.weights", folder);
     snprintf(header, sizeof header, "%s/extremes.h", folder);
-    for (int k = 0; 3 + (long)k * every < argc; k++) {
-        c.folder = argv[3 + (long)k * every];
-        c.target = target_of(k);
-        if (snprintf(c.model, sizeof c.model, "%s/model.onnx", c.folder) >= (int)sizeof c.model) continue;
-        const char *what = access(c.model, R_OK) == 0 ? trial_in_child(attempt, &c, LIMIT_S) : NULL;
-        int *tally = !what ? &fine : trial_refused() ? &refused : &bad;
-        ++*tally;
-        if (what && !trial_refused()) printf("FAIL %s, %s: %s\n", c.folder, c.target ? c.target : "", what);
-        fflush(stdout);
+    for (int k = 0; 3 + (long)k * (every ? every : 1) < argc; k++) {
+        c.folder = argv[3 + (long)k * (every ? every : 1)];
+        for (int i = 0; i < (every ? 1 : FORMS); i++) try_case(&c, &forms[every ? k % FORMS : i], &t);
     }
     unlink(c.library);
     unlink(weights);
     unlink(header);
     rmdir(folder);
-    printf("%d passed, %d failed, %d skipped\n", fine, bad, refused);
-    return bad != 0;
+    printf("%d passed, %d failed, %d skipped\n", t.fine, t.bad, t.refused);
+    return t.bad != 0;
 }

@@ -34,11 +34,18 @@ int trial_leaks(void) { return TRIAL_FINE; }
 
 static struct shared {
     char note[NOTE_SIZE];
-    long events[TRIAL_EVENTS];
+    trial_stage stage;                    /* of the newest child */
 } *shared;
 
-void trial_count(trial_event e) { shared->events[e]++; }
-long trial_counted(trial_event e) { return shared ? shared->events[e] : 0; }
+static long counted[TRIAL_STAGES];
+
+void trial_reached(trial_stage stage)
+{
+    if (stage > shared->stage) shared->stage = stage;
+}
+
+trial_stage trial_how_far(void) { return shared ? shared->stage : TRIAL_AT_START; }
+long trial_counted(trial_stage stage) { return counted[stage]; }
 
 void trial_note(const char *format, ...)
 {
@@ -88,6 +95,7 @@ const char *trial_in_child(int (*attempt)(void *), void *ctx, unsigned seconds)
     if (!shared) shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return "no memory for a trial";
     shared->note[0] = '\0';
+    shared->stage = TRIAL_AT_START;
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0) return "no process for a trial";
@@ -97,6 +105,7 @@ const char *trial_in_child(int (*attempt)(void *), void *ctx, unsigned seconds)
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
     last_status = status;
+    counted[shared->stage]++;
     if (WIFEXITED(status) && WEXITSTATUS(status) == TRIAL_FINE) return NULL;
     snprintf(text, sizeof text, "%s (%s)", verdict_text(status), shared->note);
     return text;
@@ -166,8 +175,10 @@ int trial_open(trial_model *m, const char *path)
     m->in = calloc((size_t)m->nin + 1, sizeof *m->in);
     m->out = calloc((size_t)m->nout + 1, sizeof *m->out);
     if (!m->in || !m->out) return TRIAL_OTHER;
-    lathe_session_new(m->model, NULL, &m->session);     /* without maxima only memory can be missing */
-    return TRIAL_FINE;
+    s = lathe_session_new(m->model, NULL, &m->session);
+    if (s == LATHE_OK || s == LATHE_OUT_OF_MEMORY) return TRIAL_FINE;      /* nothing else can be missing */
+    trial_note("a session: status %d", (int)s);
+    return TRIAL_INTERNAL;
 }
 
 void trial_close(trial_model *m)
@@ -231,10 +242,7 @@ static int run_once(trial_model *m, lathe_status *status)
     *status = lathe_run(m->session, m->in, m->out);
     setitimer(ITIMER_PROF, &never, NULL);
     running = NULL;
-    if (*status == LATHE_OK) {
-        trial_count(TRIAL_RAN);
-        return TRIAL_FINE;
-    }
+    if (*status == LATHE_OK) return TRIAL_FINE;
     if (!lathe_session_message(m->session)[0]) return TRIAL_SILENT;
     if (*status != LATHE_INTERNAL && *status != LATHE_MISMATCH) return TRIAL_FINE;
     trial_note("running: %s", lathe_session_message(m->session));
@@ -257,7 +265,9 @@ int trial_run(trial_model *m)
     lathe_status status;
     size_t bytes = (size_t)m->nout * sizeof *m->out;
     memset(m->out, 0, bytes);
+    trial_reached(TRIAL_AT_RUN);
     int verdict = run_once(m, &status);
+    if (!verdict && !status) trial_reached(TRIAL_AT_END);
     lathe_tensor *guarded = verdict || status ? NULL : calloc(1, bytes + 1);
     if (!guarded) return verdict;
     for (int i = 0; i < m->nout; i++) guarded[i] = (lathe_tensor){.size = m->out[i].size, .elem = m->out[i].elem};

@@ -21,10 +21,13 @@ bool trial_refused(void);
 /* In the child: what is being tried, and what is known of it; shown with the verdict. */
 void trial_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Counts an event of all children; trial_counted tells how many there were. */
-typedef enum { TRIAL_COMPILED, TRIAL_RAN, TRIAL_EVENTS } trial_event;
-void trial_count(trial_event);
-long trial_counted(trial_event);
+/* How far an attempt came, and how many of all children came how far. A child without a say of its
+ * own is at the start. */
+typedef enum { TRIAL_AT_START, TRIAL_AT_CHECK, TRIAL_AT_COMPILE, TRIAL_AT_OPEN, TRIAL_AT_SIZE, TRIAL_AT_RUN,
+               TRIAL_AT_END, TRIAL_STAGES } trial_stage;
+void trial_reached(trial_stage);
+trial_stage trial_how_far(void);        /* of the newest child */
+long trial_counted(trial_stage);
 
 /* TRIAL_LEAK if memory was lost since the program began; only a leak sanitizer can tell. */
 int trial_leaks(void);
@@ -36,14 +39,14 @@ size_t trial_align(lathe_elem);
 typedef struct trial_model {
     library lib;
     lathe_model *model;
-    lathe_session *session;
+    lathe_session *session;             /* NULL: the model was refused, with a message */
     int nin, nout;
     lathe_tensor *in, *out;             /* inputs: for the caller to fill */
     void *weights;
     size_t weights_size;
 } trial_model;
 
-/* TRIAL_FINE also where the model cannot be opened, with a message; then session is NULL. */
+/* TRIAL_FINE also where the model cannot be opened. */
 int trial_open(trial_model *, const char *path);
 void trial_close(trial_model *);
 /* Types and dims of the inputs as declared, with small sizes for the open ones, and zeroed guarded

@@ -63,9 +63,15 @@ static inline size_t kernels_add(const cg_nest *n)
 
 extern char **environ;
 
+/* A sanitized runtime finds the sanitizer in this process. */
 static inline void link_library(const char *object, const char *library)
 {
-    char *argv[] = {"cc", "-shared", "-Wl,--no-undefined", "-o", (char *)library, (char *)object,
+#ifdef LATHE_SANITIZED
+    char undefined[] = "-Wl,--unresolved-symbols=ignore-all";
+#else
+    char undefined[] = "-Wl,--no-undefined";
+#endif
+    char *argv[] = {"cc", "-shared", undefined, "-o", (char *)library, (char *)object,
                     LATHE_RUNTIME_ARCHIVE, "-lm", "-ldl", "-lpthread", NULL};
     pid_t pid;
     int status = -1;

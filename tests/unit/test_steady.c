@@ -13,12 +13,12 @@
 static atomic_bool armed;
 static atomic_long calls;
 
+#ifndef LATHE_SANITIZED
 static void note(void)
 {
     if (armed) calls++;
 }
 
-#ifndef LATHE_SANITIZED
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
