@@ -131,12 +131,17 @@ static lathe_status evaluate(void *ctx, ir_graph *g, const ir_blob *in, void *co
     return cg_evaluate(g, in, out, w->diag);
 }
 
-static lathe_status run_passes(work *w)
+static pass_options options_of_passes(work *w)
 {
     const lathe_options *o = w->o;
-    pass_options options = {.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
-                            .dump_after = o->dump_after, .dump = o->dump,
-                            .evaluate = evaluate, .evaluate_ctx = w};
+    return (pass_options){.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
+                          .dump_after = o->dump_after, .dump = o->dump,
+                          .evaluate = evaluate, .evaluate_ctx = w};
+}
+
+static lathe_status run_passes(work *w)
+{
+    pass_options options = options_of_passes(w);
 #if !defined NDEBUG || defined LATHE_SANITIZED
     options.verify = true;
 #endif
@@ -271,7 +276,9 @@ static lathe_status write_text(work *w)
 static lathe_status compile(work *w)
 {
     lathe_emit kind = w->o->emit;
+    const pass_options passes = options_of_passes(w);
     TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
+    TRY(pass_check_names(&passes, w->diag));
     TRY(read_model(w, false));
     TRY(choose_names(w));
     TRY(run_passes(w));

@@ -75,12 +75,16 @@ const cg_isa *cg_isa_host(void)
 
 static lathe_status unknown(lathe_diag *diag, const char *name)
 {
+    const char *names[sizeof isas / sizeof isas[0]];
     char known[256];
     size_t n = 0;
-    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        names[i] = isas[i].name;
         n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", isas[i].name);
-    return diag_add(diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'; the targets are %s", name,
-                    known);
+    }
+    diag_add(diag, LATHE_NOT_FOUND, NULL, "unknown target '%s'; the targets are %s", name, known);
+    diag_suggest(diag, name, names, sizeof isas / sizeof isas[0]);
+    return LATHE_NOT_FOUND;
 }
 
 /* Into its place: rows of the table stand from the least to the best. */

@@ -20,13 +20,13 @@ static bool split_dims(const cli_options *o, compile_storage *s)
         at = stpcpy(at, o->dims.items[i]) + 1;
         char *equals = strchr(name, '=');
         if (!equals || equals == name) {
-            fprintf(stderr, "lathe: --dim takes NAME=N, not '%s'\n", o->dims.items[i]);
+            usage_error("--dim takes NAME=N, not '%s'", o->dims.items[i]);
             return false;
         }
         *equals = '\0';
         s->dims[i] = (lathe_dim_option){name, strtoll(equals + 1, &end, 10)};
         if (!equals[1] || *end || s->dims[i].value < 0) {
-            fprintf(stderr, "lathe: --dim %s: '%s' is not a size\n", name, equals + 1);
+            usage_error("--dim %s: '%s' is not a size", name, equals + 1);
             return false;
         }
     }
@@ -55,7 +55,7 @@ bool hidden_features(const cli_options *o, uint32_t *hidden)
             *hidden = ~lathe_target_get(i).features;
             return true;
         }
-    fprintf(stderr, "lathe: --cpu takes the name of one target, not '%s'\n", o->cpu);
+    usage_error("--cpu takes the name of one target, not '%s'", o->cpu);
     return false;
 }
 
@@ -73,7 +73,7 @@ static bool parse_emit(const char *text, lathe_emit *emit)
         *emit = (lathe_emit)i;
         return true;
     }
-    if (text) fprintf(stderr, "lathe: --emit takes so, obj, a, ir, llvm or asm, not '%s'\n", text);
+    if (text) usage_error("--emit takes so, obj, a, ir, llvm or asm, not '%s'", text);
     return !text;
 }
 
@@ -107,7 +107,7 @@ int command_compile(const cli_options *o)
         if (o->weights && strcmp(o->weights, "embed") == 0) l.embed_weights = true;
         if (!o->quiet && isatty(STDERR_FILENO)) l.progress = show_progress;
         if (o->weights && !l.embed_weights && strcmp(o->weights, "file") != 0) {
-            fprintf(stderr, "lathe: --weights takes file or embed, not '%s'\n", o->weights);
+            usage_error("--weights takes file or embed, not '%s'", o->weights);
         } else {
             code = with_diag(lathe_compile, &l);
         }
@@ -123,7 +123,7 @@ int command_check(const cli_options *o)
     int code = EXIT_USAGE;
     if (fill_options(o, o->paths.items[0], &l, &storage)) {
         code = with_diag(lathe_check, &l);
-        if (code == EXIT_OK && !o->quiet) printf("%s: all of it is supported\n", l.model);
+        if (code == EXIT_OK && !o->quiet && !o->json) printf("%s: all of it is supported\n", l.model);
     }
     storage_free(&storage);
     return code;

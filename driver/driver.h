@@ -2,6 +2,7 @@
 #ifndef LATHE_DRIVER_DRIVER_H
 #define LATHE_DRIVER_DRIVER_H
 
+#include "driver/diagnose.h"
 #include "driver/options.h"
 #include "driver/tensor_file.h"
 #include "lathe.h"
@@ -10,11 +11,6 @@
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_INPUT = 2, EXIT_UNSUPPORTED = 3, EXIT_RESOURCES = 4,
        EXIT_TOOLCHAIN = 5, EXIT_DEFECT = 70 };
 int exit_code(lathe_status);
-/* All messages to stderr, coloured on a terminal. */
-void print_diag(const lathe_diag *);
-/* "lathe: ..." to stderr; returns the status' exit code. */
-int fail(lathe_status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 typedef int (*command_run)(const cli_options *);
 int command_compile(const cli_options *);
 int command_check(const cli_options *);

@@ -1,11 +1,8 @@
 /* The lathe command: picks the subcommand, parses its options, maps statuses to exit codes. */
 #include "driver/driver.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct command {
     const char *name, *args, *help;
@@ -32,33 +29,6 @@ int exit_code(lathe_status s)
     if (s < 30) return EXIT_UNSUPPORTED;
     if (s < 40) return EXIT_RESOURCES;
     return s < 50 ? EXIT_TOOLCHAIN : EXIT_DEFECT;
-}
-
-int fail(lathe_status s, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("lathe: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return exit_code(s);
-}
-
-void print_diag(const lathe_diag *diag)
-{
-    bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
-    for (size_t i = 0; i < lathe_diag_count(diag); i++) {
-        lathe_message m = lathe_diag_get(diag, i);
-        char text[4096];
-        lathe_diag_format(&m, text, sizeof text);
-        const char *label = m.severity == LATHE_WARNING ? "warning" : "error";
-        if (colour) {
-            fprintf(stderr, "\033[1;%dm%s:\033[0m %s\n", m.severity == LATHE_WARNING ? 35 : 31, label, text);
-        } else {
-            fprintf(stderr, "%s: %s\n", label, text);
-        }
-    }
 }
 
 static void print_usage(void)
@@ -88,7 +58,7 @@ static int run_command(const command *c, int argc, char **argv)
             printf("lathe %s\n", lathe_version());
             code = EXIT_OK;
         } else if (o.paths.n < c->min_paths) {
-            fprintf(stderr, "lathe: '%s' needs %s; see 'lathe %s --help'\n", c->name, c->args, c->name);
+            code = usage_error("'%s' needs %s; see 'lathe %s --help'", c->name, c->args, c->name);
         } else {
             code = c->run(&o);
         }
@@ -97,8 +67,27 @@ static int run_command(const command *c, int argc, char **argv)
     return code;
 }
 
+static int unknown_command(const char *word)
+{
+    const char *names[NCOMMANDS];
+    char text[300];
+    for (size_t i = 0; i < NCOMMANDS; i++) names[i] = commands[i].name;
+    snprintf(text, sizeof text, "unknown command '%.200s'; see 'lathe --help'", word);
+    fail_unknown(LATHE_NOT_FOUND, text, word, names, NCOMMANDS);
+    return EXIT_USAGE;
+}
+
+/* Looked for before the options are read, because reading them may give messages. */
+static bool asks_for_json(int argc, char **argv)
+{
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0) return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
+    diagnose_as(asks_for_json(argc, argv));
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage();
         return argc < 2 ? EXIT_USAGE : EXIT_OK;
@@ -109,6 +98,5 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < NCOMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);
-    fprintf(stderr, "lathe: unknown command '%s'; see 'lathe --help'\n", argv[1]);
-    return EXIT_USAGE;
+    return unknown_command(argv[1]);
 }

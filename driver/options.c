@@ -1,5 +1,6 @@
 /* The option parser: one walk over argv, driven by options.def. A misspelt option is answered with
  * the nearest one. */
+#include "driver/diagnose.h"
 #include "driver/options.h"
 
 #include <stddef.h>
@@ -42,41 +43,19 @@ void options_print(unsigned command)
     }
 }
 
-/* Edit distance, enough for option names. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[32], na = strnlen(a, 31), nb = strnlen(b, 31);
-    for (size_t j = 0; j <= nb; j++) row[j] = j;
-    for (size_t i = 1; i <= na; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= nb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
 static bool unknown_option(unsigned command, const char *text, size_t length)
 {
-    const option_row *near = NULL;
-    size_t best = 4;
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)length, text);
-    for (size_t i = 0; i < NROWS; i++) {
-        size_t d = distance(name, rows[i].name);
-        if ((rows[i].commands & command) && d < best) {
-            best = d;
-            near = &rows[i];
-        }
-    }
-    fprintf(stderr, "lathe: unknown option '--%s'", name);
-    if (near) fprintf(stderr, "; did you mean '--%s'?", near->name);
-    fputc('\n', stderr);
+    const char *names[NROWS];
+    char word[64], message[128];
+    size_t n = 0;
+    snprintf(word, sizeof word, "%.*s", (int)length, text);
+    snprintf(message, sizeof message, "unknown option '--%s'", word);
+    for (size_t i = 0; i < NROWS; i++)
+        if (rows[i].commands & command) names[n++] = rows[i].name;
+    const char *near = lathe_nearest(word, names, n);
+    char hint[128] = "";
+    if (near) snprintf(hint, sizeof hint, "did you mean '--%s'?", near);
+    fail_hint(LATHE_BAD_INPUT, message, hint);
     return false;
 }
 
@@ -84,7 +63,7 @@ static bool list_add(option_list *list, const char *item)
 {
     const char **items = realloc(list->items, (list->n + 1) * sizeof *items);
     if (!items) {
-        fprintf(stderr, "lathe: out of memory\n");
+        fail(LATHE_OUT_OF_MEMORY, "out of memory");
         return false;
     }
     list->items = items;
@@ -101,7 +80,7 @@ static bool set_number(const option_row *r, void *field, const char *value)
         *(double *)field = strtod(value, &end);
     }
     if (*value && !*end) return true;
-    fprintf(stderr, "lathe: option '--%s' takes a number, not '%s'\n", r->name, value);
+    usage_error("option '--%s' takes a number, not '%s'", r->name, value);
     return false;
 }
 
@@ -138,12 +117,12 @@ static bool parse_option(cli_options *o, unsigned command, int argc, char **argv
     if (equals) value = equals + 1;
     if (!is_long && name[1]) value = name + 1;      /* -O2, -j4 */
     if (r->kind == FLAG && value) {
-        fprintf(stderr, "lathe: option '--%s' takes no value\n", r->name);
+        usage_error("option '--%s' takes no value", r->name);
         return false;
     }
     if (r->kind != FLAG && !value) {
         if (*i + 1 >= argc) {
-            fprintf(stderr, "lathe: option '--%s' needs a value: %s\n", r->name, r->arg);
+            usage_error("option '--%s' needs a value: %s", r->name, r->arg);
             return false;
         }
         value = argv[++*i];

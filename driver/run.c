@@ -20,7 +20,7 @@ static int write_outputs(const cli_options *o, loaded *m, bool npy)
         snprintf(path, sizeof path, "%s/output_%d.%s", dir, i, npy ? "npy" : "pb");
         lathe_status s = npy ? tensor_write_npy(path, &m->out[i], &message)
                              : tensor_write_pb(path, info.name, &m->out[i], &message);
-        if (s != LATHE_OK) return fail(s, "%s: %s", path, message.text);
+        if (s != LATHE_OK) return fail_file(s, path, message.text);
         if (o->quiet) continue;
         printf("%s: %s %s[", path, info.name, tensor_elem_name(m->out[i].elem));
         for (int d = 0; d < m->out[i].rank; d++) printf("%s%lld", d ? ", " : "", (long long)m->out[i].dims[d]);
@@ -33,14 +33,13 @@ int command_run_model(const cli_options *o)
 {
     bool npy = !o->output_format || strcmp(o->output_format, "npy") == 0;
     if (!npy && strcmp(o->output_format, "pb") != 0) {
-        fprintf(stderr, "lathe: --output-format takes npy or pb, not '%s'\n", o->output_format);
-        return EXIT_USAGE;
+        return usage_error("--output-format takes npy or pb, not '%s'", o->output_format);
     }
     loaded m;
     int code = load_model(o, o->paths.items[0], &m);
     if (code == EXIT_OK) {
         lathe_status s = lathe_run(m.session, m.in, m.out);
-        code = s == LATHE_OK ? write_outputs(o, &m, npy) : fail(s, "%s", lathe_session_message(m.session));
+        code = s == LATHE_OK ? write_outputs(o, &m, npy) : fail_run(s, o->paths.items[0], lathe_session_message(m.session));
     }
     unload_model(&m);
     return code;
@@ -126,7 +125,7 @@ int command_bench(const cli_options *o)
     int code = load_model(&with_case, path, &m);
     if (code == EXIT_OK) {
         lathe_status s = measure(&m, o->seconds, &times, &n);
-        if (s != LATHE_OK) code = fail(s, "%s", lathe_session_message(m.session));
+        if (s != LATHE_OK) code = fail_run(s, path, lathe_session_message(m.session));
         else report(o, &m, times, n);
     }
     free(times);

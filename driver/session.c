@@ -32,7 +32,7 @@ static int open_library(const cli_options *o, const char *path, loaded *m)
     m->lib = calloc(1, sizeof *m->lib);
     if (!m->lib) return fail(LATHE_OUT_OF_MEMORY, "out of memory");
     lathe_status s = library_open(path, m->lib, message, sizeof message);
-    if (s != LATHE_OK) return fail(s, "%s: %s", path, message);
+    if (s != LATHE_OK) return fail_file(s, path, message);
     const lathe_desc *desc = m->lib->desc;
     if (o->threads > 1) s = lathe_threads_new(desc, (int)o->threads, &m->threads);
     if (s != LATHE_OK) return fail(s, "cannot start %ld threads", o->threads);
@@ -40,7 +40,7 @@ static int open_library(const cli_options *o, const char *path, loaded *m)
     if (!hidden_features(o, &open.hide_features)) return EXIT_USAGE;
     s = lathe_model_open(desc, &open, &m->model);
     if (s == LATHE_OK) s = lathe_session_new(m->model, NULL, &m->session);
-    return s == LATHE_OK ? EXIT_OK : fail(s, "%s: %s", path, message);
+    return s == LATHE_OK ? EXIT_OK : fail_file(s, path, message);
 }
 
 static int find_input(const lathe_desc *desc, int nin, const char *name, size_t length)
@@ -53,6 +53,21 @@ static int find_input(const lathe_desc *desc, int nin, const char *name, size_t 
     return -1;
 }
 
+static int unknown_input(const loaded *m, const char *name, size_t length)
+{
+    enum { SHOWN = 256 };
+    const char *names[SHOWN];
+    char word[256], text[400];
+    size_t n = 0;
+    snprintf(word, sizeof word, "%.*s", (int)(length < 255 ? length : 255), name);
+    snprintf(text, sizeof text, "the model has no input '%s'", word);
+    for (int i = 0; i < m->nin && n < SHOWN; i++) {
+        lathe_tensor_info info;
+        if (lathe_info(m->lib->desc, LATHE_INPUTS, i, &info) == LATHE_OK) names[n++] = info.name;
+    }
+    return fail_unknown(LATHE_NOT_FOUND, text, word, names, n);
+}
+
 static int read_named(const cli_options *o, loaded *m)
 {
     tensor_message message;
@@ -60,10 +75,11 @@ static int read_named(const cli_options *o, loaded *m)
         const char *text = o->inputs.items[k], *equals = strchr(text, '=');
         size_t length = equals ? (size_t)(equals - text) : 0;
         int i = equals ? find_input(m->lib->desc, m->nin, text, length) : -1;
-        if (i < 0) return fail(LATHE_NOT_FOUND, "--input %s: the model has no such input", text);
+        if (!equals) return usage_error("--input takes NAME=FILE, not '%s'", text);
+        if (i < 0) return unknown_input(m, text, length);
         tensor_free(&m->files[i]);
         lathe_status s = tensor_read(equals + 1, &m->files[i], &message);
-        if (s != LATHE_OK) return fail(s, "%s: %s", equals + 1, message.text);
+        if (s != LATHE_OK) return fail_file(s, equals + 1, message.text);
     }
     return EXIT_OK;
 }
@@ -75,7 +91,7 @@ static int read_case(const cli_options *o, loaded *m)
         char path[4096];
         snprintf(path, sizeof path, "%s/input_%d.pb", o->case_dir, i);
         lathe_status s = tensor_read_pb(path, &m->files[i], &message);
-        if (s != LATHE_OK) return fail(s, "%s: %s", path, message.text);
+        if (s != LATHE_OK) return fail_file(s, path, message.text);
     }
     return EXIT_OK;
 }

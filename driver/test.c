@@ -311,7 +311,7 @@ int command_test(const cli_options *o)
     s.njobs = (size_t)(o->jobs > 0 ? o->jobs : cpus > 0 ? cpus : 1);
     int code = hidden_features(o, &s.hidden) ? EXIT_OK : EXIT_USAGE;
     for (size_t i = 0; i < o->paths.n; i++)
-        if (!cases_find(o->paths.items[i], &s.cases)) code = fail(LATHE_NOT_FOUND, "%s: cannot be read", o->paths.items[i]);
+        if (!cases_find(o->paths.items[i], &s.cases)) code = fail_file(LATHE_NOT_FOUND, o->paths.items[i], "cannot be read");
     s.outcomes = calloc(s.cases.n + 1, sizeof *s.outcomes);
     s.jobs = calloc(s.njobs, sizeof *s.jobs);
     if (!s.outcomes || !s.jobs) code = fail(LATHE_OUT_OF_MEMORY, "out of memory");

@@ -36,9 +36,8 @@ static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int
     const Onnx__AttributeProto *a = find(n, name);
     if (!a) return NULL;
     if ((int)a->type == type && payload) return a;
-    wrong(n, name,
-          ir_format(n->g->arena, "of type %s, expected %s", type_name((int)a->type),
-                    payload ? type_name(type) : "a value"));
+    *n->fault = fe_expect(n, ir_format(n->g->arena, "attribute %s is of type", name),
+                          type_name((int)a->type), payload ? type_name(type) : "a value");
     return NULL;
 }
 

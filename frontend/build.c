@@ -27,8 +27,8 @@ lathe_status fe_need_same(const fe_node *n, size_t a, size_t b)
     TRY(fe_need_rank(n, a, -1));
     TRY(fe_need_rank(n, b, -1));
     if (fe_type(n, a)->elem != fe_type(n, b)->elem)
-        return fe_fail_input(n, b, LATHE_BAD_INPUT, "element type %s found, %s expected",
-                             ir_elem_name(fe_type(n, b)->elem), ir_elem_name(fe_type(n, a)->elem));
+        return fe_expect_input(n, b, "has element type", ir_elem_name(fe_type(n, b)->elem),
+                               ir_elem_name(fe_type(n, a)->elem));
     return LATHE_OK;
 }
 
@@ -36,12 +36,19 @@ lathe_status fe_need_dim(const fe_node *n, size_t k, int axis, ir_dim want)
 {
     const ir_type *t = fe_type(n, k);
     if (axis >= t->rank)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, more than %d expected", t->rank,
-                             axis);
-    if (!ir_dim_require(n->g, t->dims[axis], want))
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "dims %s found, axis %d must be %s",
-                             ir_type_text(n->g, t), axis, ir_dim_text(n->g, want));
-    return LATHE_OK;
+        return fe_expect_input(n, k, "has rank", fe_number(n, t->rank),
+                               ir_format(n->g->arena, "more than %d", axis));
+    if (ir_dim_require(n->g, t->dims[axis], want)) return LATHE_OK;
+    ir_type wanted = *t;
+    wanted.dims[axis] = want;
+    return fe_expect_input(n, k, "has dims", ir_dims_text(n->g, t), ir_dims_text(n->g, &wanted));
+}
+
+lathe_status fe_need_product(const fe_node *n, bool ta, bool tb)
+{
+    const ir_type *a = fe_type(n, 0), *b = fe_type(n, 1);
+    if (a->rank < 1 || b->rank < 1) return LATHE_OK;        /* has a message of its own */
+    return fe_need_dim(n, 1, b->rank > 1 ? b->rank - 2 + tb : 0, a->dims[a->rank > 1 ? a->rank - 1 - ta : 0]);
 }
 
 lathe_status fe_attr_axis(const fe_node *n, const char *name, int64_t otherwise, int rank,
@@ -56,8 +63,7 @@ ir_value fe_refuse(ir_builder *b, const char *format, ...)
     va_start(args, format);
     const char *text = ir_vformat(b->g->arena, format, args);
     va_end(args);
-    diag_place place = {ir_text(b->g, b->g->file), ir_text(b->g, b->name), ir_text(b->g, b->origin),
-                        NULL};
+    const diag_place place = ir_place(b, IR_NONE);
     diag_add(b->g->diag, LATHE_BAD_INPUT, &place, "%s", text);
     return IR_NONE;
 }

@@ -19,6 +19,9 @@ lathe_status fe_need_class(const fe_node *, size_t k, const char *classes);
 lathe_status fe_need_same(const fe_node *, size_t a, size_t b);
 /* Axis `axis` of input k has this size (a guard where that is not known yet). */
 lathe_status fe_need_dim(const fe_node *, size_t k, int axis, ir_dim);
+/* The last axis of input 0 (ta: the one before) is as long as the last but one of input 1 (tb: the
+ * last), as a product of matrices needs. */
+lathe_status fe_need_product(const fe_node *, bool ta, bool tb);
 /* Attribute `name` is an axis (default `otherwise`) of an operand of this rank. */
 lathe_status fe_attr_axis(const fe_node *, const char *name, int64_t otherwise, int rank,
                           int *axis);

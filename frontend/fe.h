@@ -82,6 +82,11 @@ const Onnx__GraphProto *fe_attr_graph(const fe_node *, const char *name);
 lathe_status fe_fail(const fe_node *, lathe_status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 lathe_status fe_fail_input(const fe_node *, size_t k, lathe_status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* LATHE_BAD_INPUT, as diag_mismatch; the second about input k: "input 1 has rank 2, expected 3". */
+lathe_status fe_expect(const fe_node *, const char *what, const char *found, const char *expected);
+lathe_status fe_expect_input(const fe_node *, size_t k, const char *what, const char *found,
+                             const char *expected);
+const char *fe_number(const fe_node *, int64_t);            /* as text, for these */
 /* Needs input k's content now; "input k must be known while compiling" otherwise. In the arena. */
 lathe_status fe_need_ints(const fe_node *, size_t k, const int64_t **values, size_t *n);
 lathe_status fe_need_dims(const fe_node *, size_t k, const ir_dim **dims, size_t *n);

@@ -120,7 +120,7 @@ static lathe_status run_importer(node_context *c)
     }
     const fe_op *op = version > INT32_MAX ? NULL : fe_op_find(domain, c->n.op, (int)version);
     if (!op) return unsupported(c, domain, version);
-    c->n.version = (int)version;
+    c->n.version = c->n.b.version = c->place.version = (int)version;
     return op->import(&c->n);
 }
 
@@ -210,8 +210,8 @@ static lathe_status bind_args(const fe_node *n, fe_scope *s, const Onnx__GraphPr
         inputs++;
     }
     if (inputs == nargs) return LATHE_OK;
-    return fe_note(s->im, fe_fail(n, LATHE_BAD_INPUT, "a subgraph has %zu inputs, expected %zu",
-                                  inputs, nargs));
+    return fe_note(s->im, fe_expect(n, "a subgraph's number of inputs is",
+                                    fe_number(n, (int64_t)inputs), fe_number(n, (int64_t)nargs)));
 }
 
 lathe_status fe_subgraph(fe_node *n, const Onnx__GraphProto *graph, ir_block_id block,

@@ -179,11 +179,23 @@ lathe_status fe_read_outputs(fe_scope *s, const Onnx__GraphProto *graph)
     return LATHE_OK;
 }
 
+/* By the IR's names, which differ from the model's only where those cannot be written as text. */
+static void suggest_dim(fe_import *im, const char *name)
+{
+    const ir_graph *g = im->g;
+    const char **names = IR_NEW_N(im->arena, const char *, g->nsyms);
+    size_t n = 0;
+    for (ir_sym s = 1; s < g->nsyms; s++)
+        if (g->syms[s].kind == IR_SYM_INPUT) names[n++] = ir_text(g, g->syms[s].name);
+    diag_suggest(im->diag, name, names, n);
+}
+
 void fe_check_dims(fe_import *im)
 {
     for (size_t i = 0; i < im->options->ndims; i++) {
         if (im->dim_used[i]) continue;
         fe_error(im, LATHE_NOT_FOUND, NULL, "no input has a dim called '%s'",
                  im->options->dims[i].name);
+        suggest_dim(im, im->options->dims[i].name);
     }
 }

@@ -37,10 +37,21 @@ void fe_out(fe_node *n, size_t k, ir_value v)
 
 /* ---- messages ---- */
 
+static diag_place place_of(const fe_node *n, const char *tensor)
+{
+    return (diag_place){.file = n->im->path, .node = ir_text(n->g, n->b.name), .op = n->op,
+                        .tensor = tensor, .version = n->version};
+}
+
+static const char *input_name(const fe_node *n, size_t k)
+{
+    return k < n->proto->n_input ? n->proto->input[k] : "";
+}
+
 static lathe_status fail(const fe_node *n, lathe_status status, const char *tensor,
                          const char *format, va_list args)
 {
-    diag_place place = {n->im->path, ir_text(n->g, n->b.name), n->op, tensor};
+    const diag_place place = place_of(n, tensor);
     return diag_add(n->im->diag, status, &place, "%s", ir_vformat(n->g->arena, format, args));
 }
 
@@ -55,13 +66,31 @@ lathe_status fe_fail(const fe_node *n, lathe_status status, const char *format, 
 
 lathe_status fe_fail_input(const fe_node *n, size_t k, lathe_status status, const char *format, ...)
 {
-    const char *name = k < n->proto->n_input ? n->proto->input[k] : "";
     const char *prefixed = ir_format(n->g->arena, "input %zu %s", k, format);
     va_list args;
     va_start(args, format);
-    status = fail(n, status, name, prefixed, args);
+    status = fail(n, status, input_name(n, k), prefixed, args);
     va_end(args);
     return status;
+}
+
+lathe_status fe_expect(const fe_node *n, const char *what, const char *found, const char *expected)
+{
+    const diag_place place = place_of(n, NULL);
+    return diag_mismatch(n->im->diag, LATHE_BAD_INPUT, &place, what, found, expected);
+}
+
+lathe_status fe_expect_input(const fe_node *n, size_t k, const char *what, const char *found,
+                             const char *expected)
+{
+    const diag_place place = place_of(n, input_name(n, k));
+    return diag_mismatch(n->im->diag, LATHE_BAD_INPUT, &place,
+                         ir_format(n->g->arena, "input %zu %s", k, what), found, expected);
+}
+
+const char *fe_number(const fe_node *n, int64_t v)
+{
+    return ir_format(n->g->arena, "%lld", (long long)v);
 }
 
 /* ---- contents ---- */
@@ -70,8 +99,7 @@ static lathe_status need_integers(const fe_node *n, size_t k)
 {
     if (!fe_in(n, k)) return fe_fail_input(n, k, LATHE_BAD_INPUT, "is missing or not a tensor");
     if (ir_elem_is_int(fe_type(n, k)->elem)) return LATHE_OK;
-    return fe_fail_input(n, k, LATHE_BAD_INPUT, "must be of integers, found %s",
-                         ir_type_text(n->g, fe_type(n, k)));
+    return fe_expect_input(n, k, "has element type", ir_elem_name(fe_type(n, k)->elem), "integers");
 }
 
 lathe_status fe_need_ints(const fe_node *n, size_t k, const int64_t **values, size_t *count)

@@ -23,7 +23,7 @@ static lathe_status read_heads(fe_node *n, size_t k, const char *attr, ir_value 
     *out = fe_in(n, k);
     if (rank == 4) return LATHE_OK;
     if (rank != 3)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", rank);
+        return fe_expect_input(n, k, "has rank", fe_number(n, rank), "3 or 4");
     if (heads <= 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is needed for operands of rank 3", attr);
     *out = fe_split_heads(&n->b, *out, ir_dim_const(n->g, heads));
@@ -103,7 +103,7 @@ static lathe_status check_mask(attention *a)
     TRY(fe_need_class(n, 3, "FLB"));
     int rank = fe_type(n, 3)->rank;
     if (rank > 4)
-        return fe_fail_input(n, 3, LATHE_BAD_INPUT, "rank %d found, at most 4 expected", rank);
+        return fe_expect_input(n, 3, "has rank", fe_number(n, rank), "at most 4");
     return LATHE_OK;
 }
 
@@ -116,8 +116,7 @@ lathe_status fe_import_attention(fe_node *n)
                    .causal = fe_attr_int(n, "is_causal", 0) != 0};
     int64_t mode = fe_attr_int(n, "qk_matmul_output_mode", RAW);
     if (mode < RAW || mode > PROBABILITY)
-        return fe_fail(n, LATHE_BAD_INPUT,
-                       "attribute qk_matmul_output_mode is %lld, 0 to 3 expected", (long long)mode);
+        return fe_expect(n, "attribute qk_matmul_output_mode is", fe_number(n, mode), "0 to 3");
     TRY(read_heads(n, 0, "q_num_heads", &a.q));
     TRY(read_heads(n, 1, "kv_num_heads", &a.k));
     TRY(read_heads(n, 2, "kv_num_heads", &a.v));
@@ -150,7 +149,7 @@ static lathe_status rotary_node(fe_node *n, size_t cos_input, ir_value positions
     const ir_type t = *fe_type(n, 0);
     int64_t heads = fe_attr_int(n, "num_heads", 0), dim = fe_attr_int(n, "rotary_embedding_dim", 0);
     if (t.rank != 3 && t.rank != 4)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 3 or 4 expected", t.rank);
+        return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "3 or 4");
     if (heads < 0 || dim < 0)
         return fe_fail(n, LATHE_BAD_INPUT, "num_heads %lld, rotary_embedding_dim %lld",
                        (long long)heads, (long long)dim);
@@ -186,7 +185,7 @@ lathe_status fe_import_rotary(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
     if (fe_type(n, 0)->rank < 3)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
+        return fe_expect_input(n, 0, "has rank", fe_number(n, fe_type(n, 0)->rank), "3 or 4");
     if (fe_has(n, 3)) TRY(need_positions(n, 3, 0));
     return rotary_node(n, 1, fe_in(n, 3));
 }
@@ -196,7 +195,7 @@ lathe_status fe_import_ms_rotary(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
     if (fe_type(n, 0)->rank < 3)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 3 or 4 expected");
+        return fe_expect_input(n, 0, "has rank", fe_number(n, fe_type(n, 0)->rank), "3 or 4");
     TRY(need_positions(n, 1, 0));
     if (fe_attr_int(n, "is_packed_batching", 0))
         return fe_fail(n, LATHE_UNSUPPORTED, "is_packed_batching");

@@ -22,10 +22,10 @@ static lathe_status one_size(fe_node *n, size_t k, int64_t least, ir_dim *out)
     size_t count;
     int64_t known;
     TRY(fe_dims_or_data(n, k, least, INT64_MAX, &dims, &count));
-    if (count != 1) return fe_fail_input(n, k, LATHE_BAD_INPUT, "%zu values, 1 expected", count);
+    if (count != 1) return fe_expect_input(n, k, "has length", fe_number(n, (int64_t)count), "1");
     if (ir_dim_is_const(n->g, dims[0], &known) && known < least)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%lld found, %lld or more expected",
-                             (long long)known, (long long)least);
+        return fe_expect_input(n, k, "is", fe_number(n, known),
+                               ir_format(n->g->arena, "%lld or more", (long long)least));
     *out = dims[0];
     return LATHE_OK;
 }

@@ -149,8 +149,7 @@ static lathe_status need_per_slice(fe_node *n, size_t k, const char *classes, ir
     const ir_type *t = fe_type(n, k);
     if (t->rank == 0 || (t->rank == 1 && ir_dim_equals(n->g, t->dims[0], 1))) return LATHE_OK;
     if (t->rank != 1 || dim == IR_NONE)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%s found, a scalar expected",
-                             ir_type_text(n->g, t));
+        return fe_expect_input(n, k, "is", ir_type_text(n->g, t), "a scalar");
     return fe_need_dim(n, k, 0, dim);
 }
 

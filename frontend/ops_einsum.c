@@ -90,8 +90,8 @@ static lathe_status read_term(einsum *e, size_t k, const char *at, const char *e
         e->uses[t->labels[i]]++;
         if (*d == IR_NONE || ir_dim_equals(g, *d, 1)) *d = type->dims[i];
         else if (!ir_dim_equals(g, type->dims[i], 1) && !ir_dim_require(g, *d, type->dims[i]))
-            return fe_fail_input(n, k, LATHE_BAD_INPUT, "axis %d is %s, %s expected", i,
-                                 ir_dim_text(g, type->dims[i]), ir_dim_text(g, *d));
+            return fe_expect_input(n, k, ir_format(g->arena, "has axis %d of size", i),
+                                   ir_dim_text(g, type->dims[i]), ir_dim_text(g, *d));
     }
     return LATHE_OK;
 }

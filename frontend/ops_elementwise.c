@@ -182,8 +182,7 @@ lathe_status fe_import_bitshift(fe_node *n)
     const char *direction = fe_attr_str(n, "direction", "");
     bool left = strcmp(direction, "LEFT") == 0;
     if (!left && strcmp(direction, "RIGHT") != 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute direction is '%s', LEFT or RIGHT expected",
-                       direction);
+        return fe_expect(n, "attribute direction is", direction, "LEFT or RIGHT");
     TRY(begin_binary(n, INTS, &nest, &x, &y));
     TRY(fe_need_same(n, 0, 1));
     fe_out(n, 0,
@@ -297,7 +296,7 @@ static lathe_status clip_bound(fe_node *n, ir_nest *nest, size_t k, const char *
         TRY(fe_need_class(n, k, NUMBERS));
         TRY(fe_need_same(n, 0, k));
         if (!ir_dim_require(n->g, ir_type_count(n->g, fe_type(n, k)), ir_dim_const(n->g, 1)))
-            return fe_fail_input(n, k, LATHE_BAD_INPUT, "a scalar is expected");
+            return fe_expect_input(n, k, "is", ir_type_text(n->g, fe_type(n, k)), "a scalar");
         *bound = fe_load_scalar(nest, fe_in(n, k));
     }
     return LATHE_OK;

@@ -111,7 +111,7 @@ lathe_status fe_import_affine_grid(fe_node *n)
     size_t count;
     TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &size, &count));
     if (count != 4 && count != 5)
-        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "%zu sizes found, 4 or 5 expected", count);
+        return fe_expect_input(n, 1, "has length", fe_number(n, (int64_t)count), "4 or 5");
     int spatial = (int)count - 2;
     TRY(fe_need_dim(n, 0, 0, size[0]));
     TRY(fe_need_dim(n, 0, 1, ir_dim_const(g, spatial)));

@@ -10,6 +10,7 @@ lathe_status fe_import_matmul(fe_node *n)
     TRY(fe_need_class(n, 0, "FLSU"));
     TRY(fe_need_class(n, 1, "FLSU"));
     TRY(fe_need_same(n, 0, 1));
+    TRY(fe_need_product(n, false, false));
     fe_out(n, 0, fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), false, false, fe_type(n, 0)->elem));
     return LATHE_OK;
 }
@@ -50,8 +51,10 @@ lathe_status fe_import_gemm(fe_node *n)
     if (!ir_elem_is_float(elem) && (alpha != floor(alpha) || beta != floor(beta)))
         return fe_fail(n, LATHE_UNSUPPORTED, "alpha %g and beta %g over integers", alpha, beta);
     bool plain = alpha == 1 && c == IR_NONE;
-    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), fe_attr_int(n, "transA", 0) != 0,
-                           fe_attr_int(n, "transB", 0) != 0, plain ? elem : ir_elem_arith(elem));
+    bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
+    TRY(fe_need_product(n, ta, tb));
+    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb,
+                           plain ? elem : ir_elem_arith(elem));
     fe_out(n, 0, plain ? r : epilogue(&n->b, r, alpha, c, beta, elem));
     return LATHE_OK;
 }
@@ -66,9 +69,10 @@ lathe_status fe_import_fused_matmul(fe_node *n)
         return fe_fail(n, LATHE_UNSUPPORTED, "transBatchA and transBatchB");
     double alpha = fe_attr_float(n, "alpha", 1);
     ir_elem elem = fe_type(n, 0)->elem;
-    ir_value r =
-        fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), fe_attr_int(n, "transA", 0) != 0,
-                  fe_attr_int(n, "transB", 0) != 0, alpha == 1 ? elem : ir_elem_arith(elem));
+    bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
+    TRY(fe_need_product(n, ta, tb));
+    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb,
+                           alpha == 1 ? elem : ir_elem_arith(elem));
     fe_out(n, 0, alpha == 1 ? r : epilogue(&n->b, r, alpha, IR_NONE, 0, elem));
     return LATHE_OK;
 }
@@ -106,7 +110,7 @@ lathe_status fe_import_det(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     const ir_type t = *fe_type(n, 0);
     if (t.rank < 2)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", t.rank);
+        return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
     TRY(fe_need_dim(n, 0, t.rank - 1, t.dims[t.rank - 2]));
     if (!ir_dim_is_const(g, t.dims[t.rank - 1], &size) || size < 1 || size > MAX_DET)
         return fe_fail_input(

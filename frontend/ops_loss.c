@@ -17,7 +17,7 @@ static lathe_status check(const loss *s)
     const fe_node *n = s->n;
     TRY(fe_need_class(n, 1, "S"));
     if (s->t.rank < 2)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", s->t.rank);
+        return fe_expect_input(n, 0, "has rank", fe_number(n, s->t.rank), "2 or more");
     TRY(fe_need_rank(n, 1, s->t.rank - 1));
     for (int i = 0; i < s->t.rank - 1; i++) TRY(fe_need_dim(n, 1, i, s->t.dims[i ? i + 1 : 0]));
     if (!fe_has(n, 2)) return LATHE_OK;
@@ -74,8 +74,7 @@ static lathe_status import_loss(loss *s)
     }
     bool mean = strcmp(reduction, "mean") == 0;
     if (!mean && strcmp(reduction, "sum") != 0)
-        return fe_fail(n, LATHE_BAD_INPUT,
-                       "attribute reduction is '%s'; none, sum or mean expected", reduction);
+        return fe_expect(n, "attribute reduction is", reduction, "none, sum or mean");
     ir_value total = loss_sum(s, false);
     if (mean) total = fe_binary(&n->b, IR_X_DIV, total, loss_sum(s, true));
     fe_out(n, 0, total == IR_NONE ? IR_NONE : ir_cast(&n->b, total, s->t.elem));
@@ -94,7 +93,7 @@ lathe_status fe_import_sceloss(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     loss s = {n, IR_NONE, *fe_type(n, 0)};
     if (s.t.rank < 2)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected", s.t.rank);
+        return fe_expect_input(n, 0, "has rank", fe_number(n, s.t.rank), "2 or more");
     s.logp = fe_softmax(&n->b, fe_in(n, 0), 1, true);
     if (s.logp == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "no logarithm of the softmax");
     if (fe_wants(n, 1)) fe_out(n, 1, s.logp);

@@ -126,8 +126,7 @@ static lathe_status need_channels(const fe_node *n)
 {
     TRY(fe_need_class(n, 0, "FL"));
     if (fe_type(n, 0)->rank < 2)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank %d found, 2 or more expected",
-                             fe_type(n, 0)->rank);
+        return fe_expect_input(n, 0, "has rank", fe_number(n, fe_type(n, 0)->rank), "2 or more");
     return LATHE_OK;
 }
 

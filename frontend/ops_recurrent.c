@@ -401,7 +401,8 @@ static lathe_status read_activations(layer *l)
     const float *alphas = fe_attr_floats(n, "activation_alpha", &nalpha);
     const float *betas = fe_attr_floats(n, "activation_beta", &nbeta);
     if (count && count != total)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu activations, %zu expected", count, total);
+        return fe_expect(n, "attribute activations has length", fe_number(n, (int64_t)count),
+                         fe_number(n, (int64_t)total));
     for (size_t i = 0; i < total; i++) {
         const char *name = count ? names[i] : l->cell->activations[i % per];
         const activation *a = find_activation(name);

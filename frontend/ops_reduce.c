@@ -294,7 +294,7 @@ lathe_status fe_import_lpnormalization(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_attr_axis(n, "axis", -1, fe_type(n, 0)->rank, &axis));
     if (p != 1 && p != 2)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute p is %lld, 1 or 2 expected", (long long)p);
+        return fe_expect(n, "attribute p is", fe_number(n, p), "1 or 2");
     ir_value v = fe_in(n, 0);
     ir_elem elem = fe_type(n, 0)->elem;
     if (!fe_fold_begin(&f, b, v, 1u << axis)) return LATHE_BAD_INPUT;

@@ -62,7 +62,8 @@ static lathe_status list_of(fe_node *n, const char *name, size_t count, const in
     size_t given;
     *out = fe_attr_ints(n, name, &given);
     if (*out && given != count)
-        return fe_fail(n, LATHE_BAD_INPUT, "%s has %zu entries, %zu expected", name, given, count);
+        return fe_expect(n, ir_format(n->g->arena, "attribute %s has length", name),
+                         fe_number(n, (int64_t)given), fe_number(n, (int64_t)count));
     return LATHE_OK;
 }
 

@@ -296,8 +296,8 @@ lathe_status fe_import_concat(fe_node *n)
     for (size_t k = 0; k < n->nin; k++) {
         TRY(fe_need_rank(n, k, t->rank));
         if (fe_type(n, k)->elem != t->elem)
-            return fe_fail_input(n, k, LATHE_BAD_INPUT, "element type %s found, %s expected",
-                                 ir_elem_name(fe_type(n, k)->elem), ir_elem_name(t->elem));
+            return fe_expect_input(n, k, "has element type", ir_elem_name(fe_type(n, k)->elem),
+                                   ir_elem_name(t->elem));
         parts[k] = fe_in(n, k);
     }
     fe_out(n, 0, n->nin == 1 ? parts[0] : ir_concat(&n->b, parts, n->nin, axis));

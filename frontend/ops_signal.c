@@ -289,8 +289,7 @@ static lathe_status need_numbers(const fe_node *n, size_t k, int64_t *parts)
     const ir_type *t = fe_type(n, k);
     if (t->rank < 2 || !ir_dim_is_const(n->g, t->dims[t->rank - 1], parts) || *parts < 1 ||
         *parts > 2)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "last axis of 1 or 2 expected, found %s",
-                             ir_type_text(n->g, t));
+        return fe_expect_input(n, k, "has dims", ir_dims_text(n->g, t), "a last axis of 1 or 2");
     return LATHE_OK;
 }
 
@@ -305,7 +304,7 @@ static lathe_status read_axis(fe_node *n, int rank, ir_dim *axis)
         size_t count;
         TRY(fe_dims_or_data(n, 2, -rank, rank - 2, &dims, &count));
         if (count != 1)
-            return fe_fail_input(n, 2, LATHE_BAD_INPUT, "%zu values, 1 expected", count);
+            return fe_expect_input(n, 2, "has length", fe_number(n, (int64_t)count), "1");
         given = dims[0];
     }
     *axis = ir_dim_mod(n->g, given, ir_dim_const(n->g, rank));
@@ -324,11 +323,10 @@ static lathe_status read_size(fe_node *n, size_t k, ir_dim otherwise, ir_dim *ou
     *out = otherwise;
     if (!fe_has(n, k)) return LATHE_OK;
     TRY(fe_dims_or_data(n, k, 1, INT64_MAX, &dims, &count));
-    if (count != 1) return fe_fail_input(n, k, LATHE_BAD_INPUT, "%zu values, 1 expected", count);
+    if (count != 1) return fe_expect_input(n, k, "has length", fe_number(n, (int64_t)count), "1");
     int64_t known;
     if (ir_dim_is_const(n->g, dims[0], &known) && known < 1)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "%lld found, 1 or more expected",
-                             (long long)known);
+        return fe_expect_input(n, k, "is", fe_number(n, known), "1 or more");
     *out = dims[0];
     return LATHE_OK;
 }

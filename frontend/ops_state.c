@@ -14,8 +14,7 @@ static lathe_status check_conv(const fe_node *n, bool *silu)
     const char *activation = fe_attr_str(n, "activation", "none");
     *silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
     if (!*silu && strcmp(activation, "none") != 0 && *activation)
-        return fe_fail(n, LATHE_BAD_INPUT,
-                       "attribute activation is '%s'; none, silu or swish expected", activation);
+        return fe_expect(n, "attribute activation is", activation, "none, silu or swish");
     for (size_t k = 0; k < 4; k++) {
         if (k >= 2 && !fe_has(n, k)) continue;
         TRY(fe_need_class(n, k, "FL"));

@@ -69,8 +69,8 @@ lathe_status fe_need_rank(const fe_node *n, size_t k, int rank)
     if (!fe_has(n, k) || n->in[k].kind != FE_TENSOR)
         return fe_fail(n, LATHE_BAD_INPUT, "input %zu must be a tensor", k);
     if (rank >= 0 && fe_type(n, k)->rank != rank)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "rank %d found, %d expected",
-                             fe_type(n, k)->rank, rank);
+        return fe_expect_input(n, k, "has rank", fe_number(n, fe_type(n, k)->rank),
+                               fe_number(n, rank));
     return LATHE_OK;
 }
 

@@ -72,7 +72,9 @@ static bool position(const sparse *s, size_t k, int64_t *at)
 lathe_status fe_sparse_tensor(fe_import *im, ir_builder *b, const Onnx__SparseTensorProto *t,
                               const char *name, ir_value *out)
 {
-    diag_place place = {im->path, ir_text(im->g, b->name), ir_text(im->g, b->origin), name};
+    diag_place place = ir_place(b, IR_NONE);
+    place.file = im->path;
+    place.tensor = name;
     sparse s = {0};
     *out = IR_NONE;
     TRY(read_dims(im, &place, t, &s));

@@ -218,7 +218,9 @@ lathe_status fe_tensor(fe_import *im, ir_builder *b, const Onnx__TensorProto *t,
     ir_type type;
     ir_blob blob;
     const char *tensor = name && *name ? name : t->name;
-    diag_place place = {im->path, ir_text(im->g, b->name), ir_text(im->g, b->origin), tensor};
+    diag_place place = ir_place(b, IR_NONE);
+    place.file = im->path;
+    place.tensor = tensor;
     *out = IR_NONE;
     TRY(fe_tensor_data(im, &place, t, &type, &blob));
     *out = ir_const(b, &type, &blob);

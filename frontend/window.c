@@ -8,7 +8,8 @@ static lathe_status read_steps(fe_node *n, const char *name, int count, int64_t 
     size_t given;
     const int64_t *values = fe_attr_ints(n, name, &given);
     if (values && given != (size_t)count)
-        return fe_fail(n, LATHE_BAD_INPUT, "%s has %zu entries, %d expected", name, given, count);
+        return fe_expect(n, ir_format(n->g->arena, "attribute %s has length", name),
+                         fe_number(n, (int64_t)given), fe_number(n, count));
     for (int i = 0; i < count; i++) {
         out[i] = values ? values[i] : 1;
         if (out[i] < 1 || out[i] > INT32_MAX)
@@ -53,7 +54,8 @@ lathe_status fe_window_pads(fe_node *n, fe_window *w)
     size_t given;
     const int64_t *pads = fe_attr_ints(n, "pads", &given);
     if (pads && given != 2 * (size_t)w->n)
-        return fe_fail(n, LATHE_BAD_INPUT, "pads has %zu entries, %d expected", given, 2 * w->n);
+        return fe_expect(n, "attribute pads has length", fe_number(n, (int64_t)given),
+                         fe_number(n, 2 * w->n));
     for (int i = 0; i < w->n; i++) {
         w->begin[i] = ir_dim_const(n->g, pads ? pads[i] : 0);
         w->end[i] = ir_dim_const(n->g, pads ? pads[w->n + i] : 0);

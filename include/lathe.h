@@ -22,15 +22,20 @@ typedef enum { LATHE_ERROR, LATHE_WARNING } lathe_severity;
 typedef struct lathe_message {
     lathe_severity severity;
     lathe_status status;
-    const char *file, *node, *op, *tensor, *text, *hint;
+    int version;                   /* of the operator set that `op` is of; 0: does not apply */
+    const char *file, *node, *op, *tensor;
+    const char *text;              /* the whole sentence; found and expected stand in it too */
+    const char *found, *expected, *hint;
 } lathe_message;
 lathe_diag *lathe_diag_new(void);              /* NULL: out of memory */
 void lathe_diag_free(lathe_diag *);
 size_t lathe_diag_count(const lathe_diag *);
 size_t lathe_diag_errors(const lathe_diag *);
 lathe_message lathe_diag_get(const lathe_diag *, size_t index);
-/* "model.onnx: node 'x' (MatMul): tensor 'y': ...; hint: ..." into buf; the length needed. */
+/* "model.onnx: node 'x' (MatMul-13): tensor 'y': ...; hint: ..." into buf; the length needed. */
 size_t lathe_diag_format(const lathe_message *, char *buf, size_t size);
+/* The name that `word` was most likely meant to be; NULL if none of them is near. */
+const char *lathe_nearest(const char *word, const char *const *names, size_t n);
 
 /* ---- compiling ---- */
 typedef enum { LATHE_EMIT_SO, LATHE_EMIT_OBJ, LATHE_EMIT_ARCHIVE, LATHE_EMIT_IR, LATHE_EMIT_LLVM,

@@ -24,11 +24,25 @@ ir_graph *ir_graph_new(ir_arena *arena, lathe_diag *diag, const char *name, cons
     return g;
 }
 
+diag_place ir_place(const ir_builder *b, ir_value v)
+{
+    const ir_graph *g = b->g;
+    return (diag_place){.file = ir_text(g, g->file), .node = ir_text(g, b->name),
+                        .op = ir_text(g, b->origin), .tensor = ir_text(g, g->values[v].name),
+                        .version = b->version};
+}
+
+lathe_status ir_mismatch(const ir_builder *b, ir_value v, const char *what, const char *found,
+                         const char *expected)
+{
+    const diag_place place = ir_place(b, v);
+    return diag_mismatch(b->g->diag, LATHE_BAD_INPUT, &place, what, found, expected);
+}
+
 lathe_status ir_fail(const ir_builder *b, lathe_status status, ir_value v, const char *format, ...)
 {
     const ir_graph *g = b->g;
-    diag_place place = {ir_text(g, g->file), ir_text(g, b->name), ir_text(g, b->origin),
-                        ir_text(g, g->values[v].name)};
+    const diag_place place = ir_place(b, v);
     va_list args;
     va_start(args, format);
     const char *text = ir_vformat(g->arena, format, args);

@@ -12,11 +12,12 @@
 enum { MAX_MESSAGES = 1000 };
 
 /* The strings of one message, in the order of the fields of lathe_message. */
-enum { FILE_NAME, NODE, OP, TENSOR, TEXT, HINT, NSTRINGS };
+enum { FILE_NAME, NODE, OP, TENSOR, TEXT, FOUND, EXPECTED, HINT, NSTRINGS };
 
 typedef struct message {
     lathe_severity severity;
     lathe_status status;
+    int version;
     char *strings[NSTRINGS];    /* NULL: none */
 } message;
 
@@ -45,8 +46,10 @@ lathe_message lathe_diag_get(const lathe_diag *d, size_t index)
     const message *m = d && index < d->n ? &d->messages[index] : &none;
     const char *s[NSTRINGS];
     for (int i = 0; i < NSTRINGS; i++) s[i] = m->strings[i] ? m->strings[i] : "";
-    return (lathe_message){m->severity, m->status, s[FILE_NAME], s[NODE],
-                           s[OP],       s[TENSOR], s[TEXT],      s[HINT]};
+    return (lathe_message){.severity = m->severity, .status = m->status, .version = m->version,
+                           .file = s[FILE_NAME], .node = s[NODE], .op = s[OP],
+                           .tensor = s[TENSOR], .text = s[TEXT], .found = s[FOUND],
+                           .expected = s[EXPECTED], .hint = s[HINT]};
 }
 
 /* ---- adding ---- */
@@ -89,6 +92,7 @@ static void add(lathe_diag *d, lathe_severity severity, lathe_status status,
     m->strings[FILE_NAME] = copy_string(place->file);
     m->strings[NODE] = copy_string(place->node);
     m->strings[OP] = copy_string(place->op);
+    m->version = place->version;
     m->strings[TENSOR] = copy_string(place->tensor);
 }
 
@@ -113,6 +117,17 @@ void diag_warn(lathe_diag *d, const diag_place *place, const char *format, ...)
     va_end(args);
 }
 
+lathe_status diag_mismatch(lathe_diag *d, lathe_status status, const diag_place *place,
+                           const char *what, const char *found, const char *expected)
+{
+    size_t kept = lathe_diag_count(d);
+    diag_add(d, status, place, "%s %s, expected %s", what, found, expected);
+    if (lathe_diag_count(d) == kept || d->n == MAX_MESSAGES) return status;
+    d->messages[kept].strings[FOUND] = copy_string(found);
+    d->messages[kept].strings[EXPECTED] = copy_string(expected);
+    return status;
+}
+
 void diag_hint(lathe_diag *d, const char *format, ...)
 {
     if (!d || !d->n || d->n == MAX_MESSAGES) return;
@@ -122,6 +137,12 @@ void diag_hint(lathe_diag *d, const char *format, ...)
     free(*hint);
     *hint = format_string(format, args);
     va_end(args);
+}
+
+void diag_suggest(lathe_diag *d, const char *word, const char *const *names, size_t n)
+{
+    const char *near = lathe_nearest(word, names, n);
+    if (near) diag_hint(d, "did you mean '%s'?", near);
 }
 
 /* ---- formatting ---- */
@@ -146,10 +167,13 @@ static void put(out *o, const char *before, const char *text, const char *after)
 size_t lathe_diag_format(const lathe_message *m, char *buf, size_t size)
 {
     out o = {buf, buf ? size : 0, 0};
+    char op[128], version[16] = "";
+    if (*m->op && m->version) snprintf(version, sizeof version, "-%d", m->version);
+    snprintf(op, sizeof op, "%.100s%s", m->op, version);
     put(&o, "", m->file, ": ");
     put(&o, "node '", m->node, "'");
-    if (*m->node) put(&o, " (", m->op, ")");
-    else put(&o, "", m->op, "");
+    if (*m->node) put(&o, " (", op, ")");
+    else put(&o, "", op, "");
     if (*m->node || *m->op) put(&o, "", ": ", "");
     put(&o, "tensor '", m->tensor, "': ");
     put(&o, "", m->text, "");

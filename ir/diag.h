@@ -9,14 +9,20 @@
 /* Where a message points; any field may be NULL. Strings are copied. */
 typedef struct diag_place {
     const char *file, *node, *op, *tensor;
+    int version;                /* of op's operator set; 0: none */
 } diag_place;
 
 /* Adds one message and returns `status`, so that `return diag_add(...)` reads well.
  * NULL diag: only the status. Running out of memory loses the text, never the status. */
 lathe_status diag_add(lathe_diag *, lathe_status, const diag_place *, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* What is not as it must be, its two sides kept apart as well: "WHAT FOUND, expected EXPECTED". */
+lathe_status diag_mismatch(lathe_diag *, lathe_status, const diag_place *, const char *what,
+                           const char *found, const char *expected);
 /* A hint appended to the newest message. */
 void diag_hint(lathe_diag *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The hint "did you mean 'NAME'?", if one of the names is near the word. */
+void diag_suggest(lathe_diag *, const char *word, const char *const *names, size_t n);
 void diag_warn(lathe_diag *, const diag_place *, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

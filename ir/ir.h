@@ -324,11 +324,17 @@ typedef struct ir_builder {
     ir_graph *g;
     ir_block_id block;
     ir_str name, origin;        /* stamped on every node made */
+    int version;                /* of the operator set of `origin`, for messages; 0: none */
 } ir_builder;
 
 /* A message about the node under construction and, unless it is IR_NONE, a tensor. */
 lathe_status ir_fail(const ir_builder *, lathe_status, ir_value, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* LATHE_BAD_INPUT, as diag_mismatch. */
+lathe_status ir_mismatch(const ir_builder *, ir_value, const char *what, const char *found,
+                         const char *expected);
+/* Where such messages point. */
+diag_place ir_place(const ir_builder *, ir_value);
 
 ir_block_id ir_block_new(ir_graph *, ir_node_id parent);
 ir_value ir_param(ir_graph *, ir_block_id, const ir_type *, const char *name);
@@ -356,6 +362,7 @@ static inline const ir_type *ir_type_of(const ir_graph *g, ir_value v) { return 
 ir_type ir_type_make(ir_elem, int rank, const ir_dim *dims);
 bool ir_type_equal(const ir_type *, const ir_type *);
 const char *ir_type_text(const ir_graph *, const ir_type *);    /* "f32[batch, 4]" */
+const char *ir_dims_text(const ir_graph *, const ir_type *);    /* "[batch, 4]" */
 ir_dim ir_type_count(ir_graph *, const ir_type *);              /* number of elements */
 
 ir_value ir_const(ir_builder *, const ir_type *, const ir_blob *);

@@ -27,8 +27,8 @@ static void fail_read(ir_nest *n, ir_value v, const char *what)
     int rank = n->rank - n->nred;
     ir_type space =
         ir_type_make(ir_type_of(g, v)->elem, rank < IR_MAX_RANK ? rank : IR_MAX_RANK, n->space);
-    ir_fail(n->b, LATHE_BAD_INPUT, v, "%s: %s, expected one that broadcasts to %s", what,
-            ir_type_text(g, ir_type_of(g, v)), ir_type_text(g, &space));
+    ir_mismatch(n->b, v, ir_format(g->arena, "%s:", what), ir_type_text(g, ir_type_of(g, v)),
+                ir_format(g->arena, "one that broadcasts to %s", ir_type_text(g, &space)));
     n->failed = true;
 }
 

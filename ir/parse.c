@@ -267,7 +267,7 @@ static void check_statement(ir_parser *p, const statement *s)
 
 static void build(ir_parser *p, const statement *s, ir_block_id block)
 {
-    ir_builder b = {p->g, block, s->name, s->origin};
+    ir_builder b = {.g = p->g, .block = block, .name = s->name, .origin = s->origin};
     ir_type *types = IR_NEW_N(p->arena, ir_type, s->nresults);
     for (size_t i = 0; i < s->nresults; i++) types[i] = s->results[i].type;
     check_statement(p, s);

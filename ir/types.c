@@ -119,13 +119,18 @@ bool ir_type_equal(const ir_type *a, const ir_type *b)
     return true;
 }
 
-const char *ir_type_text(const ir_graph *g, const ir_type *t)
+const char *ir_dims_text(const ir_graph *g, const ir_type *t)
 {
-    const char *text = ir_format(g->arena, "%s[", ir_elem_name(t->elem));
+    const char *text = "[";
     for (int i = 0; i < t->rank; i++)
         text = ir_format(g->arena, "%s%s%s", text, i ? ", " : "",
                          t->dims[i] == IR_NONE ? "?" : ir_dim_text(g, t->dims[i]));
     return ir_format(g->arena, "%s]", text);
+}
+
+const char *ir_type_text(const ir_graph *g, const ir_type *t)
+{
+    return ir_format(g->arena, "%s%s", ir_elem_name(t->elem), ir_dims_text(g, t));
 }
 
 ir_dim ir_type_count(ir_graph *g, const ir_type *t) { return ir_dim_product(g, t->dims, t->rank); }

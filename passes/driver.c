@@ -48,6 +48,25 @@ static lathe_status run(ir_graph *g, const pass_info *pass, const pass_options *
     return diag_add(diag, LATHE_INTERNAL, NULL, "pass '%s' broke the graph", pass->name);
 }
 
+static lathe_status unknown(const char *name, lathe_diag *diag)
+{
+    const char *names[sizeof passes / sizeof *passes];
+    for (size_t i = 0; i < pass_count(); i++) names[i] = passes[i].name;
+    diag_add(diag, LATHE_NOT_FOUND, NULL, "no pass is called '%s'", name);
+    diag_suggest(diag, name, names, pass_count());
+    return LATHE_NOT_FOUND;
+}
+
+lathe_status pass_check_names(const pass_options *o, lathe_diag *diag)
+{
+    lathe_status status = LATHE_OK;
+    for (size_t i = 0; i < o->ndisabled; i++)
+        if (!pass_find(o->disabled[i])) status = unknown(o->disabled[i], diag);
+    if (o->dump_after && strcmp(o->dump_after, "all") != 0 && !pass_find(o->dump_after))
+        status = unknown(o->dump_after, diag);
+    return status;
+}
+
 lathe_status pass_run_all(ir_graph *g, const pass_options *o, lathe_diag *diag)
 {
     for (size_t i = 0; i < pass_count(); i++)
@@ -61,8 +80,7 @@ lathe_status pass_run_named(ir_graph *g, const char *names, const pass_options *
     for (size_t n; *names; names += names[n] == ',' ? n + 1 : n) {
         n = strcspn(names, ",");
         const pass_info *pass = find(names, n);
-        if (!pass)
-            return diag_add(diag, LATHE_NOT_FOUND, NULL, "no pass is called '%.*s'", (int)n, names);
+        if (!pass) return unknown(ir_format(g->arena, "%.*s", (int)n, names), diag);
         TRY(run(g, pass, o, diag));
     }
     return LATHE_OK;

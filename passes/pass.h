@@ -31,6 +31,8 @@ typedef struct pass_info {
 size_t pass_count(void);
 const pass_info *pass_at(size_t);
 const pass_info *pass_find(const char *name);
+/* Every name in the options is a pass's; a message for each that is not. */
+lathe_status pass_check_names(const pass_options *, lathe_diag *);
 /* All passes of the level in their order, less the disabled ones. */
 lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
 /* The comma-separated ones, in the order given. */

@@ -49,7 +49,7 @@ static void sweep_block(pass_sweep *s, pass_rule rule, ir_block_id block)
         const ir_node node = g->nodes[nodes[i]];    /* by value: building moves the array */
         if (node.op == IR_OP_NONE) continue;
         update(s, node.operands, node.noperands);
-        s->b = (ir_builder){g, block, node.name, node.origin};
+        s->b = (ir_builder){.g = g, .block = block, .name = node.name, .origin = node.origin};
         if (rule(s, nodes[i])) {
             ir_delete_node(g, nodes[i]);
             s->changes++;

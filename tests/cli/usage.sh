@@ -13,7 +13,7 @@ expect 1 "usage: lathe COMMAND"
 expect 0 "usage: lathe COMMAND" --help
 expect 0 "LLVM 19" --version
 expect 1 "unknown command 'compil'" compil
-expect 1 "unknown option '--nmae'; did you mean '--name'?" compile --nmae x model.onnx
+expect 1 "unknown option '--nmae'; hint: did you mean '--name'?" compile --nmae x model.onnx
 expect 1 "option '--name' needs a value" compile model.onnx --name
 expect 1 "option '--level' takes a number, not 'fast'" compile -Ofast model.onnx
 expect 1 "'compile' needs MODEL.onnx" compile

@@ -344,3 +344,17 @@ Test(import, doubling_functions)
     m->functions[29]->output[0] = "a";
     refused(m, LATHE_LIMIT, "more than 1048576 nodes");
 }
+
+Test(import, mismatch_names_node_version_and_both_sides)
+{
+    model m = one_node("MatMul");
+    PUSH(m->graph, input, value_new("w", 1, "4"));
+    PUSH(m->graph->node[0], input, "w");
+    m->graph->input[0] = value_new("x", 1, "3");
+    refused(m, LATHE_BAD_INPUT,
+            "node 'MatMul' (MatMul-17): tensor 'w': input 1 has dims [4], expected [3]");
+    lathe_message at = lathe_diag_get(trial.diag, 0);
+    cr_expect_str_eq(at.found, "[4]");
+    cr_expect_str_eq(at.expected, "[3]");
+    cr_expect_eq(at.version, 17);
+}

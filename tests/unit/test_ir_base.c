@@ -76,19 +76,69 @@ static const char *formatted(size_t index)
 
 Test(ir_base, diag_formats_what_applies)
 {
-    diag_place all = {"m.onnx", "x", "MatMul", "y"}, node = {.node = "x"}, op = {.op = "MatMul"};
+    diag_place all = {"m.onnx", "x", "MatMul", "y", 13}, node = {.node = "x"}, op = {.op = "MatMul"};
     cr_expect_eq(diag_add(fx.diag, LATHE_BAD_INPUT, &all, "bad %d", 1), LATHE_BAD_INPUT);
     diag_hint(fx.diag, "do %s", "this");
     diag_add(fx.diag, LATHE_UNSUPPORTED, &node, "two");
     diag_add(fx.diag, LATHE_UNSUPPORTED, &op, "three");
     diag_warn(fx.diag, NULL, "four");
-    cr_expect_str_eq(formatted(0), "m.onnx: node 'x' (MatMul): tensor 'y': bad 1; hint: do this");
+    cr_expect_str_eq(formatted(0), "m.onnx: node 'x' (MatMul-13): tensor 'y': bad 1; hint: do this");
     cr_expect_str_eq(formatted(1), "node 'x': two");
     cr_expect_str_eq(formatted(2), "MatMul: three");
     cr_expect_str_eq(formatted(3), "four");
     cr_expect_eq(lathe_diag_count(fx.diag), 4);
     cr_expect_eq(lathe_diag_errors(fx.diag), 3);
     cr_expect_eq(lathe_diag_get(fx.diag, 3).severity, LATHE_WARNING);
+}
+
+Test(ir_base, diag_keeps_both_sides_of_a_mismatch)
+{
+    diag_place place = {.op = "MatMul", .version = 13};
+    cr_expect_eq(diag_mismatch(fx.diag, LATHE_BAD_INPUT, &place, "input 1 has rank", "3", "2 or less"),
+                 LATHE_BAD_INPUT);
+    lathe_message m = lathe_diag_get(fx.diag, 0);
+    cr_expect_str_eq(formatted(0), "MatMul-13: input 1 has rank 3, expected 2 or less");
+    cr_expect_str_eq(m.found, "3");
+    cr_expect_str_eq(m.expected, "2 or less");
+    cr_expect_eq(m.version, 13);
+    for (int i = 0; i < 1000; i++) diag_mismatch(fx.diag, LATHE_LIMIT, NULL, "a", "b", "c");
+    cr_expect_str_eq(lathe_diag_get(fx.diag, 999).found, "");
+    cr_expect_eq(diag_mismatch(NULL, LATHE_IO, NULL, "a", "b", "c"), LATHE_IO);
+}
+
+static const char *near(const char *word)
+{
+    static const char *const names[] = {"sequence", "batch", "past_sequence", "heads", "a"};
+    const char *name = lathe_nearest(word, names, sizeof names / sizeof *names);
+    return name ? name : "";
+}
+
+Test(ir_base, nearest_name)
+{
+    cr_expect_str_eq(near("sequnce"), "sequence");
+    cr_expect_str_eq(near("seuqence"), "sequence");
+    cr_expect_str_eq(near("btach"), "batch");
+    cr_expect_str_eq(near("seq"), "sequence");       /* the only one that it begins */
+    cr_expect_str_eq(near("past"), "past_sequence");
+    cr_expect_str_eq(near("bat"), "batch");
+    cr_expect_str_eq(near("width"), "");
+    cr_expect_str_eq(near("b"), "");
+    cr_expect_str_eq(near(""), "");
+    char word[200];
+    memset(word, 'x', sizeof word);
+    word[199] = '\0';
+    cr_expect_str_eq(near(word), "");
+    cr_expect_null(lathe_nearest("a", NULL, 0));
+}
+
+Test(ir_base, suggestion_is_a_hint)
+{
+    static const char *const names[] = {"sequence"};
+    diag_add(fx.diag, LATHE_NOT_FOUND, NULL, "no");
+    diag_suggest(fx.diag, "width", names, 1);
+    cr_expect_str_eq(formatted(0), "no");
+    diag_suggest(fx.diag, "seq", names, 1);
+    cr_expect_str_eq(formatted(0), "no; hint: did you mean 'sequence'?");
 }
 
 Test(ir_base, diag_format_truncates_and_tells_the_length)
