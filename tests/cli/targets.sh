@@ -22,7 +22,7 @@ runs() {
     shift 2
     "$@" "$LATHE" run "$library" -c examples/adder/test_data_set_0 --output-dir "$dir" ${cpu:+--cpu "$cpu"} 2>"$dir/err" |
         sed -n 's/^target: //p'
-    sed -n 's/^lathe: //p' "$dir/err"
+    sed -n 's/^error: //p' "$dir/err"
 }
 
 case $(uname -m) in
