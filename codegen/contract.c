@@ -342,14 +342,15 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
     return hi >= v;
 }
 
+static ir_dim constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
+
 /* Room for a panel of b, which is packed at run time. */
 static void reserve_scratch(product *p)
 {
     int64_t k;
     if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
         k = CG_LONGEST_K;
-    int64_t bytes = (k + 1) * CG_PANEL * (int64_t)sizeof(float);
-    if (bytes > p->lw->scratch) p->lw->scratch = bytes;
+    cg_reserve_scratch(p->lw, constant(p, (k + 1) * CG_PANEL * (int64_t)sizeof(float)));
     p->gemm.group = 1;
 }
 
@@ -365,8 +366,6 @@ static bool is_large(product *p)
 }
 
 /* ---- the step ---- */
-
-static ir_dim constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
 
 static ir_dim units(product *p)
 {

@@ -120,7 +120,9 @@ static lathe_status build_target(session *s, const cg_isa *isa, cg_val *kernels)
     u->tiles = NULL;
     for (size_t i = 0; i < u->p->nkernels; i++) {
         const cg_kernel *k = &u->p->kernels[i];
-        kernels[i] = k->nest.gemm ? cg_emit_gemm(u, k) : cg_emit_nest(u, k);
+        kernels[i] = k->nest.attention ? cg_emit_attention(u, k)
+                     : k->nest.gemm    ? cg_emit_gemm(u, k)
+                                       : cg_emit_nest(u, k);
         cg_set_attributes(u, kernels[i]);
         if (u->status != LATHE_OK)
             return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", k->key, u->defect);

@@ -182,6 +182,8 @@ void cg_kern_arguments(cg_kern *);
 cg_val cg_emit_nest(cg_unit *, const cg_kernel *);
 /* emit_gemm.c: the same, of a tiled product. */
 cg_val cg_emit_gemm(cg_unit *, const cg_kernel *);
+/* emit_attention.c: the same, of attention. */
+cg_val cg_emit_attention(cg_unit *, const cg_kernel *);
 /* desc.c: tables and descriptor; kernels[] are the functions, target by target. */
 void cg_emit_desc(cg_unit *, const cg_val *kernels);
 

@@ -27,7 +27,7 @@ typedef struct gemm {
     cg_val reach;             /* what a tile's call prefetches, in floats for each k */
     /* of the segment: */
     cg_val a, b, c;                    /* at its first row */
-    cg_val first, blocks, least, more; /* rows: blocks have `least`, the first `more` one more */
+    cg_blocks rows;
     cg_val fetch;
 } gemm;
 
@@ -68,17 +68,6 @@ static cg_val floats(gemm *w, cg_val base, cg_val at)
 static cg_val stride(gemm *w, const cg_affine *of, int which)
 {
     return cg_dim(&w->k, of->coef[axis(w, which)]);
-}
-
-/* Where a block of rows starts in the segment, and how many they are. */
-static cg_val row_of(gemm *w, cg_val block)
-{
-    return add(w, mul(w, block, w->least), lower_of(w, block, w->more));
-}
-
-static cg_val rows_of(gemm *w, cg_val block)
-{
-    return add(w, w->least, LLVMBuildZExt(w->u->b, less(w, block, w->more), w->u->i64, ""));
 }
 
 static cg_val length_of(gemm *w, cg_val part)
@@ -122,11 +111,11 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
            k_step = stride(w, &w->g->a, K);
     cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
     cg_val share = lower_of(w, mul(w, length, w->reach),
-                            quotient(w, mul(w, length, num(w, columns)), w->blocks));
+                            quotient(w, mul(w, length, num(w, columns)), w->rows.count));
     cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)),
                       mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
-    cg_val args[CG_TILE_ARGS + 1] = {add(w, rows_of(w, block), w->fetch)}, *arg = args + 1;
-    arg[CG_TILE_A] = floats(w, w->a, add(w, mul(w, row_of(w, block), row_step), mul(w, k, k_step)));
+    cg_val args[CG_TILE_ARGS + 1] = {add(w, cg_block_rows(w->u, &w->rows, block), w->fetch)}, *arg = args + 1;
+    arg[CG_TILE_A] = floats(w, w->a, add(w, mul(w, cg_block_start(w->u, &w->rows, block), row_step), mul(w, k, k_step)));
     arg[CG_TILE_K] = length;
     arg[CG_TILE_LDC] = ldc;
     arg[CG_TILE_ROW_STEP] = row_step;
@@ -144,8 +133,8 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
 static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
 {
     cg_unit *u = w->u;
-    cg_val row = add(w, w->first, row_of(w, block));
-    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows_of(w, block)};
+    cg_val row = add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, cg_block_rows(w->u, &w->rows, block)};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] = lower_of(w, num(w, CG_PANEL), sub(w, extent(w, N), column));
     for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
@@ -159,9 +148,9 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
     cg_val column = mul(w, panel, num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
-    cg_loop l = cg_loop_guard(u, num(w, 0), w->blocks, 1, false);
+    cg_loop l = cg_loop_guard(u, num(w, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val c = floats(w, w->c, add(w, mul(w, row_of(w, l.i), ldc), column));
+    cg_val c = floats(w, w->c, add(w, mul(w, cg_block_start(w->u, &w->rows, l.i), ldc), column));
     emit_tiles(w, l.i, panel, part, c, ldc);
     if (w->k.n->epilogue) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
@@ -181,7 +170,7 @@ static void emit_indirect(gemm *w, cg_val panel)
     cg_unit *u = w->u;
     cg_val column = mul(w, panel, num(w, CG_PANEL)), ld = num(w, CG_PANEL);
     begin_panel(w);
-    cg_loop rows = cg_loop_guard(u, num(w, 0), w->blocks, 1, false);
+    cg_loop rows = cg_loop_guard(u, num(w, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &rows, NULL, 0);
     cg_loop parts = cg_loop_guard(u, num(w, 0), w->parts, 1, false);
     cg_loop_enter(u, &parts, NULL, 0);
@@ -235,19 +224,10 @@ static cg_fetch fetch_of(const gemm *w, int64_t blocks)
 /* Numbers of rows that tiles can have, for any size or for the one that is known. */
 static void find_tiles(gemm *w, uint32_t rows[CG_FETCHES])
 {
-    int most = w->shape.rows;
-    int64_t m;
-    if (!ir_dim_is_const(w->u->g, w->k.n->space[axis(w, M)], &m)) {
-        for (int r = 1; r <= most; r++) rows[fetch_of(w, 1)] |= 1u << r;
-        for (int r = most / 2; r <= most; r++) rows[fetch_of(w, 2)] |= 1u << r;
-        return;
-    }
-    for (int64_t i = 0, n = (m + CG_ROWS - 1) / CG_ROWS; i < n && i < 2 * CG_ROWS; i++) {
-        int64_t size = (i + 1) * m / n - i * m / n, blocks = (size + most - 1) / most;
-        uint32_t *set = &rows[fetch_of(w, blocks)];
-        *set |= 1u << size / blocks;
-        if (size % blocks) *set |= 2u << size / blocks;
-    }
+    uint32_t one, several;
+    cg_block_sizes(w->u->g, w->k.n->space[axis(w, M)], w->shape.rows, &one, &several);
+    rows[fetch_of(w, 1)] |= one;
+    rows[fetch_of(w, 2)] |= several;
 }
 
 /* The place of an operand's element at the batch's indices. */
@@ -264,17 +244,12 @@ static cg_val operand_at(gemm *w, size_t operand, cg_val at)
     return floats(w, w->k.places[operand].base, at);
 }
 
-/* Chunk `i` of the rows, cut into blocks that differ by one row at most. */
-static void begin_rows(gemm *w, cg_val i, cg_val chunks)
+/* Chunk `i` of the rows. */
+static void begin_rows(gemm *w, cg_val i)
 {
     cg_unit *u = w->u;
-    cg_val m = extent(w, M), end = quotient(w, mul(w, add(w, i, num(w, 1)), m), chunks);
-    w->first = quotient(w, mul(w, i, m), chunks);
-    cg_val rows = sub(w, end, w->first);
-    w->blocks = ceiling(w, rows, w->shape.rows);
-    w->least = quotient(w, rows, w->blocks);
-    w->more = modulo(w, rows, w->blocks);
-    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->blocks, num(w, 1), "");
+    w->rows = cg_blocks_of(u, i, extent(w, M), w->shape.rows);
+    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->rows.count, num(w, 1), "");
     w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)),
                          num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
 }
@@ -282,18 +257,18 @@ static void begin_rows(gemm *w, cg_val i, cg_val chunks)
 /* Groups [from, to) of segment `segment`, which counts chunks of rows within batches. */
 static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
 {
-    cg_val chunks = ceiling(w, extent(w, M), CG_ROWS), batch = quotient(w, segment, chunks);
+    cg_val chunks = cg_chunks_of(w->u, extent(w, M)), batch = quotient(w, segment, chunks);
     for (int i = axis(w, M) - 1; i >= 0; i--) {
         w->k.index[i] = modulo(w, batch, w->k.extent[i]);
         batch = quotient(w, batch, w->k.extent[i]);
     }
-    begin_rows(w, modulo(w, segment, chunks), chunks);
+    begin_rows(w, modulo(w, segment, chunks));
     const cg_gemm *g = w->g;
     w->a =
-        operand_at(w, 0, add(w, place_in_batch(w, &g->a), mul(w, w->first, stride(w, &g->a, M))));
+        operand_at(w, 0, add(w, place_in_batch(w, &g->a), mul(w, w->rows.first, stride(w, &g->a, M))));
     w->b = operand_at(w, 1, place_in_batch(w, &g->b));
     w->c = operand_at(w, w->k.n->noperands,
-                      add(w, place_in_batch(w, &g->c), mul(w, w->first, stride(w, &g->c, M))));
+                      add(w, place_in_batch(w, &g->c), mul(w, w->rows.first, stride(w, &g->c, M))));
     cg_val group = num(w, g->group);
     emit_panels(w, mul(w, from, group), lower_of(w, mul(w, to, group), w->panels));
 }

@@ -58,6 +58,31 @@ enum {
 }; /* then the batch's indices */
 cg_function cg_make_finish(cg_unit *, const cg_nest *);
 
+/* emit_scores.c: makes weights of rows of scores in memory, STEP apart, M being the first one. */
+enum {
+    CG_WEIGH_ARGS,
+    CG_WEIGH_SCORES, /* pointers */
+    CG_WEIGH_STEP,
+    CG_WEIGH_M,
+    CG_WEIGH_ROWS,
+    CG_WEIGH_BATCH
+}; /* then the batch's indices */
+cg_function cg_make_weigh(cg_unit *, const cg_nest *row);
+
+/* emit_rows.c: rows of a product in chunks of at most CG_ROWS, and those in blocks, the rows of a
+ * tile, that differ by one row at most. */
+typedef struct cg_blocks {
+    cg_val first;                /* row of the chunk */
+    cg_val count, least, more;   /* blocks have `least` rows, the first `more` one more */
+} cg_blocks;
+cg_val cg_chunks_of(cg_unit *, cg_val rows);
+cg_blocks cg_blocks_of(cg_unit *, cg_val chunk, cg_val rows, int most);
+cg_val cg_block_start(cg_unit *, const cg_blocks *, cg_val block);   /* in the chunk */
+cg_val cg_block_rows(cg_unit *, const cg_blocks *, cg_val block);
+/* Sets of the numbers of rows that a block can have, a bit each: of chunks of one block and of
+ * several, for any size or for the one that is known. */
+void cg_block_sizes(const ir_graph *, ir_dim rows, int most, uint32_t *one, uint32_t *several);
+
 /* emit_pack.c: copies COUNT k from K on of the panel that starts at column N. */
 enum {
     CG_PACK_ARGS,

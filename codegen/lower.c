@@ -78,7 +78,8 @@ static lathe_status lower_nothing(cg_lowering *lw, const ir_node *node)
 static const cg_lower_node lower_op[IR_OP_COUNT] = {
     [IR_OP_CONST] = lower_nothing,    [IR_OP_RESHAPE] = lower_nothing,
     [IR_OP_MAP] = cg_lower_nest,      [IR_OP_REDUCE] = cg_lower_nest,
-    [IR_OP_CONTRACT] = cg_lower_nest, [IR_OP_ROW] = cg_lower_nest, [IR_OP_ARG_REDUCE] = cg_lower_nest,
+    [IR_OP_CONTRACT] = cg_lower_nest, [IR_OP_ROW] = cg_lower_nest, [IR_OP_ATTENTION] = cg_lower_attention,
+    [IR_OP_ARG_REDUCE] = cg_lower_nest,
     [IR_OP_CUMULATE] = cg_lower_nest, [IR_OP_SCATTER] = cg_lower_scatter,
     [IR_OP_VIEW] = cg_lower_view,     [IR_OP_CONCAT] = cg_lower_concat,
     [IR_OP_VALUES] = cg_lower_values, [IR_OP_GUARD] = cg_lower_guard,
@@ -208,11 +209,16 @@ static cg_lowering *start(ir_graph *g, const char *name)
     return lw;
 }
 
+void cg_reserve_scratch(cg_lowering *lw, ir_dim bytes)
+{
+    lw->scratch = lw->scratch ? ir_dim_max(lw->g, lw->scratch, bytes) : bytes;
+}
+
 /* Buffers that no step touches (unused inputs, results of dead nodes) live at step 0. */
 static void finish(cg_lowering *lw)
 {
     cg_program *p = lw->p;
-    p->scratch_slot = lw->scratch ? cg_slot(lw, ir_dim_const(lw->g, lw->scratch)) : LATHE_NO_SLOT;
+    p->scratch_slot = lw->scratch ? cg_slot(lw, lw->scratch) : LATHE_NO_SLOT;
     for (size_t i = 0; i < p->nbufs; i++)
         if (p->bufs[i].first == LATHE_NO_SLOT) p->bufs[i].first = p->bufs[i].last = 0;
 }

@@ -48,7 +48,7 @@ typedef struct cg_lowering {
     uint32_t node_entry;           /* its entry in nodes[] */
     lathe_status status;           /* of the first failure inside a function that returns a number */
     int level;                     /* 0: general kernels only */
-    int64_t scratch;               /* bytes that a worker needs */
+    ir_dim scratch;                /* bytes that a worker needs; IR_NONE: none */
     int nesting;                   /* regions around the node */
     cg_frame *frame;               /* innermost loop around the node, or NULL */
     cg_map slots, syms, strings, entries, kernels, weights, funcs, locals;
@@ -142,10 +142,16 @@ typedef lathe_status (*cg_lower_node)(cg_lowering *, const ir_node *);
 lathe_status cg_lower_nest(cg_lowering *, const ir_node *);     /* lower_nest.c */
 /* By its name, of so many bytes; a sum if there is none. */
 lathe_status cg_read_combine(cg_lowering *, const char *kind, size_t length, cg_combine *);
+/* An operand of a value's type. */
+cg_operand cg_operand_of(const ir_type *);
+/* Lets the stages of a row store in its result what later ones need again. */
+void cg_keep_stages(cg_lowering *, cg_nest *);
 /* lower_row.c: the stages of a row node; the nest has everything else, its place in memory too. */
 lathe_status cg_read_row(cg_lowering *, const ir_node *, cg_nest *);
 /* contract.c: lowers a sum of products in tiles, if it has the form; false: nothing is done. */
 bool cg_lower_product(cg_lowering *, const cg_nest *, const ir_value *operands, ir_value result);
+lathe_status cg_lower_attention(cg_lowering *, const ir_node *);  /* attention.c */
+void cg_reserve_scratch(cg_lowering *, ir_dim bytes);
 lathe_status cg_lower_view(cg_lowering *, const ir_node *);
 lathe_status cg_lower_scatter(cg_lowering *, const ir_node *);
 lathe_status cg_lower_concat(cg_lowering *, const ir_node *);

@@ -17,6 +17,7 @@ static const char *const combine_names[] = {
 static const char *const kind_names[] = {
     [CG_NEST_MAP] = "map", [CG_NEST_REDUCE] = "reduce", [CG_NEST_ARG] = "arg",
     [CG_NEST_CUMULATE] = "cumulate", [CG_NEST_SCATTER] = "scatter", [CG_NEST_ROW] = "row", [CG_NEST_GEMM] = "gemm",
+    [CG_NEST_ATTENTION] = "attention",
 };
 
 lathe_status cg_read_combine(cg_lowering *lw, const char *kind, size_t length, cg_combine *out)
@@ -114,7 +115,7 @@ static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *
 
 /* ---- nests ---- */
 
-static cg_operand operand_of(const ir_type *t)
+cg_operand cg_operand_of(const ir_type *t)
 {
     cg_operand o = {.elem = t->elem, .rank = t->rank};
     memcpy(o.dims, t->dims, sizeof o.dims);
@@ -131,7 +132,7 @@ static void set_operands(cg_lowering *lw, cg_nest *n, const ir_value *values, si
 {
     n->noperands = count;
     n->operands = IR_NEW_N(lw->p->arena, cg_operand, count + 1);
-    for (size_t i = 0; i < count; i++) n->operands[i] = operand_of(ir_type_of(lw->g, values[i]));
+    for (size_t i = 0; i < count; i++) n->operands[i] = cg_operand_of(ir_type_of(lw->g, values[i]));
 }
 
 static void store_at_point(ir_graph *g, cg_nest *n)
@@ -152,7 +153,7 @@ static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
             return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operand %u is absent", i);
     *n = (cg_nest){.nred = (int)ir_attr_int(node, IR_KEY_nred, 0), .body = body->u.exprs[0]};
     if (epilogue) n->epilogue = epilogue->u.exprs[0];
-    n->out = operand_of(ir_type_of(lw->g, node->results[0]));
+    n->out = cg_operand_of(ir_type_of(lw->g, node->results[0]));
     set_space(n, space->u.dims, (int)space->n);
     set_operands(lw, n, node->operands, node->noperands);
     store_at_point(lw->g, n);

@@ -102,7 +102,7 @@ static bool replace_later(keeper *k, size_t stage, ir_expr *later)
     return true;
 }
 
-static void keep(cg_lowering *lw, cg_nest *n)
+void cg_keep_stages(cg_lowering *lw, cg_nest *n)
 {
     ir_elem elem = n->out.elem;
     ir_expr later[IR_MAX_STAGES + 1];
@@ -131,6 +131,6 @@ lathe_status cg_read_row(cg_lowering *lw, const ir_node *node, cg_nest *n)
         n->stages[i].body = body->u.exprs[i];
         kinds += length + (kinds[length] == ',');
     }
-    keep(lw, n);
+    cg_keep_stages(lw, n);
     return LATHE_OK;
 }

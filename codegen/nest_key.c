@@ -116,6 +116,29 @@ static void put_gemm(keying *k, const cg_gemm *gm, int rank)
     put_axes(k, &gm->k);
 }
 
+static void put_stages(keying *k, const cg_nest *n)
+{
+    for (size_t i = 0; i < n->nstages; i++) {
+        const cg_stage *stage = &n->stages[i];
+        cg_text_add(&k->lw->text, "+%d%d", (int)stage->combine, stage->keep != IR_NONE);
+        put_expr(k, stage->body);
+        if (stage->keep) put_expr(k, stage->keep);
+    }
+    if (n->body) put_expr(k, n->body);
+}
+
+static void put_attention(keying *k, const cg_attention *a)
+{
+    put_gemm(k, a->scores.gemm, a->scores.rank);
+    for (int i = 0; i < a->scores.rank; i++) put_dim(k, a->scores.space[i]);
+    for (int i = 0; i < CG_FACTORS; i++) {
+        cg_text_add(&k->lw->text, "*%d", a->operand[i]);
+        put_expr(k, a->base[i]);
+    }
+    put_dim(k, a->step);
+    put_stages(k, &a->row);
+}
+
 const char *cg_nest_key(cg_lowering *lw, cg_nest *n)
 {
     keying k = {.lw = lw, .n = n};
@@ -128,13 +151,8 @@ const char *cg_nest_key(cg_lowering *lw, cg_nest *n)
     for (size_t i = 0; i < n->noperands; i++) put_operand(&k, &n->operands[i]);
     put_operand(&k, &n->out);
     if (n->gemm) put_gemm(&k, n->gemm, n->rank);
-    for (size_t i = 0; i < n->nstages; i++) {
-        const cg_stage *stage = &n->stages[i];
-        cg_text_add(&lw->text, "+%d%d", (int)stage->combine, stage->keep != IR_NONE);
-        put_expr(&k, stage->body);
-        if (stage->keep) put_expr(&k, stage->keep);
-    }
-    if (n->body) put_expr(&k, n->body);
+    if (n->attention) put_attention(&k, n->attention);
+    put_stages(&k, n);
     if (n->epilogue) put_expr(&k, n->epilogue);
     cg_text_add(&lw->text, "/");
     for (int i = 0; i < n->out.rank && !n->gemm; i++) put_expr(&k, n->store[i]);

@@ -8,7 +8,7 @@
 static bool may_store_elsewhere(ir_op op)
 {
     return op == IR_OP_MAP || op == IR_OP_VIEW || op == IR_OP_REDUCE || op == IR_OP_CONTRACT ||
-           op == IR_OP_ROW;
+           op == IR_OP_ROW || op == IR_OP_ATTENTION;
 }
 
 static bool is_part(cg_lowering *lw, const ir_node *concat, ir_value v)

@@ -10,7 +10,7 @@
 #include "runtime/abi.h"
 
 typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER, CG_NEST_ROW,
-               CG_NEST_GEMM } cg_nest_kind;
+               CG_NEST_GEMM, CG_NEST_ATTENTION } cg_nest_kind;
 typedef enum { CG_SUM, CG_PROD, CG_MAX, CG_MIN, CG_AND, CG_OR, CG_SET } cg_combine;
 
 /* A dense row-major operand or result. Run-time dims are kernel parameters (params of the nest). */
@@ -79,9 +79,25 @@ typedef struct cg_nest {
     ir_expr epilogue;              /* IR_NONE: the reduced value is stored as it is */
     ir_expr store[IR_MAX_RANK];    /* one index an axis of out */
     const cg_gemm *gemm;           /* CG_NEST_GEMM, which has neither body nor store */
+    const struct cg_attention *attention;  /* CG_NEST_ATTENTION; gemm is the product with v */
     size_t nparams;                /* run-time dims that the kernel receives in lathe_args.dim */
     ir_dim *params;
 } cg_nest;
+
+/* The nest of an attention kernel is the product of weights and values, over batch..., m, d, n;
+ * with it go the product of q and keys, over batch..., m, n, k, and the ROW over batch..., m, n that
+ * makes weights of scores, which it finds as its result, in memory of the worker. All three have
+ * the operands and params of the kernel. The kernel's range counts the batch and, inside of it,
+ * chunks of rows as in a cg_gemm. Scratch: the keys and the values of one batch in panels, then
+ * CG_SCORE_ROWS rows of scores, cg_score_step apart. */
+enum { CG_Q, CG_KEY, CG_VALUE, CG_FACTORS };
+typedef struct cg_attention {
+    cg_nest scores, row;
+    int operand[CG_FACTORS];
+    ir_expr base[CG_FACTORS];      /* place of the first element at the batch's indices */
+    ir_dim step;                   /* between rows of scores */
+} cg_attention;
+enum { CG_SCORE_ROWS = 16 };
 
 /* Rows that the nest's kernel may be given, [0, rows): the product of the parallel axes but the
  * innermost one that is not known to be 1. CUMULATE: of all axes but `axis`. 1 where rows cannot be

@@ -18,6 +18,7 @@ static const uint64_t required[IR_OP_COUNT] = {
     [IR_OP_REDUCE] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind) | BIT(elem),
     [IR_OP_CONTRACT] = BIT(space) | BIT(nred) | BIT(body) | BIT(elem),
     [IR_OP_ROW] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind) | BIT(elem),
+    [IR_OP_ATTENTION] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind) | BIT(elem),
     [IR_OP_ARG_REDUCE] = BIT(space) | BIT(nred) | BIT(body) | BIT(kind),
     [IR_OP_CUMULATE] = BIT(space) | BIT(body) | BIT(kind) | BIT(axis) | BIT(elem),
     [IR_OP_SCATTER] = BIT(space) | BIT(body) | BIT(kind),
@@ -177,15 +178,22 @@ static void check_expr(node_check *c, ir_expr e)
         fail(c, "acc%lld as %s", (long long)x->imm, ir_elem_name(x->type));
 }
 
-/* In a row each expression but the last is reduced, and those behind it may use the result. */
+/* How many of the expressions are reduced, so that those behind them may use the results. */
+static size_t reductions_in(const ir_node *n, const ir_attr *body)
+{
+    size_t others = n->op == IR_OP_ROW ? 1 : n->op == IR_OP_ATTENTION ? 2 : body->n;
+    return body->n > others ? body->n - others : 0;
+}
+
 static void check_body(node_check *c, const ir_attr *body)
 {
+    size_t reduced = body->key == IR_KEY_body ? reductions_in(c->n, body) : 0;
     ir_memo_begin(c->g->pool, &c->seen);
     for (size_t i = 0; i < body->n && !c->wrong; i++) {
         if (body->u.exprs[i] == IR_NONE || body->u.exprs[i] >= c->g->pool->nexprs)
             fail(c, "body %zu is none", i);
         else check_expr(c, body->u.exprs[i]);
-        if (!c->wrong && c->n->op == IR_OP_ROW && i + 1 < body->n)
+        if (!c->wrong && i < reduced)
             c->accs[c->naccs++] = ir_expr_get(c->g, body->u.exprs[i])->type;
     }
     ir_memo_end(c->g->pool, &c->seen);
@@ -201,9 +209,9 @@ static ir_elem body_type(const node_check *c, size_t i)
 static void check_space(node_check *c)
 {
     int64_t nred = ir_attr_int(c->n, IR_KEY_nred, 0), axis = ir_attr_int(c->n, IR_KEY_axis, 0);
-    bool row = c->n->op == IR_OP_ROW, reduces = row || c->n->op == IR_OP_REDUCE ||
-                                                c->n->op == IR_OP_CONTRACT ||
-                                                c->n->op == IR_OP_ARG_REDUCE;
+    bool row = c->n->op == IR_OP_ROW, attention = c->n->op == IR_OP_ATTENTION;
+    bool reduces = row || attention || c->n->op == IR_OP_REDUCE || c->n->op == IR_OP_CONTRACT ||
+                   c->n->op == IR_OP_ARG_REDUCE;
     size_t rank = attr_count(c, IR_KEY_space);
     if (rank > IR_MAX_SPACE) fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
     if (nred < 0 || nred > (int64_t)rank || (nred && !reduces))
@@ -211,6 +219,7 @@ static void check_space(node_check *c)
     if (c->n->op != IR_OP_SCATTER && (int64_t)rank - (row ? 0 : nred) > IR_MAX_RANK)
         fail(c, "a result of rank over %d", IR_MAX_RANK);
     if (row && nred < 1) fail(c, "a row without axes");
+    if (attention && nred != 2) fail(c, "two axes must be reduced");
     if (c->n->op == IR_OP_ARG_REDUCE && nred != 1) fail(c, "one axis must be reduced");
     if (c->n->op == IR_OP_CUMULATE && (axis < 0 || axis >= (int64_t)rank))
         fail(c, "axis %lld", (long long)axis);
@@ -227,7 +236,8 @@ static size_t check_row_kinds(node_check *c)
             fail(c, "kind \"%s\" is none of: %s", word, kinds[IR_OP_REDUCE]);
         at += length + (at[length] == ',');
     }
-    if (n < 1 || n > IR_MAX_STAGES) fail(c, "%zu reductions", n);
+    size_t most = c->n->op == IR_OP_ROW ? IR_MAX_STAGES : IR_MAX_STAGES - 1;
+    if (n < 1 || n > most) fail(c, "%zu reductions", n);
     return n;
 }
 
@@ -236,7 +246,8 @@ static void check_epilogue(node_check *c, const ir_attr *body)
 {
     const ir_attr *end = ir_attr_find(c->n, IR_KEY_epilogue);
     if (!end || c->wrong) return;
-    if (c->n->op != IR_OP_REDUCE && c->n->op != IR_OP_CONTRACT) fail(c, "an epilogue");
+    if (c->n->op != IR_OP_REDUCE && c->n->op != IR_OP_CONTRACT && c->n->op != IR_OP_ATTENTION)
+        fail(c, "an epilogue");
     if (end->n != 1) fail(c, "%zu expressions in the epilogue, 1 needed", end->n);
     c->rank -= (int)ir_attr_int(c->n, IR_KEY_nred, 0);
     c->naccs = 1;
@@ -251,12 +262,18 @@ static void check_nest(node_check *c)
     c->rank = (int)attr_count(c, IR_KEY_space);
     size_t want = 1;
     if (c->n->op == IR_OP_SCATTER) want += (size_t)ir_type_of(c->g, c->n->operands[0])->rank;
-    if (c->n->op == IR_OP_ROW) want += check_row_kinds(c);
+    bool rows = c->n->op == IR_OP_ROW || c->n->op == IR_OP_ATTENTION;
+    if (rows) want += check_row_kinds(c);
+    if (c->n->op == IR_OP_ATTENTION) want += 2;
     const ir_attr *body = ir_attr_find(c->n, IR_KEY_body);
     if (body->n != want) fail(c, "%zu expressions in the body, %zu needed", body->n, want);
     check_body(c, body);
     check_epilogue(c, body);
-    for (size_t i = 1; i < want && !c->wrong && c->n->op != IR_OP_ROW; i++)
+    if (!c->wrong && c->n->op == IR_OP_ATTENTION) {
+        ir_attention form;
+        c->wrong = ir_attention_form(c->g, c->n, &form);
+    }
+    for (size_t i = 1; i < want && !c->wrong && !rows; i++)
         if (body_type(c, i) != IR_I64) fail(c, "index %zu of the body is no i64", i - 1);
     if (c->wrong || c->n->op != IR_OP_VIEW) return;
     const ir_expr_node *load = ir_expr_get(c->g, body->u.exprs[0]);

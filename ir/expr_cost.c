@@ -56,6 +56,25 @@ ir_x_cost ir_x_measure(ir_graph *g, const ir_expr *exprs, size_t n)
     return w.cost;
 }
 
+static uint32_t axes_below(ir_graph *g, ir_memo *seen, ir_expr e)
+{
+    if (ir_memo_get(g->pool, seen, e)) return 0;
+    ir_memo_put(g->pool, seen, e, 1);
+    const ir_expr_node *n = ir_expr_get(g, e);
+    uint32_t axes = n->op == IR_X_INDEX ? 1u << n->imm : 0;
+    for (int i = 0; i < n->nargs; i++) axes |= axes_below(g, seen, n->args[i]);
+    return axes;
+}
+
+uint32_t ir_x_axes(ir_graph *g, ir_expr e)
+{
+    ir_memo seen;
+    ir_memo_begin(g->pool, &seen);
+    uint32_t axes = axes_below(g, &seen, e);
+    ir_memo_end(g->pool, &seen);
+    return axes;
+}
+
 static bool uses_axes(ir_graph *g, ir_memo *seen, ir_expr e, int first)
 {
     if (ir_memo_get(g->pool, seen, e)) return false;

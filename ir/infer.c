@@ -136,6 +136,17 @@ static lathe_status infer_nest(const infer *in)
     return set_type(in, elem, space->u.dims, parallel);
 }
 
+static lathe_status infer_attention(const infer *in)
+{
+    const ir_attr *space, *body;
+    size_t parallel;
+    ir_elem elem;
+    TRY(need(in, IR_KEY_body, &body));
+    TRY(need_nest(in, body->n, &space, &parallel));
+    TRY(need_elem(in, &elem));
+    return set_type(in, elem, space->u.dims, parallel);
+}
+
 /* The row axes stay, and so does the number of expressions, which the kinds decide (check.c). */
 static lathe_status infer_row(const infer *in)
 {
@@ -299,6 +310,7 @@ static const infer_op table[IR_OP_COUNT] = {
     [IR_OP_REDUCE] = infer_nest,
     [IR_OP_CONTRACT] = infer_nest,
     [IR_OP_ROW] = infer_row,
+    [IR_OP_ATTENTION] = infer_attention,
     [IR_OP_ARG_REDUCE] = infer_arg_reduce,
     [IR_OP_CUMULATE] = infer_cumulate,
     [IR_OP_SCATTER] = infer_scatter,

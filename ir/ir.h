@@ -292,6 +292,8 @@ ir_expr ir_x_rewrite(ir_graph *, ir_expr, const ir_rewrite *);
 /* Of all nodes below the expressions, each once (expr_cost.c). work: an addition is 1. */
 typedef struct ir_x_cost { int nodes, loads, work; bool checks; } ir_x_cost;
 ir_x_cost ir_x_measure(ir_graph *, const ir_expr *, size_t n);
+/* A bit for each axis whose index is below the expression. */
+uint32_t ir_x_axes(ir_graph *, ir_expr);
 /* Whether an index along axis `first` or a later one is below the expression. */
 bool ir_x_uses_axes(ir_graph *, ir_expr, int first);
 /* Closed numeric evaluation with given indices; loads by callback. Integers as int64, floats as
@@ -314,6 +316,23 @@ bool ir_blob_put(ir_elem, void *bytes, int64_t i, ir_scalar_value);
 /* The bits of element i of width `bits`, as they are. */
 uint64_t ir_bits_get(const void *bytes, int bits, int64_t i);
 void ir_bits_set(void *bytes, int bits, int64_t i, uint64_t);
+
+/* ---- attention (attention.c) ------------------------------------------------------------------------- */
+
+/* A factor of one of the two products: its element stands at base, an expression over the batch
+ * axes without loads, plus for each other axis a coefficient times the index. */
+typedef struct ir_walk {
+    int operand;
+    ir_expr base;
+    ir_dim coef[IR_MAX_SPACE];
+} ir_walk;
+/* What the axes of an attention node's space are. All parallel axes but m and d are batch. */
+typedef struct ir_attention {
+    int rank, m, d, n, k;       /* rows of q, columns of v, keys, terms of a score */
+    ir_walk q, key, v;
+} ir_attention;
+/* NULL: well formed; else why not. The node's attributes must be there, in the right numbers. */
+const char *ir_attention_form(ir_graph *, const ir_node *, ir_attention *);
 
 /* ---- building (build.c) ---------------------------------------------------------------------------- */
 /* A builder appends to the end of one block. Node constructors infer the result's type, evaluate

@@ -181,7 +181,8 @@ static void check_body_type(verifier *v, const ir_node *n)
     if (!body || !body->n || n->nresults != 1 || n->op == IR_OP_ARG_REDUCE) return;
     const ir_attr *stored = end ? end : body;
     ir_elem want = ir_elem_arith(ir_type_of(v->g, n->results[0])->elem);
-    ir_elem have = ir_expr_get(v->g, stored->u.exprs[n->op == IR_OP_ROW ? body->n - 1 : 0])->type;
+    bool last = !end && (n->op == IR_OP_ROW || n->op == IR_OP_ATTENTION);
+    ir_elem have = ir_expr_get(v->g, stored->u.exprs[last ? body->n - 1 : 0])->type;
     if (have != want)
         fail(v, "a body of %s for elements computed in %s", ir_elem_name(have), ir_elem_name(want));
 }
