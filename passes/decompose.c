@@ -1,14 +1,16 @@
 /* decompose: operators that no kernel takes whole become maps and reductions. In: a graph that may
- * hold softmax, norm, conv and pool; out: the same values from nests, which the general emitter
+ * hold softmax, norm, conv, pool and attention; out: the same values from nests, which the general emitter
  * knows. The plain formulas are kept, so a row that is masked entirely gives what they give. */
 #include "passes/decompose.h"
 #include "passes/pass.h"
 
 typedef ir_value (*decompose_rule)(ir_builder *, const ir_node *);
 
+/* Attention has a kernel of its own, but not at level 0; elsewhere fuse_attention makes it again. */
 static decompose_rule find_rule(ir_op op)
 {
     switch (op) {
+    case IR_OP_ATTENTION: return decompose_attention;
     case IR_OP_SOFTMAX: return decompose_softmax;
     case IR_OP_NORM: return decompose_norm;
     case IR_OP_CONV: return decompose_conv;

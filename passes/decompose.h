@@ -5,6 +5,7 @@
 #include "ir/ir.h"
 
 ir_value decompose_softmax(ir_builder *, const ir_node *);
+ir_value decompose_attention(ir_builder *, const ir_node *);
 ir_value decompose_norm(ir_builder *, const ir_node *);
 ir_value decompose_conv(ir_builder *, const ir_node *);
 ir_value decompose_pool(ir_builder *, const ir_node *);
