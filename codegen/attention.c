@@ -185,7 +185,7 @@ static void reserve(attention *a)
     const ir_attention *f = &a->form;
     ir_dim floats = ir_dim_add(g, panels_of(a, f->n, f->k), panels_of(a, f->d, f->n));
     ir_dim rows = ir_dim_mul(g, a->all.step, constant(a, CG_SCORE_ROWS));
-    floats = ir_dim_add(g, floats, rows);
+    floats = ir_dim_add(g, ir_dim_add(g, floats, rows), constant(a, CG_PANEL));
     cg_reserve_scratch(a->lw, ir_dim_mul(g, floats, constant(a, sizeof(float))));
 }
 

@@ -261,7 +261,7 @@ static void place_scratch(attention *w)
     cg_val keys = mul(w, mul(w, panels_of(w, key_count(w)), panel), term_count(w)),
            values = mul(w, mul(w, panels_of(w, column_count(w)), panel), key_count(w));
     w->panels[CG_KEY] = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
-    w->panels[CG_VALUE] = floats(w, w->panels[CG_KEY], keys);
+    w->panels[CG_VALUE] = floats(w, w->panels[CG_KEY], add(w, keys, panel));
     w->scores = floats(w, w->panels[CG_VALUE], values);
     for (int i = CG_KEY; i <= CG_VALUE; i++) {
         w->held[i] = LLVMBuildAlloca(u->b, u->ptr, "");

@@ -88,8 +88,8 @@ typedef struct cg_nest {
  * with it go the product of q and keys, over batch..., m, n, k, and the ROW over batch..., m, n that
  * makes weights of scores, which it finds as its result, in memory of the worker. All three have
  * the operands and params of the kernel. The kernel's range counts the batch and, inside of it,
- * chunks of rows as in a cg_gemm. Scratch: the keys and the values of one batch in panels, then
- * CG_SCORE_ROWS rows of scores, cg_score_step apart. */
+ * chunks of rows as in a cg_gemm. Scratch: the keys of one batch in panels, a row of a panel into which
+ * packing may write, the values in panels, then CG_SCORE_ROWS rows of scores. */
 enum { CG_Q, CG_KEY, CG_VALUE, CG_FACTORS };
 typedef struct cg_attention {
     cg_nest scores, row;

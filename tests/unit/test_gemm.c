@@ -1,16 +1,9 @@
 /* Products in tiles against the general emitter: sizes around every edge of blocks, panels and
  * parts of k, weights and operands packed at run time, batches, epilogues, threads. All numbers are
  * small integers, so that every order of a sum gives the same bits. */
-#include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "codegen/program.h"
-#include "runtime/rt.h"
-#include "tests/unit/fixture.h"
+#include "tests/unit/linked.h"
 
 enum {
     WIDTH = 1700,
@@ -86,59 +79,13 @@ static ir_value end(ir_nest *n, ir_expr a, ir_expr b)
 
 /* ---- compiling and running ---- */
 
-typedef struct compiled {
-    void *library;
-    const lathe_desc *desc;
-} compiled;
-
-static const char *put_file(const char *folder, const char *name, const void *bytes, size_t size)
-{
-    const char *path = ir_format(&fx.arena, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    cr_assert(f && fwrite(bytes, 1, size, f) == size && fclose(f) == 0);
-    return path;
-}
-
-static compiled compile(const cg_isa *isa, int level)
-{
-    char folder[] = "/tmp/lathe-gemm-XXXXXX", *data = NULL;
-    size_t size = 0;
-    cg_program *p;
-    compiled c;
-    cr_assert(mkdtemp(folder));
-    cr_assert_eq(cg_lower(fx.g, "t", level, &p), LATHE_OK);
-    p->embed_weights = p->weights_size > 0;
-    cg_hash(p);
-    cr_assert_eq(cg_emit(p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK, "%s",
-                 lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
-    const char *inputs[] = {put_file(folder, "code.o", data, size),
-                            ir_format(&fx.arena, "%s/weights.o", folder)};
-    const char *library = ir_format(&fx.arena, "%s/libt.so", folder);
-    free(data);
-    FILE *f = fopen(inputs[1], "wb");
-    cr_assert(f);
-    cr_assert_eq(cg_write_weights_object(p, isa, f, fx.diag), LATHE_OK);
-    fclose(f);
-    cr_assert_eq(cg_link(isa, inputs, p->embed_weights ? 2 : 1, LATHE_RUNTIME_ARCHIVE, library,
-                         LATHE_EMIT_SO, fx.diag),
-                 LATHE_OK);
-    c.library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    cr_assert(c.library, "%s", dlerror());
-    c.desc = dlsym(c.library, "t_desc");
-    unlink(inputs[0]);
-    unlink(inputs[1]);
-    unlink(library);
-    rmdir(folder);
-    return c;
-}
-
 /* Outputs in memory of exactly their size, and a canary behind it. */
 typedef struct results {
     lathe_tensor out[MOST_OUT];
     size_t n;
 } results;
 
-static int64_t sizes(const compiled *c, int i, int64_t rows)
+static int64_t sizes(const linked *c, int i, int64_t rows)
 {
     lathe_tensor_info info;
     int64_t count = 1;
@@ -147,7 +94,7 @@ static int64_t sizes(const compiled *c, int i, int64_t rows)
     return count;
 }
 
-static void run(const compiled *c, const lathe_tensor *in, int64_t rows, int threads, results *r)
+static void run(const linked *c, const lathe_tensor *in, int64_t rows, int threads, results *r)
 {
     lathe_model *model;
     lathe_session *session;
@@ -208,26 +155,13 @@ static lathe_tensor make_input(int64_t a, int64_t b, int64_t c)
     return t;
 }
 
-static size_t runnable(const cg_isa **out)
-{
-    static const char *const names[] = {"x86-64", "x86-64-v3", "x86-64-v4", "aarch64"};
-    const cg_isa *host = cg_isa_host();
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const cg_isa *isa = cg_isa_find(names[i]);
-        if (strcmp(isa->triple, host->triple) == 0 && (isa->cpu_bits & ~rt_cpu_features()) == 0)
-            out[n++] = isa;
-    }
-    return n;
-}
-
 /* All rows against level 0, for every instruction set and with threads. */
 static void check(const int64_t *rows, size_t nrows)
 {
-    const cg_isa *isas[4];
-    size_t n = runnable(isas);
-    compiled plain = compile(isas[0], 0), tiled[4];
-    for (size_t i = 0; i < n; i++) tiled[i] = compile(isas[i], 2);
+    const cg_isa *isas[LINKED_MOST];
+    size_t n = linked_runnable(isas);
+    linked plain = linked_make(isas[0], 0), tiled[LINKED_MOST];
+    for (size_t i = 0; i < n; i++) tiled[i] = linked_make(isas[i], 2);
     for (size_t k = 0; k < nrows; k++) {
         lathe_tensor in[MOST_INPUTS] = {make_input(-1, rows[k], WIDTH),
                                         make_input(HEADS, rows[k], DEPTH), make_input(3, 32, 40),
