@@ -1,28 +1,55 @@
 # lathe_add_model(NAME bert MODEL bert.onnx
 #                 [STATIC]               an archive and the shared runtime instead of libbert.so
 #                 [WEIGHTS file|embed]   bert.weights beside the library (default), or in it
+#                 [PRECISION f32|...]    if the compiler has that option
 #                 [TARGETS x86-64-v3 ...]  instruction sets that the library holds code for, of one
 #                                        architecture; the best that the processor has is run
-#                                        (default: the building machine's, or aarch64 when that is
-#                                        what the project is built for)
+#                                        (default: the building machine's, or the baseline of the
+#                                        processor that the project is built for)
 #                 [DIM batch=1 ...]      sizes to fix
 #                 [LEVEL 0|2]
-#                 [DEPENDS FILE...])     files of external data that the model refers to
+#                 [DEPENDS FILE...])     what else the model is to be compiled again for
 # makes a library target `bert`: link with it and include "bert.h". The model is compiled again when
-# its file, or one of DEPENDS, changes. Everything is written to the current binary directory.
+# its file, a file of external data that it refers to, or the compiler changes. Everything is written
+# to the current binary directory.
 #
 # lathe_install_model(bert [DESTINATION lib])
 # installs the shared library and, beside it, where it is looked for, its weight file.
+cmake_policy(PUSH)
+cmake_policy(VERSION 3.20)      # CMP0116: paths in depfiles
+
+# Sets TARGETS for the processor that the project is built for, unless it is this machine's.
+function(lathe_default_target variable)
+  if(NOT CMAKE_CROSSCOMPILING)
+    set(target "")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(target aarch64)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+    set(target x86-64)
+  else()
+    message(FATAL_ERROR "lathe_add_model: lathe does not compile for '${CMAKE_SYSTEM_PROCESSOR}'")
+  endif()
+  set(${variable} "${target}" PARENT_SCOPE)
+endfunction()
+
+# Stops unless `lathe compile` knows the option.
+function(lathe_need_option option argument)
+  execute_process(COMMAND ${LATHE_COMMAND} compile --help OUTPUT_VARIABLE help ERROR_VARIABLE help)
+  if(NOT help MATCHES "${option}[ =]")
+    message(FATAL_ERROR "lathe_add_model: ${argument} is not supported by this lathe (no option ${option})")
+  endif()
+endfunction()
+
 function(lathe_add_model)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;LEVEL" "DIM;DEPENDS;TARGETS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;LEVEL;PRECISION" "DIM;DEPENDS;TARGETS")
   if(NOT arg_NAME OR NOT arg_MODEL OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "lathe_add_model needs NAME and MODEL; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
   if(NOT arg_WEIGHTS)
     set(arg_WEIGHTS file)
   endif()
-  if(NOT arg_TARGETS AND CMAKE_CROSSCOMPILING AND CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
-    set(arg_TARGETS aarch64)
+  if(NOT arg_TARGETS)
+    lathe_default_target(arg_TARGETS)
   endif()
 
   set(kind SHARED)
@@ -37,13 +64,17 @@ function(lathe_add_model)
   get_filename_component(model ${arg_MODEL} ABSOLUTE)
   list(TRANSFORM arg_DIM PREPEND --dim=)
   set(command $<TARGET_FILE:lathe::command> compile --quiet ${model} --name=${arg_NAME} --emit=${emit}
-    --weights=${arg_WEIGHTS} ${arg_DIM} -o ${library})
+    --weights=${arg_WEIGHTS} ${arg_DIM} --depfile=${dir}/${arg_NAME}.d -o ${library})
   if(arg_TARGETS)
     list(JOIN arg_TARGETS "," targets)
     list(APPEND command --target=${targets})
   endif()
   if(DEFINED arg_LEVEL)
     list(APPEND command --level=${arg_LEVEL})
+  endif()
+  if(arg_PRECISION)
+    lathe_need_option(--precision PRECISION)
+    list(APPEND command --precision=${arg_PRECISION})
   endif()
   set(outputs ${library} ${dir}/${arg_NAME}.h)
   if(arg_WEIGHTS STREQUAL file)
@@ -52,7 +83,7 @@ function(lathe_add_model)
     set(touch COMMAND ${CMAKE_COMMAND} -E touch ${weights})
   endif()
   add_custom_command(OUTPUT ${outputs} COMMAND ${command} ${touch}
-    DEPENDS ${model} ${arg_DEPENDS} ${LATHE_COMMAND} COMMENT "Compiling model ${arg_NAME}" VERBATIM)
+    DEPENDS ${model} ${arg_DEPENDS} ${LATHE_COMMAND} DEPFILE ${dir}/${arg_NAME}.d COMMENT "Compiling model ${arg_NAME}" VERBATIM)
   add_custom_target(${arg_NAME}_model DEPENDS ${outputs})
 
   add_library(${arg_NAME} ${kind} IMPORTED GLOBAL)
@@ -81,3 +112,5 @@ function(lathe_install_model name)
     install(FILES ${weights} DESTINATION ${arg_DESTINATION})
   endif()
 endfunction()
+
+cmake_policy(POP)

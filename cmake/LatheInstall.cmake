@@ -1,15 +1,15 @@
 # What `cmake --install` puts where: the command, the headers, the compiler library, the runtime's
-# sources, and the files by which CMake and pkg-config find all of it. (LatheRuntime.cmake installs
+# source, and the files by which CMake and pkg-config find all of it. (LatheRuntime.cmake installs
 # the runtime archives: below lib/lathe, where the command looks for them.) Every path in those files
 # is relative to the file, so that the installed tree may be moved.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lathe lathe-runner RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS liblathe ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(NOT LATHE_SANITIZE)
+  install(TARGETS liblathe_shared lathe_rt_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(FILES include/lathe.h include/lathe_rt.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY runtime DESTINATION ${CMAKE_INSTALL_DATADIR}/lathe
-  FILES_MATCHING PATTERN "*.c" PATTERN "*.h")
-install(FILES ir/types.def DESTINATION ${CMAKE_INSTALL_DATADIR}/lathe/ir)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lathe)
 configure_package_config_file(cmake/latheConfig.cmake.in ${CMAKE_BINARY_DIR}/latheConfig.cmake

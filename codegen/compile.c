@@ -204,6 +204,32 @@ static lathe_status write_staged(work *w, const char *file, lathe_status (*write
 static lathe_status header(work *w, FILE *f) { return cg_write_header(w->p, f, w->diag); }
 static lathe_status weights(work *w, FILE *f) { return cg_write_weights(w->p, f, w->diag); }
 
+/* Paths in a rule for make: a blank is escaped and a $ doubled. */
+static void put_path(void *ctx, const char *path)
+{
+    FILE *f = ctx;
+    fputc(' ', f);
+    for (; *path; path++) {
+        if (*path == ' ' || *path == '#') fputc('\\', f);
+        if (*path == '$') fputc('$', f);
+        fputc(*path, f);
+    }
+}
+
+static lathe_status write_depfile(work *w)
+{
+    if (!w->o->depfile) return LATHE_OK;
+    const char *path = cg_output_stage(&w->outputs, w->o->depfile);
+    FILE *f = path ? cg_output_open(&w->outputs, path) : NULL;
+    if (!f) return LATHE_IO;
+    put_path(f, w->output);
+    fputc(':', f);
+    if (w->files) fe_files_each(w->files, put_path, f);
+    else put_path(f, w->o->model);
+    fputc('\n', f);
+    return cg_output_close(&w->outputs);
+}
+
 static lathe_status write_beside(work *w)
 {
     progress(w, "writing weights", 85);
@@ -227,7 +253,7 @@ static lathe_status find_runtime(work *w, char *path, size_t size, const char **
     *runtime = path;
     if (cg_find_runtime(w->targets.isa[0], path, size)) return LATHE_OK;
     return diag_add(w->diag, LATHE_NOT_FOUND, NULL,
-                    "the runtime archive for %s (liblathert.a) was not found",
+                    "the runtime archive for %s (liblathe_rt.a) was not found",
                     w->targets.isa[0]->library_dir);
 }
 
@@ -290,6 +316,7 @@ static lathe_status compile(work *w)
     }
     bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM;
     TRY(text ? write_text(w) : write_object(w));
+    TRY(write_depfile(w));
     TRY(cg_output_commit(&w->outputs));
     progress(w, "done", 100);
     return LATHE_OK;

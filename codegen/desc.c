@@ -89,21 +89,19 @@ static cg_val make_tables(cg_unit *u)
     return constant(u, "tables", bytes, BLOB_ALIGN);
 }
 
+/* The runtime's symbols have no visibility here: the archive hides its own, and a program may link
+ * the shared runtime instead. */
 static cg_val external(cg_unit *u, const char *name)
 {
     cg_val g = LLVMGetNamedGlobal(u->m, name);
-    if (!g) g = LLVMAddGlobal(u->m, u->i8, name);
-    LLVMSetVisibility(g, LLVMHiddenVisibility);
-    return g;
+    return g ? g : LLVMAddGlobal(u->m, u->i8, name);
 }
 
 static cg_val function(cg_unit *u, const char *name)
 {
     cg_val f = LLVMGetNamedFunction(u->m, name);
     if (f) return f;
-    f = LLVMAddFunction(u->m, name, LLVMFunctionType(u->i32, &u->ptr, 1, false));
-    LLVMSetVisibility(f, LLVMHiddenVisibility);
-    return f;
+    return LLVMAddFunction(u->m, name, LLVMFunctionType(u->i32, &u->ptr, 1, false));
 }
 
 static cg_val pointers(cg_unit *u, const char *name, cg_val *values, size_t n)
@@ -119,7 +117,10 @@ void cg_emit_desc(cg_unit *u, const cg_val *kernels)
     cg_val *funcs = IR_NEW_N(&u->arena, cg_val, p->nfuncs + 1);
     for (size_t i = 0; i < p->nfuncs; i++) funcs[i] = function(u, p->funcs[i]);
     cg_val weights = LLVMConstNull(u->ptr);
-    if (p->embed_weights) weights = external(u, ir_format(&u->arena, "%s_weights", p->name));
+    if (p->embed_weights) {
+        weights = external(u, ir_format(&u->arena, "%s_weights", p->name));
+        LLVMSetVisibility(weights, LLVMHiddenVisibility);
+    }
     cg_val fields[] = {
         external(u, "lathe_rt_api_v1"),
         make_tables(u),

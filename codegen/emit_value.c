@@ -137,7 +137,6 @@ static cg_val runtime_function(cg_unit *u, const char *name, LLVMTypeRef type)
     cg_val f = LLVMGetNamedFunction(u->m, name);
     if (f) return f;
     f = LLVMAddFunction(u->m, name, type);
-    LLVMSetVisibility(f, LLVMHiddenVisibility);
     add_attribute(u, f, "nounwind", 0);
     add_attribute(u, f, "willreturn", 0);
     add_attribute(u, f, "memory", 0);

@@ -149,7 +149,9 @@ static lathe_status make_archive(const cg_isa *isa, const char *const *inputs, s
 /* In a build folder beside the program or above it, installed below lib. */
 bool cg_find_runtime(const cg_isa *isa, char *path, size_t size)
 {
-    static const char *const places[] = {"", "/..", "/../lib/lathe", "/../lib64/lathe"};
+    static const char *const places[] = {"%s/%s", "%s/../%s", "%s/../lib/lathe/%s-linux-gnu",
+                                         "%s/../lib64/lathe/%s-linux-gnu"};
+    static const char name[] = "/liblathe_rt.a";
     char program[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n <= 0) return false;
@@ -160,9 +162,10 @@ bool cg_find_runtime(const cg_isa *isa, char *path, size_t size)
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         for (int plain = 0; plain < 2; plain++) {
             if (plain && !is_host(isa)) continue;
-            int length = snprintf(path, size, "%s%s/%s%sliblathert.a", program, places[i],
-                                  plain ? "" : isa->library_dir, plain ? "" : "/");
-            if (length > 0 && (size_t)length < size && access(path, R_OK) == 0) return true;
+            int length = snprintf(path, size, places[i], program, plain ? "." : isa->library_dir);
+            if (length <= 0 || (size_t)length + sizeof name > size) continue;
+            memcpy(path + length, name, sizeof name);
+            if (access(path, R_OK) == 0) return true;
         }
     return false;
 }

@@ -102,6 +102,7 @@ int command_compile(const cli_options *o)
     int code = EXIT_USAGE;
     if (fill_options(o, o->paths.items[0], &l, &storage) && parse_emit(o->emit, &l.emit)) {
         l.output = o->output;
+        l.depfile = o->depfile;
         l.dump_after = o->dump_after;
         l.dump = stdout;
         if (o->weights && strcmp(o->weights, "embed") == 0) l.embed_weights = true;

@@ -22,7 +22,7 @@ int command_ops(const cli_options *);
 
 /* ---- paths.c ---- */
 /* Files that belong to lathe, found from the place of the running program: in a build folder
- * beside it, installed under ../lib/lathe/ARCH. target: NULL or an instruction set's name.
+ * beside it, installed under ../lib/lathe/ARCH-linux-gnu. target: NULL or an instruction set's name.
  * false: not there. */
 bool find_runtime(const char *target, char *path, size_t size);
 bool find_runner(const char *target, char *path, size_t size);

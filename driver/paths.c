@@ -47,13 +47,13 @@ static bool find_file(const char *target, const char *name, char *path, size_t s
     int n = is_host(arch) ? snprintf(path, size, "%s/%s", dir, name)
                           : snprintf(path, size, "%s/%s/%s", dir, arch, name);
     if (n > 0 && (size_t)n < size && access(path, R_OK) == 0) return true;
-    n = snprintf(path, size, "%s/../lib/lathe/%s/%s", dir, arch, name);
+    n = snprintf(path, size, "%s/../lib/lathe/%s-linux-gnu/%s", dir, arch, name);
     return n > 0 && (size_t)n < size && access(path, R_OK) == 0;
 }
 
 bool find_runtime(const char *target, char *path, size_t size)
 {
-    return find_file(target, "liblathert.a", path, size);
+    return find_file(target, "liblathe_rt.a", path, size);
 }
 
 bool find_runner(const char *target, char *path, size_t size)

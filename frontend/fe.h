@@ -120,6 +120,8 @@ typedef struct fe_options {
 typedef struct fe_files fe_files;
 fe_files *fe_files_new(void);               /* NULL: out of memory */
 void fe_files_free(fe_files *);
+/* Calls visit with the path of each. */
+void fe_files_each(const fe_files *, void (*visit)(void *ctx, const char *path), void *ctx);
 /* LATHE_IO if one of the files was changed meanwhile; to be asked before artefacts are kept. */
 lathe_status fe_files_check(const fe_files *, lathe_diag *);
 /* Reads the model at `path` into a new graph in the arena. NULL with messages in diag on failure. */

@@ -117,6 +117,11 @@ lathe_status fe_file_open(fe_files *files, lathe_diag *diag, const char *path, c
     return fe_file_map(files, diag, &place, fd, path, out);
 }
 
+void fe_files_each(const fe_files *files, void (*visit)(void *ctx, const char *path), void *ctx)
+{
+    for (const fe_file *f = files->first; f; f = f->next) visit(ctx, f->path);
+}
+
 /* A file replaced by another one of the same name is no harm: the mapping keeps the old one. */
 static bool has_changed(const fe_file *f)
 {

@@ -59,10 +59,11 @@ typedef struct lathe_options {
     const char *dump_after;        /* a pass's name or "all"; NULL: none */
     FILE *dump;                    /* where dumps go; required with dump_after */
     int level;                     /* 0: the general emitter alone; 2: everything */
+    const char *depfile;           /* gets a rule for make: the output and the files it is made from */
     bool embed_weights;
     bool allow_symlinks;           /* for external data */
     size_t memory_limit;           /* bytes of IR; 0: none */
-    const char *runtime;           /* liblathert.a; NULL: found beside the compiler */
+    const char *runtime;           /* liblathe_rt.a; NULL: found beside the compiler */
     void (*progress)(void *ctx, const char *phase, int percent);
     void *progress_ctx;
 } lathe_options;

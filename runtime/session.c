@@ -114,7 +114,7 @@ static lathe_status measure(lathe_model *m, const int64_t *maxima, size_t *neede
 static lathe_status place(lathe_model *m, const int64_t *maxima, lathe_buffer *memory,
                           lathe_session **session, rt_text *text)
 {
-    size_t needed, size = session_size(m), given = memory->size;
+    size_t needed = 0, size = session_size(m), given = memory->size;
     if (!maxima && m->v.t->n_free) return rt_fail(text, LATHE_BAD_INPUT, "maxima is NULL");
     if ((uintptr_t)memory->data % RT_ALIGN)
         return rt_fail(text, LATHE_BAD_INPUT, "the session's memory is not aligned to %u bytes",

@@ -20,5 +20,5 @@ for model in adder digits; do
 done
 # shellcheck disable=SC2086
 cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror $sanitize -I. -Iinclude -I"$work" tests/threads/stress.c \
-    "$work"/lib*.a "$build/liblathe-driver-common.a" "$build/liblathert.a" -pthread -ldl -lm -o "$work/stress"
+    "$work"/lib*.a "$build/liblathe-driver-common.a" "$build/liblathe_rt.a" -pthread -ldl -lm -o "$work/stress"
 TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}" "$work/stress" "$seconds" examples "$work"

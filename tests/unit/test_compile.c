@@ -187,11 +187,11 @@ Test(compile, an_object_for_another_architecture)
 Test(compile, failure_leaves_nothing_behind)
 {
     lathe_options o = options_for(ADD);
-    o.runtime = "/nowhere/liblathert.a";
+    o.runtime = "/nowhere/liblathe_rt.a";
     cr_assert_eq(compile(&o), LATHE_TOOLCHAIN);
     cr_expect_eq(count_files(), 0);
     cr_assert_eq(lathe_diag_errors(diag), 1);
-    cr_expect(strstr(lathe_diag_get(diag, 0).text, "/nowhere/liblathert.a"),
+    cr_expect(strstr(lathe_diag_get(diag, 0).text, "/nowhere/liblathe_rt.a"),
               "the linker's own words");
 }
 
@@ -201,7 +201,7 @@ Test(compile, what_was_there_stays_on_failure)
     cr_assert_eq(compile(&o), LATHE_OK);
     struct stat before, after;
     cr_assert_eq(stat(in_folder("libm.so"), &before), 0);
-    o.runtime = "/nowhere/liblathert.a";
+    o.runtime = "/nowhere/liblathe_rt.a";
     cr_assert_eq(compile(&o), LATHE_TOOLCHAIN);
     cr_assert_eq(stat(in_folder("libm.so"), &after), 0);
     cr_expect_eq(before.st_ino, after.st_ino);
