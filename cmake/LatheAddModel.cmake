@@ -7,6 +7,7 @@
 #                                        (default: the building machine's, or the baseline of the
 #                                        processor that the project is built for)
 #                 [DIM batch=1 ...]      sizes to fix
+#                 [CUSTOM DOMAIN:OP=FUNCTION[:INPUT,...] ...]   operators of the app
 #                 [LEVEL 0|2]
 #                 [DEPENDS FILE...])     what else the model is to be compiled again for
 # makes a library target `bert`: link with it and include "bert.h". The model is compiled again when
@@ -41,7 +42,7 @@ function(lathe_need_option option argument)
 endfunction()
 
 function(lathe_add_model)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;LEVEL;PRECISION" "DIM;DEPENDS;TARGETS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC" "NAME;MODEL;WEIGHTS;LEVEL;PRECISION" "DIM;CUSTOM;DEPENDS;TARGETS")
   if(NOT arg_NAME OR NOT arg_MODEL OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "lathe_add_model needs NAME and MODEL; not understood: '${arg_UNPARSED_ARGUMENTS}'")
   endif()
@@ -63,8 +64,9 @@ function(lathe_add_model)
   set(weights ${dir}/${arg_NAME}.weights)
   get_filename_component(model ${arg_MODEL} ABSOLUTE)
   list(TRANSFORM arg_DIM PREPEND --dim=)
+  list(TRANSFORM arg_CUSTOM PREPEND --custom=)
   set(command $<TARGET_FILE:lathe::command> compile --quiet ${model} --name=${arg_NAME} --emit=${emit}
-    --weights=${arg_WEIGHTS} ${arg_DIM} --depfile=${dir}/${arg_NAME}.d -o ${library})
+    --weights=${arg_WEIGHTS} ${arg_DIM} ${arg_CUSTOM} --depfile=${dir}/${arg_NAME}.d -o ${library})
   if(arg_TARGETS)
     list(JOIN arg_TARGETS "," targets)
     list(APPEND command --target=${targets})

@@ -114,8 +114,8 @@ static lathe_status read_model(work *w, bool check_only)
     if (has_suffix(o->model, ".ir")) return read_ir(w, o->model);
     w->files = fe_files_new();
     if (!w->files) return diag_add(w->diag, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
-    fe_options options = {.dims = o->dims, .ndims = o->ndims, .allow_symlinks = o->allow_symlinks,
-                          .check_only = check_only};
+    fe_options options = {.dims = o->dims, .ndims = o->ndims, .custom = o->custom, .ncustom = o->ncustom,
+                          .allow_symlinks = o->allow_symlinks, .check_only = check_only};
     return fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g);
 }
 

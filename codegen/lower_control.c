@@ -97,7 +97,14 @@ lathe_status cg_lower_call(cg_lowering *lw, const ir_node *node)
         bufs[i] = p->values[values[i]].buffer;
     }
     lathe_call_info info = read_parameters(lw, node);
-    uint32_t func = function_of(lw, ir_attr_str(lw->g, node, IR_KEY_func));
+    const char *name = ir_attr_str(lw->g, node, IR_KEY_func);
+    uint32_t func = 0;
+    if (ir_attr_find(node, IR_KEY_custom)) {
+        info.custom = cg_string(lw, name);
+        info.attributes = cg_string(lw, ir_attr_str(lw->g, node, IR_KEY_custom));
+    } else {
+        func = function_of(lw, name);
+    }
     uint32_t call = CG_PUSH(p, calls, info);
     /* The step's list holds values; their buffers are what lives. */
     uint32_t step = cg_step(lw, (lathe_step){.kind = LATHE_STEP_CALL, .func = func, .a = call},

@@ -39,7 +39,9 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
     *l = (lathe_options){.model = model, .name = o->name, .target = o->target, .level = (int)o->level,
                          .allow_symlinks = o->allow_symlinks, .disabled = o->disabled.items,
                          .ndisabled = o->disabled.n};
-    if (!split_dims(o, s)) return false;
+    if (!split_dims(o, s) || !custom_split(o, s)) return false;
+    l->custom = s->custom;
+    l->ncustom = s->ncustom;
     l->dims = s->dims;
     l->ndims = o->dims.n;
     if (find_runtime(o->target, s->runtime, sizeof s->runtime)) l->runtime = s->runtime;
@@ -63,6 +65,7 @@ void storage_free(compile_storage *s)
 {
     free(s->dims);
     free(s->dim_names);
+    custom_free(s);
 }
 
 static bool parse_emit(const char *text, lathe_emit *emit)

@@ -32,11 +32,14 @@ void remove_tree(const char *path);
 bool has_suffix(const char *text, const char *suffix);
 
 /* ---- compiling for the commands that run a model ---- */
-/* Options of the library as the command line gave them. dims and disabled are owned by `storage`,
+/* Options of the library as the command line gave them. dims and custom are owned by `storage`,
  * which the caller frees. false: a message was printed. */
 typedef struct compile_storage {
     lathe_dim_option *dims;
     char *dim_names;
+    lathe_custom_option *custom;
+    char **custom_texts;
+    size_t ncustom;
     char runtime[4096];
 } compile_storage;
 bool fill_options(const cli_options *, const char *model, lathe_options *, compile_storage *);
@@ -44,6 +47,10 @@ void storage_free(compile_storage *);
 
 /* --cpu: the LATHE_CPU_* that a processor of that target lacks. false: a message was printed. */
 bool hidden_features(const cli_options *, uint32_t *);
+
+/* ---- custom.c ---- */
+bool custom_split(const cli_options *, compile_storage *);
+void custom_free(compile_storage *);
 
 /* ---- process.c ---- */
 typedef struct process_result {

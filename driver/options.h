@@ -16,7 +16,7 @@ typedef struct cli_options {
     option_list paths;              /* what is not an option */
     const char *name, *output, *emit, *target, *cpu, *weights, *dump_after, *passes, *runner, *case_dir;
     const char *output_dir, *output_format, *depfile;
-    option_list dims, disabled, inputs;
+    option_list dims, custom, disabled, inputs;
     long level, jobs, timeout, threads;
     double seconds;
     bool allow_symlinks, guard, json, quiet, help, version;

@@ -112,6 +112,8 @@ lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block,
 typedef struct fe_options {
     const lathe_dim_option *dims;
     size_t ndims;
+    const lathe_custom_option *custom;
+    size_t ncustom;
     bool allow_symlinks;
     bool check_only;            /* visit every node, report all that is unsupported */
 } fe_options;

@@ -112,6 +112,8 @@ static lathe_status unsupported(node_context *c, const char *domain, int64_t ver
 static lathe_status run_importer(node_context *c)
 {
     const char *domain = fe_domain(c->n.proto->domain);
+    const lathe_custom_option *custom = fe_custom_find(c->scope->im, c->n.proto);
+    if (custom) return fe_custom_call(&c->n, custom);
     const Onnx__FunctionProto *function = fe_function_find(c->scope->im, c->n.proto);
     if (function) return fe_function_call(&c->n, function);
     int64_t version = opset_version(c->scope->frame, domain);

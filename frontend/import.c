@@ -84,6 +84,7 @@ static lathe_status check_versions(fe_import *im)
 static lathe_status check_options(fe_import *im)
 {
     im->dim_used = IR_NEW_N(im->arena, bool, im->options->ndims + 1);
+    im->custom_used = IR_NEW_N(im->arena, bool, im->options->ncustom + 1);
     for (size_t i = 0; i < im->options->ndims; i++) {
         const lathe_dim_option *d = &im->options->dims[i];
         if (d->value < 0 || !d->name) {
@@ -105,6 +106,7 @@ static lathe_status import_graph(fe_import *im)
     fe_read_inputs(s, graph);
     fe_check_dims(im);
     TRY(fe_import_nodes(s, (fe_nodes){graph->node, graph->n_node}, 1));
+    fe_check_custom(im);
     TRY(fe_read_outputs(s, graph));
     if (im->status == LATHE_OK && im->g->overflow) {
         return fe_error(im, LATHE_LIMIT, NULL, "a size overflows 64 bits");

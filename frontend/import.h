@@ -49,6 +49,7 @@ struct fe_import {
     fe_map functions;   /* 1 + index in model->functions */
     fe_map dims, words; /* dim_param to symbol; names of symbols */
     bool *dim_used;     /* one for each of options->dims */
+    bool *custom_used;  /* one for each of options->custom */
     int depth;
     uint32_t imported, skipped; /* nodes */
     lathe_status status;        /* of the first refusal */
@@ -132,5 +133,14 @@ void fe_read_inputs(fe_scope *, const Onnx__GraphProto *);
 lathe_status fe_read_outputs(fe_scope *, const Onnx__GraphProto *);
 /* --dim options that no input dim has taken. */
 void fe_check_dims(fe_import *);
+/* The size that inputs call by this name, or an option fixes; IR_NONE if there is none. */
+ir_dim fe_known_dim(fe_import *, const char *name);
+
+/* ---- custom.c ---- */
+/* The option that names the node's operator, or NULL. */
+const lathe_custom_option *fe_custom_find(fe_import *, const Onnx__NodeProto *);
+lathe_status fe_custom_call(fe_node *, const lathe_custom_option *);
+/* Refuses options that no node has used. */
+void fe_check_custom(fe_import *);
 
 #endif

@@ -37,6 +37,14 @@ static const lathe_dim_option *find_option(fe_import *im, const char *name)
     return NULL;
 }
 
+ir_dim fe_known_dim(fe_import *im, const char *name)
+{
+    const lathe_dim_option *option = find_option(im, name);
+    if (option) return ir_dim_const(im->g, option->value);
+    ir_sym sym = *name ? fe_map_get(&im->dims, ir_intern(im->g, name)) : 0;
+    return sym ? ir_dim_sym(im->g, sym) : IR_NONE;
+}
+
 static ir_dim named_dim(fe_import *im, const char *name)
 {
     const lathe_dim_option *option = find_option(im, name);

@@ -43,6 +43,16 @@ typedef enum { LATHE_EMIT_SO, LATHE_EMIT_OBJ, LATHE_EMIT_ARCHIVE, LATHE_EMIT_IR,
 
 typedef struct lathe_dim_option { const char *name; int64_t value; } lathe_dim_option;
 
+/* An operator that the app brings along: nodes of this domain and operator become calls of the
+ * function that is registered as `function` when the model is opened (lathe_custom). Output k is
+ * like input like[k], in element type and dims; outputs from nlike on must be declared by the model
+ * (value_info), with sizes that are fixed or are sizes of inputs. */
+typedef struct lathe_custom_option {
+    const char *domain, *op, *function;
+    const size_t *like;
+    size_t nlike;
+} lathe_custom_option;
+
 /* Zero-initialise, then set `model`. */
 typedef struct lathe_options {
     const char *model;             /* path of the ONNX file, or of a .ir text */
@@ -54,6 +64,8 @@ typedef struct lathe_options {
                                       between them; NULL: the best that this host can run */
     const lathe_dim_option *dims;  /* sizes to fix */
     size_t ndims;
+    const lathe_custom_option *custom;
+    size_t ncustom;
     const char *const *disabled;   /* passes switched off, by name */
     size_t ndisabled;
     const char *dump_after;        /* a pass's name or "all"; NULL: none */

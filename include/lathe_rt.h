@@ -94,6 +94,38 @@ typedef struct lathe_allocator {
     void *ctx;
 } lathe_allocator;
 
+/* An operator that the compiler left to the app (lathe compile --custom DOMAIN:OP=NAME). func is
+ * called in lathe_run, on its thread, and fills the data of each output; sizes, dims and element
+ * types of all tensors are set. It must depend on its inputs and attributes alone, as equal calls may
+ * be made once, and bear several callers if several sessions run at a time. A status other than
+ * LATHE_OK ends the run with it, and with what the function writes to message. */
+typedef struct lathe_custom_call {
+    const lathe_tensor *in, *out;
+    int32_t nin, nout;
+    const char *attributes;       /* the node's: a line "name=value" each, see lathe_attribute */
+    char *message;
+    size_t message_size;
+    void *ctx;
+} lathe_custom_call;
+typedef struct lathe_custom {
+    const char *name;
+    lathe_status (*func)(const lathe_custom_call *);
+    void *ctx;
+} lathe_custom;
+
+/* The value of an attribute, which ends at the next newline; NULL if the node does not have it. A
+ * list is written with spaces. strtod and strtoll read numbers off it. */
+static inline const char *lathe_attribute(const lathe_custom_call *c, const char *name)
+{
+    for (const char *line = c->attributes; *line;) {
+        const char *n = name;
+        while (*n && *line == *n) line++, n++;
+        if (!*n && *line == '=') return line + 1;
+        while (*line && *line++ != '\n') {}
+    }
+    return NULL;
+}
+
 /* Receives each failure's text once, from the thread of the call that fails and before that call
  * returns; also of calls that have no place for a message, such as lathe_session_new. */
 typedef struct lathe_log {
@@ -142,6 +174,8 @@ typedef struct lathe_open_options {
     size_t message_size;
     const lathe_log *log;
     uint32_t hide_features;       /* LATHE_CPU_* that are taken as missing: a lesser target is used */
+    const lathe_custom *custom;   /* the functions of custom operators */
+    size_t ncustom;
 } lathe_open_options;
 
 typedef enum { LATHE_MEMORY_EXACT, LATHE_MEMORY_BOUND, LATHE_MEMORY_UNBOUNDED } lathe_memory_kind;

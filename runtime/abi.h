@@ -113,8 +113,13 @@ typedef struct lathe_step {
 typedef struct lathe_value { uint32_t buffer, elem, rank, dims; } lathe_value;
 /* ints, floats: index in i64s, f64s. syms: index in u32s of nsyms symbol numbers, which receive
  * lathe_call.syms. A result's buffer has room for its bytes at the symbols' bounds; a GROWING one
- * is given that room, from the sizes known so far, before the call. */
-typedef struct lathe_call_info { uint32_t nin, nout, ints, nints, floats, nfloats, syms, nsyms; } lathe_call_info;
+ * is given that room, from the sizes known so far, before the call. custom: offset in strings of the
+ * name of a function of the app, which is called instead of the step's func, with the attributes at
+ * another offset; 0: none. */
+typedef struct lathe_call_info {
+    uint32_t nin, nout, ints, nints, floats, nfloats, syms, nsyms;
+    uint32_t custom, attributes;
+} lathe_call_info;
 
 /* LOOP. trip: i64 buffer, cond: bool buffer (either may be none: unlimited, true). At the start
  * every region symbol gets its initial slot's value and every carried param its init. A turn

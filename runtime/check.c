@@ -221,9 +221,9 @@ static bool results_writable(const rt_view *v, const lathe_step *st, uint32_t ni
 
 static bool call_ok(const rt_view *v, const lathe_step *st)
 {
-    if (st->func >= v->desc->n_funcs || st->a >= v->t->calls.count) return false;
+    if (st->a >= v->t->calls.count) return false;
     const lathe_call_info *c = &v->calls[st->a];
-    return (uint64_t)c->nin + c->nout == st->nbufs && st->nbufs <= v->t->max_bufs &&
+    return (c->custom || st->func < v->desc->n_funcs) && (uint64_t)c->nin + c->nout == st->nbufs && st->nbufs <= v->t->max_bufs &&
            list_ok(v, st->args, st->nbufs, v->t->values.count) && results_writable(v, st, c->nin) &&
            span_ok(c->ints, c->nints, v->t->i64s.count) &&
            span_ok(c->floats, c->nfloats, v->t->f64s.count) &&

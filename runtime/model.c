@@ -73,12 +73,37 @@ static lathe_status make_groups(lathe_model *m, rt_text *text)
 {
     const rt_view *v = &m->v;
     size_t words = 3 * ((size_t)v->t->n_segments + 1) + v->ndims + v->nguards + v->nbufs;
-    m->block_size = words * sizeof(uint32_t);
+    m->block_size = v->t->calls.count * sizeof *m->custom + words * sizeof(uint32_t);
     m->block = rt_alloc(m, m->block_size);
     if (!m->block) return rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for the model's tables");
-    uint32_t *at = group(v, &m->dims, m->block, v->ndims, dim_segment);
+    m->custom = m->block;
+    uint32_t *at = (uint32_t *)(m->custom + v->t->calls.count);
+    at = group(v, &m->dims, at, v->ndims, dim_segment);
     at = group(v, &m->guards, at, v->nguards, guard_segment);
     group(v, &m->bufs, at, v->nbufs, buf_segment);
+    return LATHE_OK;
+}
+
+/* ---- operators of the app ---- */
+
+static const lathe_custom *find_custom(const lathe_open_options *o, const char *name)
+{
+    for (size_t i = 0; i < o->ncustom; i++)
+        if (o->custom[i].func && strcmp(o->custom[i].name, name) == 0) return &o->custom[i];
+    return NULL;
+}
+
+static lathe_status find_customs(lathe_model *m, const lathe_open_options *o, rt_text *text)
+{
+    const rt_view *v = &m->v;
+    for (uint32_t i = 0; i < v->t->calls.count; i++) {
+        const char *name = rt_string(v, v->calls[i].custom);
+        m->custom[i] = v->calls[i].custom ? find_custom(o, name) : NULL;
+        if (v->calls[i].custom && !m->custom[i])
+            return rt_fail(text, LATHE_NOT_FOUND,
+                           "the model calls a function '%.200s' of the app, which is not among the "
+                           "custom functions given", name);
+    }
     return LATHE_OK;
 }
 
@@ -88,6 +113,9 @@ static lathe_status check_options(const lathe_open_options *o, rt_text *text)
 {
     if (o->threads && (!o->threads->parallel_for || o->threads->workers < 1))
         return rt_fail(text, LATHE_BAD_INPUT, "threads: no parallel_for or no workers");
+    for (size_t i = 0; i < o->ncustom; i++)
+        if (!o->custom || !o->custom[i].name)
+            return rt_fail(text, LATHE_BAD_INPUT, "custom: function %zu has no name", i);
     if (o->allocator && (!o->allocator->alloc || !o->allocator->free))
         return rt_fail(text, LATHE_BAD_INPUT, "allocator: no alloc or no free");
     if (o->flags & ~(unsigned)(LATHE_OPEN_VERIFY | LATHE_OPEN_POISON | LATHE_OPEN_PREFAULT))
@@ -111,6 +139,7 @@ static lathe_status open_model(const lathe_desc *desc, const lathe_open_options 
     m.threads = o->threads ? *o->threads : default_threads;
     if (o->log) m.log = *o->log;
     s = make_groups(&m, text);
+    if (s == LATHE_OK) s = find_customs(&m, o, text);
     if (s == LATHE_OK) s = rt_weights_open(&m, o, text);
     lathe_model *heap = s == LATHE_OK ? rt_alloc(&m, sizeof m) : NULL;
     if (heap) {

@@ -83,7 +83,8 @@ struct lathe_model {
     lathe_log log;
     unsigned flags;
     rt_group dims, guards, bufs;
-    void *block;                    /* of the groups */
+    const lathe_custom **custom;    /* of each call; NULL where it calls the runtime */
+    void *block;                    /* of custom and the groups */
     size_t block_size;
     const char *weights;
     void *mapping;

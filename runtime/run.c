@@ -85,6 +85,26 @@ static void describe(lathe_session *s, const lathe_value *value, lathe_tensor *t
     for (uint32_t i = 0; i < value->rank; i++) t->dims[i] = s->slots[s->v->u32s[value->dims + i]];
 }
 
+/* What the app's function sees has exact sizes, not capacities. */
+static void trim(lathe_tensor *t)
+{
+    size_t count = 1;
+    for (int32_t i = 0; i < t->rank; i++) count *= (size_t)t->dims[i];
+    t->size = (count * rt_elem_bits(t->elem) + 7) / 8;
+}
+
+static lathe_status call_custom(lathe_session *s, const lathe_step *st, const lathe_call *call)
+{
+    const lathe_custom *custom = s->model->custom[st->a];
+    for (uint32_t i = 0; i < st->nbufs; i++) trim(&s->call_tensors[i]);
+    const lathe_custom_call c = {.in = call->in, .out = call->out, .nin = call->nin,
+                                 .nout = call->nout,
+                                 .attributes = rt_string(s->v, s->v->calls[st->a].attributes),
+                                 .message = call->message, .message_size = 256,
+                                 .ctx = custom->ctx};
+    return custom->func(&c);
+}
+
 static lathe_status run_call(lathe_session *s, const lathe_step *st)
 {
     const rt_view *v = s->v;
@@ -104,7 +124,7 @@ static lathe_status run_call(lathe_session *s, const lathe_step *st)
                        .nints = (int32_t)info->nints, .nfloats = (int32_t)info->nfloats,
                        .nsyms = (int32_t)info->nsyms, .message = message};
     memset(s->call_syms, 0, info->nsyms * sizeof *s->call_syms);
-    status = v->desc->funcs[st->func](&call);
+    status = info->custom ? call_custom(s, st, &call) : v->desc->funcs[st->func](&call);
     if (status) return rt_fail_node(s, status, st->node, "%.255s", message);
     for (uint32_t i = 0; i < info->nsyms && !status; i++)
         status = rt_set_symbol(s, v->u32s[info->syms + i], s->call_syms[i], st->node);

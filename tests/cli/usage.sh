@@ -19,6 +19,9 @@ expect 1 "option '--level' takes a number, not 'fast'" compile -Ofast model.onnx
 expect 1 "'compile' needs MODEL.onnx" compile
 expect 1 "--dim takes NAME=N" compile model.onnx --dim batch
 expect 1 "--dim batch: 'x' is not a size" compile model.onnx --dim batch=x
+for custom in com.example:Snake Snake=f :=f com.example:=f com.example:Snake= com.example:Snake=f: com.example:Snake=f:0,; do
+    expect 1 "--custom takes DOMAIN:OP=FUNCTION[:INPUT,...], not '$custom'" compile model.onnx "--custom=$custom"
+done
 expect 1 "--emit takes so, obj, a, ir, llvm or asm, not 'exe'" compile model.onnx --emit exe
 expect 2 "missing.onnx" compile "$WORK/missing.onnx"
 expect 2 "missing.onnx" check "$WORK/missing.onnx"

@@ -317,3 +317,87 @@ Test(app, another_thread_cancels_between_chunks)
 {
     for (int workers = 1; workers <= 3; workers++) cancel_with(workers);
 }
+
+/* ---- operators of the app ---- */
+
+typedef struct seen {
+    int calls;
+    size_t in_size, out_size;
+    char alpha[32];
+    const char *missing;
+    lathe_status answer;
+} seen;
+
+static lathe_status negate(const lathe_custom_call *c)
+{
+    seen *s = c->ctx;
+    const float *x = c->in[0].data;
+    float *y = c->out[0].data;
+    s->calls++;
+    s->in_size = c->in[0].size;
+    s->out_size = c->out[0].size;
+    s->missing = lathe_attribute(c, "alph");
+    const char *alpha = lathe_attribute(c, "alpha");
+    snprintf(s->alpha, sizeof s->alpha, "%.*s", (int)strcspn(alpha, "\n"), alpha);
+    if (s->answer) snprintf(c->message, c->message_size, "no answer today");
+    for (int64_t i = 0; i < c->in[0].dims[0]; i++) y[i] = -x[i];
+    return s->answer;
+}
+
+/* y = negate(x) */
+static void make_custom(void)
+{
+    hand_begin(&h);
+    uint32_t n = hand_free(&h, "sequence", 1, MOST), four = hand_const(&h, 4);
+    uint32_t bytes = hand_op(&h, LATHE_DIM_MUL, n, four, 0);
+    uint32_t x = hand_io(&h, false, "x", LATHE_F32, n, bytes);
+    uint32_t y = hand_io(&h, true, "y", LATHE_F32, n, bytes), dims = LIST(&h, n);
+    uint32_t vx = PUSH(&h, values, (lathe_value){x, LATHE_F32, 1, dims});
+    uint32_t vy = PUSH(&h, values, (lathe_value){y, LATHE_F32, 1, dims});
+    uint32_t call = PUSH(&h, calls,
+                         (lathe_call_info){.nin = 1, .nout = 1,
+                                           .custom = hand_string(&h, "negate"),
+                                           .attributes = hand_string(&h, "alphabet=x\nalpha=1 2\n")});
+    PUSH(&h, steps, (lathe_step){.kind = LATHE_STEP_CALL, .a = call, .nbufs = 2,
+                                 .args = LIST(&h, vx, vy), .range = NONE, .work = NONE});
+}
+
+Test(app, a_custom_function_is_called)
+{
+    seen s = {0};
+    float x[8] = {1, 2, 3}, y[8];
+    int64_t max = 8;
+    make_custom();
+    const lathe_custom functions[] = {{"other", negate, NULL}, {"negate", negate, &s}};
+    opened((lathe_open_options){.custom = functions, .ncustom = 2});
+    cr_assert_eq(lathe_session_new(model, &max, &session), LATHE_OK);
+    lathe_tensor in = hand_tensor(LATHE_F32, x, 3), out = {.data = y, .size = sizeof y};
+    cr_assert_eq(lathe_run(session, &in, &out), LATHE_OK, "%s", lathe_session_message(session));
+    for (int i = 0; i < 3; i++) cr_expect_eq(y[i], -x[i]);
+    cr_expect_eq(s.calls, 1);
+    cr_expect_eq(s.in_size, 12, "the tensor's bytes, not the buffer's");
+    cr_expect_eq(s.out_size, 12);
+    cr_expect_str_eq(s.alpha, "1 2");
+    cr_expect_null(s.missing);
+    s.answer = LATHE_BAD_VALUE;
+    cr_assert_eq(lathe_run(session, &in, &out), LATHE_BAD_VALUE);
+    cr_expect_str_eq(lathe_session_message(session), "node 'layer.0' (Gather): no answer today");
+}
+
+Test(app, a_missing_custom_function_is_named)
+{
+    char message[256] = "";
+    const lathe_custom other[] = {{"negat", negate, NULL}, {"negate", NULL, NULL}};
+    const lathe_custom unnamed[] = {{NULL, negate, NULL}};
+    make_custom();
+    cr_expect_eq(open_with((lathe_open_options){0}, message, sizeof message), LATHE_NOT_FOUND);
+    cr_expect_str_eq(message, "the model calls a function 'negate' of the app, which is not among "
+                              "the custom functions given");
+    cr_expect_eq(open_with((lathe_open_options){.custom = other, .ncustom = 2}, message,
+                           sizeof message),
+                 LATHE_NOT_FOUND);
+    cr_expect_eq(open_with((lathe_open_options){.custom = unnamed, .ncustom = 1}, message,
+                           sizeof message),
+                 LATHE_BAD_INPUT);
+    cr_expect_str_eq(message, "custom: function 0 has no name");
+}
