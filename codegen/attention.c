@@ -23,7 +23,10 @@ typedef struct attention {
     ir_expr row_store[2];
 } attention;
 
-static ir_dim constant(attention *a, int64_t v) { return ir_dim_const(a->g, v); }
+static ir_dim constant(attention *a, int64_t v)
+{
+    return ir_dim_const(a->g, v);
+}
 static const ir_dim *space_of(const attention *a)
 {
     return ir_attr_find(a->node, IR_KEY_space)->u.dims;

@@ -16,11 +16,11 @@ typedef struct attention {
     int nbatch;
     cg_tile_shape shape;
     cg_function pack[CG_FACTORS], weigh, finish;
-    cg_val score_tiles, value_tiles;         /* choosers */
-    cg_val panels[CG_FACTORS], scores;       /* in the worker's scratch */
-    cg_val held[CG_FACTORS];                 /* where it stands what the panels were packed from */
-    cg_val tile;                             /* of results that do not go to c directly */
-    cg_val step;                             /* between rows of scores */
+    cg_val score_tiles, value_tiles;   /* choosers */
+    cg_val panels[CG_FACTORS], scores; /* in the worker's scratch */
+    cg_val held[CG_FACTORS];           /* where it stands what the panels were packed from */
+    cg_val tile;                       /* of results that do not go to c directly */
+    cg_val step;                       /* between rows of scores */
     cg_list *bases;
     /* of the unit: */
     cg_val from[CG_FACTORS];
@@ -29,9 +29,18 @@ typedef struct attention {
 
 /* ---- arithmetic ---- */
 
-static cg_val num(attention *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val add(attention *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
-static cg_val mul(attention *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
+static cg_val num(attention *w, int64_t v)
+{
+    return cg_int(w->u->i64, v);
+}
+static cg_val add(attention *w, cg_val a, cg_val b)
+{
+    return LLVMBuildAdd(w->u->b, a, b, "");
+}
+static cg_val mul(attention *w, cg_val a, cg_val b)
+{
+    return LLVMBuildMul(w->u->b, a, b, "");
+}
 
 static cg_val floats(attention *w, cg_val base, cg_val at)
 {
@@ -51,10 +60,22 @@ static cg_val size_of(attention *w, const cg_nest *n, int inner)
     return cg_dim(&w->k, n->space[w->nbatch + inner]);
 }
 
-static cg_val row_count(attention *w) { return size_of(w, w->k.n, 0); }
-static cg_val key_count(attention *w) { return size_of(w, w->k.n, 2); }
-static cg_val term_count(attention *w) { return size_of(w, &w->a->scores, 2); }
-static cg_val column_count(attention *w) { return size_of(w, w->k.n, 1); }
+static cg_val row_count(attention *w)
+{
+    return size_of(w, w->k.n, 0);
+}
+static cg_val key_count(attention *w)
+{
+    return size_of(w, w->k.n, 2);
+}
+static cg_val term_count(attention *w)
+{
+    return size_of(w, &w->a->scores, 2);
+}
+static cg_val column_count(attention *w)
+{
+    return size_of(w, w->k.n, 1);
+}
 
 static cg_val stride(attention *w, const cg_affine *of, int inner)
 {
@@ -72,9 +93,9 @@ static void pack_panels(attention *w, int which)
     cg_loop l = cg_loop_guard(u, num(w, 0), panels_of(w, columns), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val column = mul(w, l.i, num(w, CG_PANEL));
-    cg_val args[CG_PACK_PARAMS] = {w->k.args, w->from[which],
-                                   floats(w, w->panels[which], mul(w, column, k)), num(w, 0), k,
-                                   column};
+    cg_val args[CG_PACK_PARAMS] = {
+        w->k.args, w->from[which], floats(w, w->panels[which], mul(w, column, k)), num(w, 0),
+        k,         column};
     LLVMBuildCall2(u->b, w->pack[which].type, w->pack[which].fn, args, CG_PACK_PARAMS, "");
     cg_loop_end(u, &l, NULL);
 }
@@ -116,7 +137,8 @@ static void emit_scores(attention *w, cg_val block, cg_val rows)
 {
     cg_unit *u = w->u;
     const cg_affine *q = &w->a->scores.gemm->a;
-    cg_val row = add(w, w->rows.first, cg_block_start(u, &w->rows, block)), row_step = stride(w, q, 0);
+    cg_val row = add(w, w->rows.first, cg_block_start(u, &w->rows, block)),
+           row_step = stride(w, q, 0);
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
     arg[CG_TILE_A] = floats(w, w->from[CG_Q], mul(w, row, row_step));
     arg[CG_TILE_K] = term_count(w);
@@ -146,17 +168,20 @@ static void emit_weights(attention *w, cg_val block, cg_val rows)
     call_rows(w, &w->weigh, args, CG_WEIGH_BATCH);
 }
 
-static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_val ld, cg_val column)
+static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_val ld,
+                        cg_val column)
 {
     cg_val left = LLVMBuildSub(w->u->b, column_count(w), column, "");
     cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
     args[CG_FINISH_N] = column;
-    args[CG_FINISH_COLUMNS] = cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, num(w, CG_PANEL)}, 2);
+    args[CG_FINISH_COLUMNS] =
+        cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, num(w, CG_PANEL)}, 2);
     call_rows(w, &w->finish, args, CG_FINISH_BATCH);
 }
 
 /* Panels [start, end) of the values: straight to the result, or through a tile in memory. */
-static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, cg_val end, bool direct)
+static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, cg_val end,
+                        bool direct)
 {
     cg_unit *u = w->u;
     const cg_affine *c = &w->k.n->gemm->c;
@@ -175,7 +200,8 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
     cg_loop l = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val column = mul(w, l.i, num(w, CG_PANEL));
-    cg_val to = direct ? floats(w, w->k.places[w->k.n->noperands].base, add(w, place, column)) : w->tile;
+    cg_val to =
+        direct ? floats(w, w->k.places[w->k.n->noperands].base, add(w, place, column)) : w->tile;
     arg[CG_TILE_B] = floats(w, w->panels[CG_VALUE], mul(w, column, key_count(w)));
     arg[CG_TILE_C] = to;
     emit_tiles(w, w->value_tiles, args);
@@ -245,8 +271,8 @@ static void make_tiles(attention *w)
     int64_t least, most;
     cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);
     rows[CG_FETCH_NOTHING] = one | several;
-    w->score_tiles = cg_tile_chooser(u, known(w, q->coef[w->nbatch]),
-                                     known(w, q->coef[w->nbatch + 2]), rows);
+    w->score_tiles =
+        cg_tile_chooser(u, known(w, q->coef[w->nbatch]), known(w, q->coef[w->nbatch + 2]), rows);
     ir_dim_range(u->g, w->a->step, &least, &most);
     w->value_tiles = cg_tile_chooser(u, least, 1, rows);
     if (least == most) return;
@@ -286,8 +312,13 @@ cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
     LLVMTypeRef params[] = {u->ptr, u->i64, u->i64, u->i32};
     cg_val fn = LLVMAddFunction(u->m, kernel->name, LLVMFunctionType(u->none, params, 4, false));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
-    attention w = {.k = {.u = u, .n = &kernel->nest, .fn = fn, .args = LLVMGetParam(fn, 0),
-                         .begin = LLVMGetParam(fn, 1), .end = LLVMGetParam(fn, 2), .vaxis = -1,
+    attention w = {.k = {.u = u,
+                         .n = &kernel->nest,
+                         .fn = fn,
+                         .args = LLVMGetParam(fn, 0),
+                         .begin = LLVMGetParam(fn, 1),
+                         .end = LLVMGetParam(fn, 2),
+                         .vaxis = -1,
                          .lanes = 1},
                    .u = u,
                    .a = kernel->nest.attention,

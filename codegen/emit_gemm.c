@@ -114,8 +114,10 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
                             quotient(w, mul(w, length, num(w, columns)), w->rows.count));
     cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)),
                       mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
-    cg_val args[CG_TILE_ARGS + 1] = {add(w, cg_block_rows(w->u, &w->rows, block), w->fetch)}, *arg = args + 1;
-    arg[CG_TILE_A] = floats(w, w->a, add(w, mul(w, cg_block_start(w->u, &w->rows, block), row_step), mul(w, k, k_step)));
+    cg_val rows = cg_block_rows(u, &w->rows, block),
+           row = mul(w, cg_block_start(u, &w->rows, block), row_step);
+    cg_val args[CG_TILE_ARGS + 1] = {add(w, rows, w->fetch)}, *arg = args + 1;
+    arg[CG_TILE_A] = floats(w, w->a, add(w, row, mul(w, k, k_step)));
     arg[CG_TILE_K] = length;
     arg[CG_TILE_LDC] = ldc;
     arg[CG_TILE_ROW_STEP] = row_step;
@@ -134,7 +136,8 @@ static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val co
 {
     cg_unit *u = w->u;
     cg_val row = add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
-    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, cg_block_rows(w->u, &w->rows, block)};
+    cg_val rows = cg_block_rows(u, &w->rows, block);
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] = lower_of(w, num(w, CG_PANEL), sub(w, extent(w, N), column));
     for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
@@ -265,7 +268,8 @@ static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
     begin_rows(w, modulo(w, segment, chunks));
     const cg_gemm *g = w->g;
     w->a =
-        operand_at(w, 0, add(w, place_in_batch(w, &g->a), mul(w, w->rows.first, stride(w, &g->a, M))));
+        operand_at(w, 0,
+                   add(w, place_in_batch(w, &g->a), mul(w, w->rows.first, stride(w, &g->a, M))));
     w->b = operand_at(w, 1, place_in_batch(w, &g->b));
     w->c = operand_at(w, w->k.n->noperands,
                       add(w, place_in_batch(w, &g->c), mul(w, w->rows.first, stride(w, &g->c, M))));

@@ -5,14 +5,20 @@
  * than the others. */
 #include "codegen/emit_gemm.h"
 
-static cg_val num(cg_unit *u, int64_t v) { return cg_int(u->i64, v); }
+static cg_val num(cg_unit *u, int64_t v)
+{
+    return cg_int(u->i64, v);
+}
 
 static cg_val ceiling(cg_unit *u, cg_val a, int64_t by)
 {
     return LLVMBuildUDiv(u->b, LLVMBuildAdd(u->b, a, num(u, by - 1), ""), num(u, by), "");
 }
 
-cg_val cg_chunks_of(cg_unit *u, cg_val rows) { return ceiling(u, rows, CG_ROWS); }
+cg_val cg_chunks_of(cg_unit *u, cg_val rows)
+{
+    return ceiling(u, rows, CG_ROWS);
+}
 
 cg_blocks cg_blocks_of(cg_unit *u, cg_val chunk, cg_val rows, int most)
 {

@@ -7,7 +7,10 @@
 #include "codegen/emit_gemm.h"
 #include "codegen/emit_nest.h"
 
-static cg_val param(const cg_shape *s, int i) { return LLVMGetParam(s->k.fn, (unsigned)i); }
+static cg_val param(const cg_shape *s, int i)
+{
+    return LLVMGetParam(s->k.fn, (unsigned)i);
+}
 
 /* The result's place: rows `step` apart, of which the block's first one is at `scores`. */
 static void place_scores(cg_shape *s)

@@ -11,7 +11,7 @@ typedef struct parts {
     const ir_node *n;
     const ir_dim *space;
     ir_attention form;
-    int to[IR_MAX_SPACE];       /* axis of the scores and of their rows; the node's own for values */
+    int to[IR_MAX_SPACE]; /* axis of the scores and of their rows; the node's own for values */
     ir_nest nest;
     ir_value scores;
     ir_expr score_at[IR_MAX_RANK];
@@ -41,11 +41,15 @@ static ir_expr acc_of(void *ctx, ir_expr e)
 
 static ir_expr place(parts *p, ir_expr e, bool row)
 {
-    return ir_x_rewrite(p->g, e, &(ir_rewrite){.ctx = p, .node = row ? acc_of : NULL,
-                                               .index = index_of, .load = load_of});
+    return ir_x_rewrite(
+        p->g, e,
+        &(ir_rewrite){.ctx = p, .node = row ? acc_of : NULL, .index = index_of, .load = load_of});
 }
 
-static const ir_attr *body_of(const parts *p) { return ir_attr_find(p->n, IR_KEY_body); }
+static const ir_attr *body_of(const parts *p)
+{
+    return ir_attr_find(p->n, IR_KEY_body);
+}
 
 /* The parallel axes but the columns, then the keys, then, for the scores, the terms. */
 static void begin(parts *p, bool terms)

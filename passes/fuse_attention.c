@@ -17,11 +17,11 @@ enum { LEAST_ROWS = 4, LEAST_KEYS = 8, LEAST_COLUMNS = 8 };
 typedef struct match {
     ir_graph *g;
     const fuse_uses *uses;
-    ir_node values, row, scores;   /* by value: building moves the array */
-    const ir_node *reading;        /* whose loads are rewritten */
-    uint32_t score_operand;        /* of the row */
-    ir_expr score;                 /* with acc0, the product's sum */
-    int rank;                      /* of the new space; the keys and the terms are its last axes */
+    ir_node values, row, scores; /* by value: building moves the array */
+    const ir_node *reading;      /* whose loads are rewritten */
+    uint32_t score_operand;      /* of the row */
+    ir_expr score;               /* with acc0, the product's sum */
+    int rank;                    /* of the new space; the keys and the terms are its last axes */
     ir_dim space[IR_MAX_SPACE];
     ir_expr row_at[IR_MAX_SPACE], score_at[IR_MAX_SPACE]; /* axes of the row, of the scores */
     ir_expr body[IR_MAX_STAGES + 3];
@@ -110,8 +110,14 @@ static const ir_node *behind(match *m, ir_value v, ir_op op, ir_expr *idx)
     return is_private(m, v) ? fuse_def(g, v, op, m->values.block) : NULL;
 }
 
-static const ir_attr *space_of(const ir_node *n) { return ir_attr_find(n, IR_KEY_space); }
-static int64_t nred_of(const ir_node *n) { return ir_attr_int(n, IR_KEY_nred, 0); }
+static const ir_attr *space_of(const ir_node *n)
+{
+    return ir_attr_find(n, IR_KEY_space);
+}
+static int64_t nred_of(const ir_node *n)
+{
+    return ir_attr_int(n, IR_KEY_nred, 0);
+}
 
 /* The two sizes are the same in every run. */
 static bool are_equal(const ir_graph *g, ir_dim a, ir_dim b)
@@ -241,7 +247,10 @@ static bool set_space(match *m)
     return true;
 }
 
-static ir_expr row_index(void *ctx, int axis) { return ((const match *)ctx)->row_at[axis]; }
+static ir_expr row_index(void *ctx, int axis)
+{
+    return ((const match *)ctx)->row_at[axis];
+}
 
 /* The contract that makes the scores, which the row reads at one place. */
 static bool find_scores(match *m)
@@ -250,8 +259,7 @@ static bool find_scores(match *m)
     for (uint32_t k = 0; k < m->row.noperands; k++) {
         ir_expr_node load;
         if (!find_load(m->g, &m->row, k, &load)) continue;
-        for (int i = 0; i < load.nargs; i++)
-            m->score_at[i] = ir_x_rewrite(m->g, load.args[i], &at);
+        for (int i = 0; i < load.nargs; i++) m->score_at[i] = ir_x_rewrite(m->g, load.args[i], &at);
         const ir_node *n = behind(m, m->row.operands[k], IR_OP_CONTRACT, m->score_at);
         if (!n || nred_of(n) != 1) continue;
         m->scores = *n;
@@ -263,7 +271,10 @@ static bool find_scores(match *m)
 
 /* ---- the new node's expressions ---- */
 
-static void push(match *m, ir_expr e) { m->body[m->nbody++] = e; }
+static void push(match *m, ir_expr e)
+{
+    m->body[m->nbody++] = e;
+}
 
 static void place_scores(match *m)
 {
@@ -296,8 +307,7 @@ static ir_expr row_node(void *ctx, ir_expr e)
 static void place_row(match *m)
 {
     const ir_attr *body = ir_attr_find(&m->row, IR_KEY_body);
-    const ir_rewrite hooks = {
-        .ctx = m, .node = row_node, .index = row_index, .load = row_load};
+    const ir_rewrite hooks = {.ctx = m, .node = row_node, .index = row_index, .load = row_load};
     m->reading = &m->row;
     for (size_t i = 0; i < body->n && !m->failed; i++) {
         ir_expr e = ir_x_rewrite(m->g, body->u.exprs[i], &hooks);
@@ -327,14 +337,17 @@ static bool is_planned(const ir_graph *g, ir_dim d)
 {
     const ir_dim_node *n = ir_dim_get(g, d);
     switch (n->kind) {
-    case IR_DIM_CONST: return true;
-    case IR_DIM_SYM: return g->syms[n->sym].kind == IR_SYM_INPUT;
+    case IR_DIM_CONST:
+        return true;
+    case IR_DIM_SYM:
+        return g->syms[n->sym].kind == IR_SYM_INPUT;
     case IR_DIM_SUM:
         for (int i = 0; i < n->nterms; i++)
             for (int j = 0; j < n->terms[i].natoms; j++)
                 if (!is_planned(g, n->terms[i].atoms[j])) return false;
         return true;
-    default: return is_planned(g, n->a) && is_planned(g, n->b);
+    default:
+        return is_planned(g, n->a) && is_planned(g, n->b);
     }
 }
 
@@ -381,11 +394,14 @@ static ir_value build(pass_sweep *s, match *m, const ir_attr *end, const ir_node
     if (end) attrs[n++] = *end;
     attrs[n++] = *ir_attr_find(kinds, IR_KEY_kind);
     attrs[n++] = *ir_attr_find(&m->values, IR_KEY_elem);
-    const ir_node made = {.op = IR_OP_ATTENTION, .noperands = (uint32_t)m->nest.nargs,
-                          .operands = m->nest.args, .nattrs = n, .attrs = attrs};
+    const ir_node made = {.op = IR_OP_ATTENTION,
+                          .noperands = (uint32_t)m->nest.nargs,
+                          .operands = m->nest.args,
+                          .nattrs = n,
+                          .attrs = attrs};
     if (!fits(m, &made)) return IR_NONE;
-    ir_node_id id = ir_node_new(&s->b, made.op, made.operands, made.noperands, attrs, n, NULL, 1,
-                                NULL, 0);
+    ir_node_id id =
+        ir_node_new(&s->b, made.op, made.operands, made.noperands, attrs, n, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];
 }
 
@@ -453,7 +469,8 @@ static bool merge_view(pass_sweep *s, const ir_node *view)
     const ir_node *n = fuse_def(g, view->operands[0], IR_OP_ATTENTION, view->block);
     if (!n || !is_private(m, view->operands[0])) return false;
     m->values = *n;
-    const ir_attr *outer = space_of(view), *inner = space_of(n), *body = ir_attr_find(n, IR_KEY_body);
+    const ir_attr *outer = space_of(view), *inner = space_of(n),
+                  *body = ir_attr_find(n, IR_KEY_body);
     const ir_expr_node load = *ir_expr_get(g, fuse_body(view));
     if (outer->n + 2 > IR_MAX_SPACE) return false;
     m->rank = (int)outer->n + 2;

@@ -19,7 +19,8 @@ typedef struct linked {
     const lathe_desc *desc;
 } linked;
 
-static inline const char *linked_put(const char *folder, const char *name, const void *bytes, size_t size)
+static inline const char *linked_put(const char *folder, const char *name, const void *bytes,
+                                     size_t size)
 {
     const char *path = ir_format(&fx.arena, "%s/%s", folder, name);
     FILE *f = fopen(path, "wb");
@@ -37,8 +38,8 @@ static inline linked linked_make(const cg_isa *isa, int level)
     cr_assert_eq(cg_lower(fx.g, "t", level, &p), LATHE_OK);
     p->embed_weights = p->weights_size > 0;
     cg_hash(p);
-    cr_assert_eq(cg_emit(p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK, "%s",
-                 lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
+    cr_assert_eq(cg_emit(p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK,
+                 "%s", lathe_diag_count(fx.diag) ? lathe_diag_get(fx.diag, 0).text : "");
     const char *inputs[] = {linked_put(folder, "code.o", data, size),
                             ir_format(&fx.arena, "%s/weights.o", folder)};
     const char *library = ir_format(&fx.arena, "%s/libt.so", folder);

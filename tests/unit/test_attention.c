@@ -89,7 +89,8 @@ static void attend(const problem *p, int form, int64_t b, int64_t h, int64_t i, 
         most = fmax(most, s[j]);
     }
     for (int64_t j = 0; j < p->size.t; j++) sum += s[j] = exp(s[j] - most);
-    for (int c = 0; c < columns; c++) y[c] = form == 1 ? p->r[((b * p->size.m + i) * HEADS + h) * COLUMNS + c] : 0;
+    const float *r = p->r + ((b * p->size.m + i) * HEADS + h) * COLUMNS;
+    for (int c = 0; c < columns; c++) y[c] = form == 1 ? r[c] : 0;
     for (int64_t j = 0; j < p->size.t; j++)
         for (int c = 0; c < columns; c++)
             y[c] += s[j] / sum * p->v[((b * HEADS + shared) * p->size.t + j) * COLUMNS + c];
@@ -109,7 +110,7 @@ static void expect_form(const problem *p, int form, const float *found, const ch
                 for (int c = 0; c < columns; c++) {
                     double have = found[row * columns + c];
                     bool same = isnan(y[c]) ? isnan(have) : fabs(have - y[c]) < 2e-5;
-                    cr_assert(same, "%s: form %d, %d queries, %d keys: [%d, %d, %d, %d] is %g, not %g",
+                    cr_assert(same, "%s: form %d, %d queries, %d keys, [%d, %d, %d, %d]: %g, not %g",
                               what, form, (int)p->size.m, (int)p->size.t, (int)b, (int)h, (int)i, c,
                               have, y[c]);
                 }
@@ -128,7 +129,8 @@ static lathe_tensor tensor(int rank, const int64_t *dims)
     }
     t.data = guard_alloc(t.size ? t.size : 64, 64);
     cr_assert_not_null(t.data);
-    for (size_t i = 0; i < t.size / sizeof(float); i++) ((float *)t.data)[i] = number((int64_t)i + rank);
+    float *x = t.data;
+    for (size_t i = 0; i < t.size / sizeof *x; i++) x[i] = number((int64_t)i + rank);
     return t;
 }
 #define TENSOR(...) tensor((int)(sizeof((int64_t[]){__VA_ARGS__}) / 8), (int64_t[]){__VA_ARGS__})
@@ -208,7 +210,8 @@ static void check_all(const sizes *s, size_t n)
 
 Test(attention, edges_of_blocks_and_panels)
 {
-    static const int64_t m[] = {1, 2, 6, 7, 13, 14, 15, 29}, t[] = {1, 3, 15, 17, 31, 32, 33, 64, 67};
+    static const int64_t m[] = {1, 2, 6, 7, 13, 14, 15, 29},
+                         t[] = {1, 3, 15, 17, 31, 32, 33, 64, 67};
     sizes s[sizeof m / 8 * (sizeof t / 8)];
     size_t n = 0;
     for (size_t i = 0; i < sizeof m / 8; i++)
