@@ -67,7 +67,9 @@ const cg_isa *cg_isa_host(void)
     uint32_t has = rt_cpu_features();
     const cg_isa *best = NULL;
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
-        if (strcmp(isas[i].triple, triple) == 0 && (isas[i].cpu_bits & ~has) == 0) best = &isas[i];
+        if (strcmp(isas[i].triple, triple) == 0 && (isas[i].cpu_bits & ~has) == 0 &&
+            rt_cpu_enable(isas[i].cpu_bits))
+            best = &isas[i];
     return best;
 }
 

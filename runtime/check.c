@@ -331,9 +331,10 @@ static lathe_status check_head(const rt_view *v, rt_text *text)
     enum { MAX_SEGMENTS = 1 << 20, MAX_ARGS = 1 << 24 };
     const lathe_tables *t = v->t;
     const lathe_desc *d = v->desc;
-    if (!t->targets.count || d->n_kernels % t->targets.count || !t->n_segments || t->n_segments > MAX_SEGMENTS || t->max_bufs > MAX_ARGS ||
-        t->max_dims > MAX_ARGS || !slot_or_none(v, t->scratch_slot) ||
-        (d->n_kernels && !d->kernels) || (d->n_funcs && !d->funcs))
+    if (!t->targets.count || d->n_kernels % t->targets.count || !t->n_segments ||
+        t->n_segments > MAX_SEGMENTS || t->max_bufs > MAX_ARGS || t->max_dims > MAX_ARGS ||
+        !slot_or_none(v, t->scratch_slot) || (d->n_kernels && !d->kernels) ||
+        (d->n_funcs && !d->funcs))
         return rt_fail(text, LATHE_MISMATCH, "the model's header is damaged");
     for (uint32_t i = 0; i < d->n_kernels; i++)
         if (!d->kernels[i]) return bad(text, "kernel", i);

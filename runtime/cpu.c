@@ -2,7 +2,7 @@
  *
  * A feature counts only if the system saves its registers (XCR0 on x86-64), so that code which is
  * let through here cannot fault. AMX needs a request to the kernel as well; it is made once a
- * process when the first model that uses it is opened. */
+ * process, when a model that uses it is opened or the compiler asks what this host can run. */
 #include <stddef.h>
 
 #include "runtime/rt.h"

@@ -36,9 +36,10 @@ lathe_status rt_target_choose(rt_view *v, uint32_t features, const lathe_target 
     uint32_t least = n - 1, missing = v->targets[least].features & ~features;
     const char *name = rt_string(v, v->targets[least].name);
     if (!missing)
-        return rt_fail(text, LATHE_UNSUPPORTED_CPU,
-                       "the system does not let this process use AMX; the least target of '%s' is %s",
-                       rt_string(v, v->t->name), name);
+        return rt_fail(
+            text, LATHE_UNSUPPORTED_CPU,
+            "the system does not let this process use AMX; the least target of '%s' is %s",
+            rt_string(v, v->t->name), name);
     name_features(missing, lacking, sizeof lacking);
     return rt_fail(text, LATHE_UNSUPPORTED_CPU,
                    "this processor lacks %s; the least target of '%s' is %s", lacking,
