@@ -87,9 +87,9 @@ static void add_libraries(arguments *a, const cg_isa *isa)
 
 static lathe_status run_linker(const cg_isa *isa, const char *const *list, lathe_diag *diag)
 {
-    static const char *const host[] = {"ld.lld", "ld.lld-19", "mold", "ld", NULL};
-    static const char *const arm[] = {"ld.lld", "ld.lld-19", "mold", "aarch64-linux-gnu-ld", NULL};
-    static const char *const x86[] = {"ld.lld", "ld.lld-19", "mold", "x86_64-linux-gnu-ld", NULL};
+    static const char *const host[] = {"ld.lld-19", "ld.lld", "mold", "ld", NULL};
+    static const char *const arm[] = {"ld.lld-19", "ld.lld", "mold", "aarch64-linux-gnu-ld", NULL};
+    static const char *const x86[] = {"ld.lld-19", "ld.lld", "mold", "x86_64-linux-gnu-ld", NULL};
     return cg_spawn(is_host(isa) ? host : is_arm(isa) ? arm : x86, list, diag);
 }
 

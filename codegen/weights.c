@@ -115,14 +115,16 @@ lathe_status cg_write_weights(const cg_program *p, FILE *f, lathe_diag *diag)
 
 /* ---- the object ---- */
 
-/* Code reaches read-only data with 32-bit distances; weights must leave room for the rest. */
-#define MAX_EMBEDDED ((uint64_t)1900 << 20)
+/* Code reaches its own data with 32-bit distances, so the weights must not lie between the two. On
+ * x86-64 a large section is placed outside of everything else, and only the descriptor's pointer of
+ * 64 bits leads to it. aarch64 has no such sections: there the weights must leave room. */
+#define MAX_BETWEEN ((uint64_t)1900 << 20)
 
 enum { SEC_NONE, SEC_DATA, SEC_SYMTAB, SEC_STRTAB, SEC_NAMES, SEC_STACK, SEC_COUNT };
 static const char section_names[] =
-    "\0.rodata.weights\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack";
+    "\0.lrodata.weights\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack\0.rodata.weights";
 
-/* Offset of the k-th name in section_names. */
+/* Offset of the k-th name in section_names; behind those of the sections, the weights' on aarch64. */
 static Elf64_Word name_at(int k)
 {
     const char *at = section_names;
@@ -144,6 +146,8 @@ static layout place(uint64_t size, size_t strtab_size)
     return l;
 }
 
+static bool is_arm(const cg_isa *isa) { return strncmp(isa->triple, "aarch64", 7) == 0; }
+
 static bool put_header(sink *s, const cg_isa *isa, const layout *l)
 {
     Elf64_Ehdr h = {
@@ -155,15 +159,17 @@ static bool put_header(sink *s, const cg_isa *isa, const layout *l)
         .e_shentsize = sizeof(Elf64_Shdr),
         .e_shnum = SEC_COUNT,
         .e_shstrndx = SEC_NAMES};
-    h.e_machine = strncmp(isa->triple, "aarch64", 7) == 0 ? EM_AARCH64 : EM_X86_64;
+    h.e_machine = is_arm(isa) ? EM_AARCH64 : EM_X86_64;
     return put(s, &h, sizeof h) && put_zeros(s, l->data - sizeof h);
 }
 
-static bool put_sections(sink *s, const layout *l, uint64_t size, size_t strtab_size)
+static bool put_sections(sink *s, const cg_isa *isa, const layout *l, uint64_t size,
+                         size_t strtab_size)
 {
+    enum { X86_64_LARGE = 0x10000000 };
     Elf64_Shdr h[SEC_COUNT] = {
         [SEC_DATA] = {.sh_type = SHT_PROGBITS,
-                      .sh_flags = SHF_ALLOC,
+                      .sh_flags = SHF_ALLOC | (is_arm(isa) ? 0 : X86_64_LARGE),
                       .sh_offset = l->data,
                       .sh_size = size,
                       .sh_addralign = 64},
@@ -185,13 +191,14 @@ static bool put_sections(sink *s, const layout *l, uint64_t size, size_t strtab_
         [SEC_STACK] = {.sh_type = SHT_PROGBITS, .sh_offset = l->names, .sh_addralign = 1},
     };
     for (int i = SEC_DATA; i < SEC_COUNT; i++) h[i].sh_name = name_at(i);
+    if (is_arm(isa)) h[SEC_DATA].sh_name = name_at(SEC_COUNT);
     return put(s, h, sizeof h);
 }
 
 lathe_status cg_write_weights_object(const cg_program *p, const cg_isa *isa, FILE *f,
                                      lathe_diag *diag)
 {
-    if (p->weights_size > MAX_EMBEDDED) {
+    if (is_arm(isa) && p->weights_size > MAX_BETWEEN) {
         diag_add(diag, LATHE_LIMIT, NULL, "%llu bytes of weights are too many to embed",
                  (unsigned long long)p->weights_size);
         diag_hint(diag, "write them to a file of their own (--weights file)");
@@ -212,6 +219,6 @@ lathe_status cg_write_weights_object(const cg_program *p, const cg_isa *isa, FIL
               put(&s, "", 1) && put(&s, p->name, name) && put(&s, suffix, sizeof suffix) &&
               put(&s, section_names, sizeof section_names) &&
               put_zeros(&s, l.sections - l.names - sizeof section_names) &&
-              put_sections(&s, &l, p->weights_size, strtab_size);
+              put_sections(&s, isa, &l, p->weights_size, strtab_size);
     return written(ok, f, diag);
 }
