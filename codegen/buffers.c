@@ -80,14 +80,13 @@ uint32_t cg_buffer_new(cg_lowering *lw, uint32_t kind, uint32_t index, uint32_t 
     return push_buffer(lw, &b);
 }
 
-static uint32_t place_weight(cg_lowering *lw, const ir_blob *blob, const cg_panels *panels)
+/* Of w.size bytes, behind the weights that there are. */
+static uint32_t place_weight(cg_lowering *lw, cg_weight w)
 {
     cg_program *p = lw->p;
     enum { ALIGN = 64 };
-    uint64_t size = panels ? cg_panels_size(panels) : blob->size;
-    uint64_t room = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
-    cg_weight w = {.blob = *blob, .offset = p->weights_size, .size = size};
-    if (panels) w.panels = ir_copy(p->arena, panels, 1, sizeof *panels);
+    uint64_t size = w.size, room = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
+    w.offset = p->weights_size;
     uint32_t number = CG_PUSH(p, weights, w);
     lathe_buf b = blank(LATHE_BUF_WEIGHT, number, cg_slot(lw, ir_dim_const(lw->g, (int64_t)size)));
     b.offset = p->weights_size;
@@ -118,9 +117,19 @@ uint32_t cg_weight_buffer(cg_lowering *lw, const ir_blob *blob, const cg_panels 
             same_panels(w->panels, panels))
             return b;
     }
-    uint32_t b = place_weight(lw, blob, panels);
+    cg_weight w = {.blob = *blob, .size = panels ? cg_panels_size(panels) : blob->size};
+    if (panels) w.panels = ir_copy(lw->p->arena, panels, 1, sizeof *panels);
+    uint32_t b = place_weight(lw, w);
     cg_map_put(lw->p->arena, &lw->weights, key, b);
     return b;
+}
+
+uint32_t cg_encoded_buffer(cg_lowering *lw, cg_encoded *e)
+{
+    if (e->buffer == LATHE_NO_SLOT)
+        e->buffer = place_weight(lw, (cg_weight){.panels = &e->matrix.panels, .encoded = e,
+                                                 .size = cg_panels_size(&e->matrix.panels)});
+    return e->buffer;
 }
 
 static bool storable(cg_lowering *lw, ir_value v)

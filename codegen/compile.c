@@ -43,6 +43,7 @@ static void release(work *w)
 {
     cg_output_discard(&w->outputs);
     if (w->source) fclose(w->source);
+    cg_program_close(w->p);
     fe_files_free(w->files);
     free(w->code);
     ir_arena_destroy(&w->arena);
@@ -185,6 +186,7 @@ static lathe_status lower(work *w)
 static lathe_status emit(work *w, cg_form form)
 {
     w->p->embed_weights = w->o->embed_weights && w->p->weights_size > 0;
+    TRY(cg_program_open(w->p, w->diag));
     cg_hash(w->p);
     progress(w, "generating code", 30);
     return cg_emit(w->p, &w->targets, form, w->o->level, w->diag, &w->code, &w->code_size);

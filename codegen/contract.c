@@ -19,6 +19,7 @@ typedef struct product {
     ir_graph *g;
     const cg_nest *n;       /* as it comes */
     const ir_value *values; /* of its operands */
+    ir_expr factor[2];      /* loads */
     cg_affine walk[MOST_WALKS];
     int nwalks;
     uint32_t bare; /* axes that the epilogue uses outside of affine loads */
@@ -29,6 +30,7 @@ typedef struct product {
     cg_nest out;
     cg_gemm gemm;
     ir_value *operands;
+    bool decoded;           /* b is a weight that is decoded into panels */
     int of[IR_MAX_SPACE]; /* old axis of the new one, -1: none */
     int to[IR_MAX_SPACE]; /* new axis of the old one, for bare axes */
 } product;
@@ -47,6 +49,7 @@ static bool read_factor(product *p, int walk, ir_expr x)
     const ir_expr_node *load = ir_expr_get(p->g, x);
     if (load->op != IR_X_LOAD || (size_t)load->imm >= p->n->noperands) return false;
     const cg_operand *o = &p->n->operands[load->imm];
+    p->factor[walk] = x;
     p->operands[walk] = p->values[load->imm];
     return o->elem == IR_F32 && load->nargs == o->rank &&
            cg_affine_place(p->g, o->dims, load->args, o->rank, &p->walk[walk]);
@@ -138,6 +141,9 @@ static void swap_factors(product *p)
 {
     cg_affine walk = p->walk[A];
     ir_value v = p->operands[A];
+    ir_expr x = p->factor[A];
+    p->factor[A] = p->factor[B];
+    p->factor[B] = x;
     p->walk[A] = p->walk[B];
     p->walk[B] = walk;
     p->operands[A] = p->operands[B];
@@ -278,11 +284,11 @@ static bool describe_panels(product *p, cg_panels *w)
     return true;
 }
 
-/* Whether all that is packed lies in the blob, and packing does not multiply it. */
-static bool fits_blob(const cg_panels *w, const ir_blob *blob)
+/* Whether all that is packed lies in these elements, and packing does not multiply them. */
+static bool fits(const cg_panels *w, int64_t elements)
 {
     enum { MOST_GROWTH = 8 };
-    int64_t elements = (int64_t)(blob->size / sizeof(float)), packed = CG_PANEL;
+    int64_t packed = CG_PANEL;
     int64_t low = w->base, high = w->base;
     for (int i = 0; i < w->nbatch + w->nk + w->nn; i++) {
         int64_t reach;
@@ -318,20 +324,35 @@ static const ir_blob *constant_of(product *p, ir_value v)
     return node && node->op == IR_OP_CONST ? &ir_attr_find(node, IR_KEY_data)->u.blob : NULL;
 }
 
-/* Packs b if it is a weight with enough columns; its buffer. */
-static bool pack_weight(product *p, uint32_t *buffer)
+static bool can_pack(product *p, cg_panels *w)
 {
     const ir_blob *blob = constant_of(p, p->operands[B]);
+    int64_t elements, n;
+    if (p->decoded) {
+        ir_dim count = ir_type_count(p->g, ir_type_of(p->g, p->operands[B]));
+        if (!ir_dim_is_const(p->g, count, &elements)) return false;
+    } else {
+        if (!blob) return false;
+        elements = (int64_t)(blob->size / sizeof(float));
+    }
+    return describe_panels(p, w) && fits(w, elements) &&
+           ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
+}
+
+/* Packs b if it is a weight with enough columns; its buffer. */
+static bool pack_weight(product *p, cg_encoded *encoded, uint32_t *buffer)
+{
     cg_panels w;
     int64_t n, panels;
-    if (!blob || !describe_panels(p, &w) || !fits_blob(&w, blob)) return false;
-    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n)) return false;
+    if (!can_pack(p, &w)) return false;
+    ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
     panels = (n + CG_PANEL - 1) / CG_PANEL;
     walk_panels(p, panels);
     p->gemm.packed = true;
     p->gemm.group = (panels + GROUPS - 1) / GROUPS;
     p->gemm.n = p->gemm.k = (cg_axes){0};
-    *buffer = cg_weight_buffer(p->lw, blob, &w);
+    *buffer = encoded ? cg_encoded_buffer(p->lw, encoded)
+                      : cg_weight_buffer(p->lw, constant_of(p, p->operands[B]), &w);
     return true;
 }
 
@@ -361,7 +382,7 @@ static bool is_large(product *p)
     enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
     const ir_dim *space = p->out.space + p->out.rank - 3;
     if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
-    return constant_of(p, p->operands[B]) ||
+    return p->decoded || constant_of(p, p->operands[B]) ||
            (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
 
@@ -400,27 +421,67 @@ static void finish_nest(product *p)
         n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {constant(p, 0)}};
 }
 
-bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values, ir_value result)
+/* NULL: it is no product of matrices. */
+static product *analyse(cg_lowering *lw, const cg_nest *n, const ir_value *values, bool decoded)
 {
     ir_arena *arena = lw->p->arena;
     product *p = IR_NEW(arena, product);
-    uint32_t b;
-    *p = (product){.lw = lw, .g = lw->g, .n = n, .values = values};
+    *p = (product){.lw = lw, .g = lw->g, .n = n, .values = values, .decoded = decoded};
     p->operands = IR_NEW_N(arena, ir_value, 2 * n->noperands + 2);
     p->out.operands = IR_NEW_N(arena, cg_operand, 2 * n->noperands + 2);
     p->out.noperands = 2;
     if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) ||
         !make_space(p) || !is_large(p))
-        return false;
+        return NULL;
     p->gemm.a = walk_of(p, A);
     p->gemm.b = walk_of(p, B);
     p->gemm.c = walk_of(p, C);
-    if (!pack_weight(p, &b)) {
+    return p;
+}
+
+/* The panels' axes by the product's own, each by itself, also where b walks some as one. */
+static void name_axes(const product *p, cg_matrix *m)
+{
+    static const role roles[] = {SUM, COLUMN};
+    cg_panels *w = &m->panels;
+    int *count[] = {&w->nk, &w->nn}, at = 0;
+    for (int i = 0; i < p->out.rank - 3; i++)
+        if (!ir_dim_equals(p->g, p->gemm.b.coef[i], 0)) m->axis[at++] = p->of[i];
+    w->nk = w->nn = 0;
+    for (int r = 0; r < 2; r++)
+        for (int i = 0; i < p->n->rank; i++) {
+            if (p->role[i] != roles[r]) continue;
+            ir_dim_is_const(p->g, p->n->space[i], &w->size[at]);
+            m->axis[at++] = i;
+            ++*count[r];
+        }
+}
+
+bool cg_product_weight(cg_lowering *lw, const cg_nest *n, const ir_value *values, cg_matrix *m)
+{
+    product *p = analyse(lw, n, values, true);
+    *m = (cg_matrix){0};
+    if (!p || !can_pack(p, &m->panels)) return false;
+    for (size_t i = 0; i < p->out.noperands; i++)
+        if (i != B && p->operands[i] == p->operands[B]) return false;
+    m->value = p->operands[B];
+    m->load = p->factor[B];
+    name_axes(p, m);
+    return true;
+}
+
+bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values, ir_value result,
+                      cg_encoded *weight)
+{
+    uint32_t b;
+    product *p = analyse(lw, n, values, weight != NULL);
+    if (!p) return false;
+    if (!pack_weight(p, weight, &b)) {
         reserve_scratch(p);
         b = cg_buffer(lw, p->operands[B]);
     }
     finish_nest(p);
-    uint32_t *bufs = IR_NEW_N(arena, uint32_t, p->out.noperands + 1);
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 1);
     for (size_t i = 0; i < p->out.noperands; i++)
         bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
     bufs[p->out.noperands] = cg_buffer(lw, result);

@@ -110,27 +110,29 @@ static lathe_status make_weights(cg_evaluator *e, const cg_program *p, size_t *s
 }
 
 static lathe_status open_model(cg_evaluator *e, const lathe_desc *desc, size_t weights_size,
-                               lathe_diag *diag)
+                               const int64_t *maxima, lathe_diag *diag)
 {
     char message[256] = "";
     const lathe_open_options options = {.weights = e->weights, .weights_size = weights_size,
                                         .message = message, .message_size = sizeof message};
     lathe_status status = lathe_model_open(desc, &options, &e->model);
-    if (status == LATHE_OK) status = lathe_session_new(e->model, NULL, &e->session);
+    if (status == LATHE_OK) status = lathe_session_new(e->model, maxima, &e->session);
     if (status == LATHE_OK) return LATHE_OK;
     return diag_add(diag, status, NULL, "computing constants: %s", message);
 }
 
-static lathe_status start(cg_evaluator *e, const cg_program *p, lathe_diag *diag)
+static lathe_status start(cg_evaluator *e, const cg_program *p, const int64_t *maxima,
+                          lathe_diag *diag)
 {
     const lathe_desc *desc;
     size_t weights_size;
     TRY(make_weights(e, p, &weights_size, diag));
     LLVMErrorRef error = load(e, &desc);
-    return error ? toolchain(diag, error) : open_model(e, desc, weights_size, diag);
+    return error ? toolchain(diag, error) : open_model(e, desc, weights_size, maxima, diag);
 }
 
-lathe_status cg_evaluator_new(ir_graph *g, lathe_diag *diag, cg_evaluator **result)
+lathe_status cg_evaluator_new(ir_graph *g, const int64_t *maxima, lathe_diag *diag,
+                              cg_evaluator **result)
 {
     cg_program *p;
     char *code = NULL;
@@ -140,12 +142,12 @@ lathe_status cg_evaluator_new(ir_graph *g, lathe_diag *diag, cg_evaluator **resu
     const cg_targets targets = {.isa = {&isa}, .n = 1};
     TRY(cg_lower(g, name, 0, &p));
     cg_hash(p);
-    TRY(cg_emit(p, &targets, CG_OBJECT, 0, diag, &code, &size));
+    TRY(cg_emit(p, &targets, CG_OBJECT, 2, diag, &code, &size));
     cg_evaluator *e = calloc(1, sizeof *e);
     lathe_status status = e ? LATHE_OK : LATHE_OUT_OF_MEMORY;
     if (e) {
         e->object = LLVMCreateMemoryBufferWithMemoryRangeCopy(code, size, name);
-        status = start(e, p, diag);
+        status = start(e, p, maxima, diag);
     }
     free(code);
     if (status == LATHE_OK) *result = e;
@@ -173,7 +175,7 @@ lathe_status cg_evaluator_run(cg_evaluator *e, const lathe_tensor *in, lathe_ten
                     lathe_session_message(e->session));
 }
 
-/* ---- once ---- */
+/* ---- tensors ---- */
 
 static lathe_tensor tensor_of(const ir_graph *g, ir_value v)
 {
@@ -190,11 +192,14 @@ static lathe_tensor tensor_of(const ir_graph *g, ir_value v)
 }
 
 /* Constants stand in the model's file wherever they happen to. */
-static void *aligned(ir_arena *arena, const ir_blob *blob)
+lathe_tensor cg_evaluator_input(const ir_graph *g, ir_value v, const ir_blob *blob)
 {
+    lathe_tensor r = tensor_of(g, v);
     void *there = (void *)(uintptr_t)blob->bytes;
-    if (blob->size == 0) return NULL;
-    return (uintptr_t)there % sizeof(double) ? ir_copy(arena, there, blob->size, 1) : there;
+    if (!r.size) return r;
+    bool aligned = (uintptr_t)there % sizeof(double) == 0;
+    r.data = aligned ? there : ir_copy(g->arena, there, blob->size, 1);
+    return r;
 }
 
 lathe_status cg_evaluate(ir_graph *g, const ir_blob *in, void *const *out, lathe_diag *diag)
@@ -202,16 +207,14 @@ lathe_status cg_evaluate(ir_graph *g, const ir_blob *in, void *const *out, lathe
     const ir_block body = g->blocks[1];
     lathe_tensor *inputs = IR_NEW_N(g->arena, lathe_tensor, body.nparams + 1),
                  *outputs = IR_NEW_N(g->arena, lathe_tensor, body.nresults + 1);
-    for (size_t i = 0; i < body.nparams; i++) {
-        inputs[i] = tensor_of(g, body.params[i]);
-        inputs[i].data = aligned(g->arena, &in[i]);
-    }
+    for (size_t i = 0; i < body.nparams; i++)
+        inputs[i] = cg_evaluator_input(g, body.params[i], &in[i]);
     for (size_t i = 0; i < body.nresults; i++) {
         outputs[i] = tensor_of(g, body.results[i]);
         outputs[i].data = out[i];
     }
     cg_evaluator *e;
-    TRY(cg_evaluator_new(g, diag, &e));
+    TRY(cg_evaluator_new(g, NULL, diag, &e));
     lathe_status status = cg_evaluator_run(e, inputs, outputs, diag);
     cg_evaluator_free(e);
     return status;

@@ -7,9 +7,12 @@
 typedef struct cg_evaluator cg_evaluator;
 
 /* The graph, ready to be lowered, as code in memory for the host's baseline instruction set and
- * without contraction, so that results are the same on every host of an architecture. Owned by the
- * caller; what it needs of the graph's arena is done when this returns. */
-lathe_status cg_evaluator_new(ir_graph *, lathe_diag *, cg_evaluator **);
+ * without contraction, so that results are the same on every host of an architecture. maxima: of
+ * its free symbols, NULL if it has none; runs within them cannot fail for lack of memory. Owned by
+ * the caller; what it needs of the graph's arena is done when this returns. */
+lathe_status cg_evaluator_new(ir_graph *, const int64_t *maxima, lathe_diag *, cg_evaluator **);
+/* A constant as an input of the graph, for its parameter v, whose sizes are known. */
+lathe_tensor cg_evaluator_input(const ir_graph *, ir_value v, const ir_blob *);
 /* Dense tensors in the graph's order, aligned to their elements; data and size of the outputs are
  * the caller's. LATHE_BAD_VALUE, without a message: an index was outside. */
 lathe_status cg_evaluator_run(cg_evaluator *, const lathe_tensor *in, lathe_tensor *out,

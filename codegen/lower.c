@@ -92,6 +92,10 @@ static lathe_status lower_node(cg_lowering *lw, ir_node_id id)
     const ir_node node = lw->g->nodes[id];
     if (node.op == IR_OP_NONE) return LATHE_OK;
     ir_node_id outer = lw->node;
+    if (lw->dead[id]) {
+        cg_uses_done(lw, &node);
+        return LATHE_OK;
+    }
     lw->node = id;
     lw->node_entry = cg_node_entry(lw, &node);
     cg_lower_node lower = lower_op[node.op];
@@ -226,11 +230,13 @@ static void finish(cg_lowering *lw)
 lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_program **program)
 {
     cg_lowering *lw = start(g, name);
+    *program = lw->p;
     lw->level = level;
     const ir_block body = g->blocks[1];
     uint32_t *out = IR_NEW_N(g->arena, uint32_t, body.nresults + 1);
     cg_count_uses(lw);
     cg_find_parts(lw);
+    cg_find_encoded(lw);
     TRY(lower_inputs(lw, &body));
     plan_outputs(lw, &body, out);
     TRY(cg_lower_block(lw, 1));
@@ -239,6 +245,5 @@ lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_program **pro
     TRY(cg_lower_guards(lw));
     if (g->overflow) return cg_refuse(lw, LATHE_LIMIT, IR_NONE, "a size overflows 64 bits");
     finish(lw);
-    *program = lw->p;
     return LATHE_OK;
 }

@@ -3,6 +3,7 @@
 #ifndef LATHE_CODEGEN_LOWER_H
 #define LATHE_CODEGEN_LOWER_H
 
+#include "codegen/encode.h"
 #include "codegen/program.h"
 
 /* Append to a table of the program; the entry's number. */
@@ -61,6 +62,8 @@ typedef struct cg_lowering {
     ir_value *root;                /* by value: whose memory it shares; IR_NONE: not yet asked */
     uint32_t *uses;                /* by root: reads that are not lowered yet, see inplace.c */
     ir_node_id *part;              /* by value: the concat that it is stored into, or IR_NONE */
+    cg_encoded **encoded;          /* by contract: its weight, or NULL */
+    bool *dead;                    /* by node: it only decodes what is decoded already */
     uint32_t *depth;               /* by buffer: loops around its definition */
     size_t cap_depth;
     cg_text text;
@@ -96,6 +99,8 @@ ir_value cg_root(cg_lowering *, ir_value);
 uint32_t cg_buffer(cg_lowering *, ir_value);
 /* Number of the buffer of a constant; panels may be NULL. */
 uint32_t cg_weight_buffer(cg_lowering *, const ir_blob *, const cg_panels *);
+/* Number of the buffer of a matrix that is decoded into panels. */
+uint32_t cg_encoded_buffer(cg_lowering *, cg_encoded *);
 /* A new buffer; kind ARENA becomes GROWING where the size has no bound. */
 uint32_t cg_buffer_new(cg_lowering *, uint32_t kind, uint32_t index, uint32_t bytes);
 /* Makes v's producer write into a given buffer, if it can; false: a copy is needed. */
@@ -124,6 +129,10 @@ void cg_find_parts(cg_lowering *);
  * whose buffer the nest writes. */
 ir_value cg_store_as_part(cg_lowering *, ir_value v, cg_nest *);
 
+/* ---- encode.c ---- */
+/* Fills encoded[] and dead[]; after cg_find_parts. */
+void cg_find_encoded(cg_lowering *);
+
 /* affine.c: the place of the element of a row-major tensor at these indices; false: it has no such form. */
 bool cg_affine_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, cg_affine *);
 
@@ -148,8 +157,14 @@ cg_operand cg_operand_of(const ir_type *);
 void cg_keep_stages(cg_lowering *, cg_nest *);
 /* lower_row.c: the stages of a row node; the nest has everything else, its place in memory too. */
 lathe_status cg_read_row(cg_lowering *, const ir_node *, cg_nest *);
-/* contract.c: lowers a sum of products in tiles, if it has the form; false: nothing is done. */
-bool cg_lower_product(cg_lowering *, const cg_nest *, const ir_value *operands, ir_value result);
+/* The nest of a contract, as it is before it is looked at as a product. */
+lathe_status cg_read_contract(cg_lowering *, const ir_node *, cg_nest *);
+/* contract.c: lowers a sum of products in tiles, if it has the form; false: nothing is done. weight:
+ * its b in panels, if it is to be decoded into them, or NULL. */
+bool cg_lower_product(cg_lowering *, const cg_nest *, const ir_value *operands, ir_value result,
+                      cg_encoded *weight);
+/* Whether cg_lower_product would take b as a weight if it were one, and what it would read. */
+bool cg_product_weight(cg_lowering *, const cg_nest *, const ir_value *operands, cg_matrix *);
 lathe_status cg_lower_attention(cg_lowering *, const ir_node *);  /* attention.c */
 void cg_reserve_scratch(cg_lowering *, ir_dim bytes);
 lathe_status cg_lower_view(cg_lowering *, const ir_node *);

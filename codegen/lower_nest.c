@@ -162,6 +162,13 @@ static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
     return cg_read_combine(lw, kind, strlen(kind), &n->combine);
 }
 
+lathe_status cg_read_contract(cg_lowering *lw, const ir_node *node, cg_nest *n)
+{
+    TRY(read_nest(lw, node, n));
+    n->kind = CG_NEST_REDUCE;
+    return LATHE_OK;
+}
+
 lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
@@ -171,7 +178,9 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
     case IR_OP_REDUCE:
     case IR_OP_CONTRACT:
         n.kind = CG_NEST_REDUCE;
-        if (lw->level > 0 && cg_lower_product(lw, &n, node->operands, result)) return lw->status;
+        if (lw->level > 0 &&
+            cg_lower_product(lw, &n, node->operands, result, lw->encoded[lw->node]))
+            return lw->status;
         break;
     case IR_OP_ROW:
         TRY(cg_read_row(lw, node, &n));

@@ -118,9 +118,13 @@ typedef struct cg_panels {
     int64_t base, size[IR_MAX_SPACE], stride[IR_MAX_SPACE];
 } cg_panels;
 
+typedef struct cg_encoded cg_encoded;
+typedef struct cg_decoder cg_decoder;
+
 typedef struct cg_weight {
     ir_blob blob;
     const cg_panels *panels;       /* NULL: the bytes as they are */
+    const cg_encoded *encoded;     /* what the panels are computed from; NULL: the blob */
     uint64_t offset, size;         /* in the weight data; offset is 64-byte aligned */
 } cg_weight;
 
@@ -137,6 +141,10 @@ typedef struct cg_program {
     cg_weight *weights;
     size_t nweights, cap_weights;
     uint64_t weights_size, weights_hash, build_id;
+    cg_encoded **encoded;          /* matrices that are decoded when they are written (encode.h) */
+    size_t nencoded, cap_encoded;
+    cg_decoder **decoders;
+    size_t ndecoders, cap_decoders;
     bool embed_weights;            /* the object refers to NAME_weights, see weights.c */
 #define CG_TABLE(type, name) type *name; size_t n##name, cap_##name;
     CG_TABLE(char, strings)
@@ -158,8 +166,12 @@ typedef struct cg_program {
 } cg_program;
 
 /* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At level
- * 0 all kernels are general nests. */
+ * 0 all kernels are general nests. The program, also that of a failure, must be closed; nothing is
+ * left to close at level 0. */
 lathe_status cg_lower(ir_graph *, const char *name, int level, cg_program **);
+/* decode.c: makes its encoded weights ready to be hashed and written. */
+lathe_status cg_program_open(cg_program *, lathe_diag *);
+void cg_program_close(cg_program *);       /* NULL: none */
 
 /* target.c: ISA descriptions. */
 typedef struct cg_isa {

@@ -8,7 +8,7 @@
 #include <elf.h>
 #include <string.h>
 
-#include "codegen/program.h"
+#include "codegen/encode.h"
 #include "runtime/hash.h"
 
 static const char zeros[LATHE_WEIGHTS_DATA];
@@ -37,6 +37,7 @@ static bool put_piece(void *ctx, const void *bytes, size_t size) { return put(ct
 
 static bool put_weight(sink *s, const cg_weight *w)
 {
+    if (w->encoded) return cg_encoded_write(w->encoded, put_piece, s);
     if (w->panels) return cg_panels_write(w->panels, w->blob.bytes, put_piece, s);
     return put(s, w->blob.bytes, w->blob.size);
 }

@@ -462,5 +462,8 @@ void ir_delete_node(ir_graph *, ir_node_id);                   /* unlinks; resul
 uint32_t *ir_count_uses(ir_graph *);
 /* Drops deleted nodes from the blocks' lists. */
 void ir_compact(ir_graph *);
+/* An empty graph that shares the pool, so that dims and expressions are good in both; it has the
+ * symbols of g as they are now. */
+ir_graph *ir_graph_part(const ir_graph *);
 
 #endif

@@ -235,21 +235,14 @@ static void choose_roots(batch *b)
 
 /* ---- the graph of its own ---- */
 
-/* A graph with the same ids, of which only the first block is left, empty. */
+/* A graph with the same ids, but nothing in it. */
 static ir_graph *shell_of(const ir_graph *g)
 {
-    ir_graph *s = ir_copy(g->arena, g, 1, sizeof *g);
+    ir_graph *s = ir_graph_part(g);
     s->values = ir_copy(g->arena, g->values, g->nvalues, sizeof *g->values);
     s->nodes = IR_NEW_N(g->arena, ir_node, g->nnodes);
-    s->blocks = IR_NEW_N(g->arena, ir_block, 2);
-    s->syms = ir_copy(g->arena, g->syms, g->nsyms, sizeof *g->syms);
-    s->cap_values = g->nvalues;
-    s->cap_nodes = g->nnodes;
-    s->cap_syms = g->nsyms;
-    s->nblocks = s->cap_blocks = 2;
-    s->guards = NULL;
-    s->nguards = s->guards_owned = s->cap_guards = 0;
-    s->output_names = NULL;
+    s->nvalues = s->cap_values = g->nvalues;
+    s->nnodes = s->cap_nodes = g->nnodes;
     return s;
 }
 

@@ -8,7 +8,7 @@
 #include "passes/nest.h"
 #include "passes/pass.h"
 
-enum { MAX_SWEEPS = 6, MOST_OPERANDS = 64, FREE_WORK = 8 };
+enum { MAX_SWEEPS = 6, MOST_OPERANDS = 64, FREE_WORK = 8, DECODING_WORK = 32 };
 
 typedef struct fusion {
     fuse_uses uses;
@@ -19,10 +19,11 @@ typedef struct fusion {
 typedef struct reading {
     int body, epilogue; /* different loads */
     bool in_order;      /* along the innermost axis of the space */
+    bool gathered;      /* at indices that are data */
 } reading;
 
 typedef struct readings {
-    const ir_graph *g;
+    ir_graph *g;
     reading of[MOST_OPERANDS];
     int rank, parallel;
     bool epilogue; /* which expressions are being looked at */
@@ -35,6 +36,7 @@ static void note(void *ctx, const ir_expr_node *load)
     const ir_expr_node *last = load->nargs ? ir_expr_get(r->g, load->args[load->nargs - 1]) : NULL;
     if (r->epilogue) of->epilogue++;
     else of->body++;
+    of->gathered |= ir_x_measure(r->g, load->args, (size_t)load->nargs).checks;
     of->in_order |= !last || (last->op == IR_X_INDEX &&
                               (last->imm == r->rank - 1 || last->imm == r->parallel - 1));
 }
@@ -70,6 +72,14 @@ static bool is_free(const ir_graph *g, const ir_node *map, const ir_x_cost *cost
     return cost->loads == 1 && cost->work <= 2 && ir_elem_bits(from) <= ir_elem_bits(to);
 }
 
+/* A table of codes: decoding all of it for the rows that are looked up would not pay. */
+static bool is_decoded_table(const ir_graph *g, const ir_node *map, const ir_x_cost *cost)
+{
+    for (uint32_t i = 0; i < map->noperands; i++)
+        if (g->nodes[g->values[map->operands[i]].def].op != IR_OP_CONST) return false;
+    return !cost->checks && cost->work <= DECODING_WORK;
+}
+
 static bool is_mergeable(pass_sweep *s, const ir_node *n, uint32_t k, const readings *r)
 {
     ir_graph *g = s->g;
@@ -82,6 +92,7 @@ static bool is_mergeable(pass_sweep *s, const ir_node *n, uint32_t k, const read
     ir_x_cost cost = ir_x_measure(g, &body, 1);
     if (cost.loads == 0 && is_free(g, map, &cost)) return true;
     int times = of->body + of->epilogue;
+    if (of->gathered && times == 1 && is_decoded_table(g, map, &cost)) return true;
     const ir_dim *space = ir_attr_find(n, IR_KEY_space)->u.dims;
     bool once = times == 1 && covers(g, v, space, of->body ? r->rank : r->parallel);
     if (!once || (cost.loads > 1 && !of->in_order)) return false;

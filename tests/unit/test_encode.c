@@ -1,0 +1,233 @@
+/* Weights that are computed from constants are decoded into panels, and nothing is left of the
+ * nodes that computed them; all others stay what they are. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/encode.h"
+#include "tests/unit/graph_fixture.h"
+
+static cg_program *program;
+
+static void end(void)
+{
+    cg_program_close(program);
+    fixture_end();
+}
+
+static void begin(void)
+{
+    graph_begin();
+    program = NULL;
+}
+
+TestSuite(encode, .init = begin, .fini = end);
+
+static void lower(const char *body)
+{
+    const char *text = ir_format(&fx.arena, "graph \"t\"\nsymbol m: input [0, 1000]\n%s", body);
+    ir_graph *graph = ir_parse(&fx.arena, fx.diag, "t.ir", text, strlen(text));
+    cr_assert_not_null(graph, "%s", lathe_diag_get(fx.diag, 0).text);
+    cr_assert_eq(ir_verify(graph), LATHE_OK);
+    cr_assert_eq(cg_lower(graph, "t", 2, &program), LATHE_OK);
+    cr_assert_eq(cg_program_open(program, fx.diag), LATHE_OK, "%s",
+                 lathe_diag_get(fx.diag, 0).text);
+}
+
+typedef struct sink {
+    char *bytes;
+    size_t size, room;
+} sink;
+
+static bool put(void *ctx, const void *bytes, size_t size)
+{
+    sink *s = ctx;
+    if (size > s->room - s->size) return false;
+    memcpy(s->bytes + s->size, bytes, size);
+    s->size += size;
+    return true;
+}
+
+/* The only encoded matrices' panels must be weight(batch, k, n), and zeros behind. */
+static void expect_panels(int64_t batch, int64_t k, int64_t n,
+                          float (*weight)(int64_t, int64_t, int64_t))
+{
+    int64_t panels = (n + CG_PANEL - 1) / CG_PANEL;
+    cr_assert_eq(program->nencoded, 1);
+    sink s = {.room = (size_t)(batch * panels * k) * CG_PANEL * sizeof(float)};
+    s.bytes = malloc(s.room);
+    cr_assert(cg_encoded_write(program->encoded[0], put, &s));
+    cr_assert_eq(s.size, s.room);
+    for (size_t i = 0; i < s.size / sizeof(float); i++) {
+        int64_t row = (int64_t)i / CG_PANEL, panel = row / k % panels,
+                column = panel * CG_PANEL + (int64_t)i % CG_PANEL;
+        float got, expected = column < n ? weight(row / k / panels, row % k, column) : 0;
+        memcpy(&got, s.bytes + i * sizeof got, sizeof got);
+        cr_assert_eq(got, expected, "element %zu: %g, expected %g", i, (double)got,
+                     (double)expected);
+    }
+    free(s.bytes);
+}
+
+static size_t count_steps(uint32_t kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < program->nsteps; i++) n += program->steps[i].kind == kind;
+    return n;
+}
+
+#define PRODUCT(k, n, load)                                                                        \
+    "  %y: f32[m, " #n "] = contract(%x, %w) space=[m, " #n ", " #k "] nred=1 "                    \
+    "body=[mul($0[i0, i2], $1[" load "])]\n"
+
+/* Codes 0, 1, ... 7 and -8 ... -1 as i4, again and again by a view. */
+#define CODES "  %c: i4[16] = const() data=hex(\"1032547698badcfe\")\n"
+
+static int code(int64_t i) { return (int)(i % 16 < 8 ? i % 16 : i % 16 - 16); }
+
+static float blocked(int64_t batch, int64_t k, int64_t n)
+{
+    (void)batch;
+    return (float)code(n + 3 * k) * (k < 8 ? 0.5f : 2.0f);
+}
+
+Test(encode, blocks_of_codes_with_scales)
+{
+    lower("region(%x: f32[m, 16] \"x\") {\n" CODES
+          "  %s: f32[2] = const() data=[0.5, 2.0]\n"
+          "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
+          "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), $1[floordiv(i0, 8)])]\n"
+          PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n");
+    expect_panels(1, 16, 64, blocked);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
+    cr_expect_eq(program->nweights, 1, "the codes are weights, too");
+}
+
+static float turned(int64_t batch, int64_t k, int64_t n)
+{
+    (void)batch;
+    return (float)code(k + 5 * n);
+}
+
+Test(encode, columns_that_fill_no_panel_and_a_turned_matrix)
+{
+    lower("region(%x: f32[m, 16] \"x\") {\n" CODES
+          "  %w: f32[40, 16] = map(%c) space=[40, 16] "
+          "body=[cast($0[mod(add(i1, mul(i0, 5)), 16)], f32)]\n"
+          PRODUCT(16, 40, "i1, i2") "  return %y \"y\"\n}\n");
+    expect_panels(1, 16, 40, turned);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
+}
+
+static float nibble(int64_t batch, int64_t k, int64_t n)
+{
+    (void)batch;
+    int byte = (int)((n + k / 2) % 4) * 16 + 3;
+    return (float)(k % 2 ? byte / 16 : byte % 16);
+}
+
+/* Bytes with two codes each, as exporters unpack them: low and high ones side by side. */
+Test(encode, nibbles_unpacked_by_a_concat)
+{
+    lower("region(%x: f32[m, 16] \"x\") {\n"
+          "  %b: u8[4] = const() data=[3, 19, 35, 51]\n"
+          "  %l: u8[8, 1, 32] = map(%b) space=[8, 1, 32] "
+          "body=[and($0[mod(add(i0, i2), 4)], 15:u8)]\n"
+          "  %h: u8[8, 1, 32] = map(%b) space=[8, 1, 32] "
+          "body=[shr($0[mod(add(i0, i2), 4)], 4:u8)]\n"
+          "  %p: u8[8, 2, 32] = concat(%l, %h) axis=1\n"
+          "  %q: u8[16, 32] = reshape(%p) dims=[16, 32]\n"
+          "  %w: f32[16, 32] = map(%q) space=[16, 32] body=[cast($0[i0, i1], f32)]\n"
+          PRODUCT(16, 32, "i2, i1") "  return %y \"y\"\n}\n");
+    expect_panels(1, 16, 32, nibble);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
+}
+
+static float batched(int64_t batch, int64_t k, int64_t n) { return (float)code(n + k + 4 * batch); }
+
+Test(encode, several_matrices)
+{
+    lower("region(%x: f32[3, m, 16] \"x\") {\n" CODES
+          "  %w: f32[3, 16, 32] = map(%c) space=[3, 16, 32] "
+          "body=[cast($0[mod(add(i2, add(i1, mul(i0, 4))), 16)], f32)]\n"
+          "  %y: f32[3, m, 32] = contract(%x, %w) space=[3, m, 32, 16] nred=1 "
+          "body=[mul($0[i0, i1, i3], $1[i0, i3, i2])]\n"
+          "  return %y \"y\"\n}\n");
+    expect_panels(3, 16, 32, batched);
+}
+
+/* Heads and their columns, which b walks as one axis, and two axes of k. */
+Test(encode, axes_that_are_walked_as_one)
+{
+    lower("region(%x: f32[m, 2, 8] \"x\") {\n" CODES
+          "  %s: f32[2] = const() data=[0.5, 2.0]\n"
+          "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
+          "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), $1[floordiv(i0, 8)])]\n"
+          "  %y: f32[m, 2, 32] = contract(%x, %w) space=[m, 2, 32, 2, 8] nred=2 "
+          "body=[mul($0[i0, i3, i4], $1[add(mul(i3, 8), i4), add(mul(i1, 32), i2)])]\n"
+          "  return %y \"y\"\n}\n");
+    expect_panels(1, 16, 64, blocked);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
+}
+
+#define CHECKED(index)                                                                             \
+    "region(%x: f32[m, 16] \"x\") {\n" CODES                                                       \
+    "  %g: i64[2] = const() data=[0, " index "]\n"                                                 \
+    "  %s: f32[2] = const() data=[0.5, 2.0]\n"                                                     \
+    "  %w: f32[16, 64] = map(%c, %s, %g) space=[16, 64] "                                          \
+    "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), "                                      \
+    "$1[check($2[floordiv(i0, 8)], 2)])]\n" PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n"
+
+Test(encode, checked_indices_that_are_inside)
+{
+    lower(CHECKED("-1"));
+    expect_panels(1, 16, 64, blocked);
+}
+
+Test(encode, a_fault_is_left_to_the_run)
+{
+    lower(CHECKED("2"));
+    cr_expect_eq(program->nencoded, 0);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
+}
+
+#define READ_TWICE(uses)                                                                           \
+    "region(%x: f32[m, 16] \"x\") {\n" CODES                                                       \
+    "  %w: f32[40, 16] = map(%c) space=[40, 16] "                                                  \
+    "body=[cast($0[mod(add(i1, mul(i0, 5)), 16)], f32)]\n" PRODUCT(16, 40, "i1, i2") uses "}\n"
+
+Test(encode, a_weight_that_is_read_otherwise_is_computed_as_well)
+{
+    lower(READ_TWICE("  return %y \"y\", %w \"w\"\n"));
+    expect_panels(1, 16, 40, turned);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
+}
+
+Test(encode, two_products_share_one_matrix)
+{
+    lower(READ_TWICE("  %z: f32[m, 40] = contract(%x, %w) space=[m, 40, 16] nred=1 "
+                     "body=[mul($0[i0, i2], $1[i1, i2])] epilogue=[exp(acc0)]\n"
+                     "  return %y \"y\", %z \"z\"\n"));
+    expect_panels(1, 16, 40, turned);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
+    cr_expect_eq(program->nweights, 1);
+}
+
+Test(encode, what_an_input_scales_is_no_weight)
+{
+    lower("region(%x: f32[m, 16] \"x\", %s: f32[64] \"s\") {\n" CODES
+          "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
+          "body=[mul(cast($0[mod(add(i1, i0), 16)], f32), $1[i1])]\n"
+          PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n");
+    cr_expect_eq(program->nencoded, 0);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
+}
+
+Test(encode, what_a_size_of_the_run_decides_is_no_weight)
+{
+    lower("region(%x: f32[m, 16] \"x\") {\n" CODES
+          "  %w: f32[16, 64] = map(%c) space=[16, 64] "
+          "body=[add(cast($0[mod(add(i1, i0), 16)], f32), cast(dim(m), f32))]\n"
+          PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n");
+    cr_expect_eq(program->nencoded, 0);
+    cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
+}
