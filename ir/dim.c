@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { MAX_TERMS = 256, MAX_ATOMS = 16 };
+enum { MAX_TERMS = 256, MAX_ATOMS = 16, MAX_WEIGHT = 16384 };
 
 const ir_dim_node *ir_dim_get(const ir_graph *g, ir_dim d) { return &g->pool->dims[d]; }
 
@@ -69,9 +69,23 @@ static ir_term *own_terms(ir_arena *arena, const ir_term *terms, int n)
     return own;
 }
 
+/* Equal parts are stored once but walked each time, so that a chain of sizes that mention the one
+ * before twice would take exponential time: what is too long to write out is an overflow. */
+static uint64_t weigh(const ir_pool *p, const ir_dim_node *n)
+{
+    uint64_t weight = 1;
+    if (n->kind == IR_DIM_CONST || n->kind == IR_DIM_SYM) return weight;
+    if (n->kind != IR_DIM_SUM) return weight + p->dims[n->a].weight + p->dims[n->b].weight;
+    for (int i = 0; i < n->nterms; i++)
+        for (int j = 0; j < n->terms[i].natoms; j++) weight += p->dims[n->terms[i].atoms[j]].weight;
+    return weight;
+}
+
 ir_dim ir_dim_intern(ir_graph *g, const ir_dim_node *node)
 {
     ir_pool *p = g->pool;
+    uint64_t weight = weigh(p, node);
+    if (weight > MAX_WEIGHT) return ir_dim_overflow(g);
     ir_idset_reserve(p->arena, &p->dim_set, dim_hash_of, p);
     dim_key key = {p, node};
     uint64_t hash = hash_dim(node);
@@ -83,6 +97,7 @@ ir_dim ir_dim_intern(ir_graph *g, const ir_dim_node *node)
     id = (ir_dim)p->ndims++;
     ir_dim_node *own = &p->dims[id];
     *own = *node;
+    own->weight = (uint32_t)weight;
     p->dim_hashes[id] = hash;
     if (node->kind == IR_DIM_SUM) {
         own->terms = own_terms(p->arena, node->terms, node->nterms);

@@ -220,6 +220,7 @@ typedef struct ir_dim_node {
     ir_dim a, b;
     int nterms;
     const ir_term *terms;
+    uint32_t weight;            /* symbols and operators when written out */
 } ir_dim_node;
 
 const ir_dim_node *ir_dim_get(const ir_graph *, ir_dim);

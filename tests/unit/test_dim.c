@@ -73,6 +73,15 @@ Test(dim, overflow_is_none_and_marked)
     cr_assert_eq(OP(mul, IR_NONE, s), IR_NONE);
 }
 
+/* Each size mentions the one before twice: refused before walking it takes exponential time. */
+Test(dim, sizes_too_long_to_write_out_overflow)
+{
+    ir_dim d = s;
+    for (int i = 0; i < 60 && d != IR_NONE; i++) d = OP(floordiv, OP(mul, d, OP(max, OP(add, d, b), p)), K(7));
+    cr_assert_eq(d, IR_NONE);
+    cr_assert(fx.g->overflow);
+}
+
 Test(dim, evaluation_agrees_with_construction)
 {
     ir_dim d = OP(add, OP(floordiv, OP(add, OP(mul, s, s), p), K(7)), OP(mod, OP(sub, p, s), K(5)));
