@@ -27,3 +27,23 @@ foreach(module IN ITEMS lathe lathe-rt)
   configure_file(cmake/${module}.pc.in ${CMAKE_BINARY_DIR}/${module}.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/${module}.pc DESTINATION ${pc_dir})
 endforeach()
+
+# The man page and the shells' completions, written by the command from its own tables.
+foreach(generated IN ITEMS
+    "man:lathe.1:${CMAKE_INSTALL_MANDIR}/man1" "bash:lathe.bash:${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+    "zsh:_lathe:${CMAKE_INSTALL_DATADIR}/zsh/site-functions" "fish:lathe.fish:${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+  string(REPLACE ":" ";" generated ${generated})
+  list(GET generated 0 kind)
+  list(GET generated 1 file)
+  list(GET generated 2 destination)
+  set(path ${CMAKE_BINARY_DIR}/generated/${file})
+  add_custom_command(OUTPUT ${path} COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/generated
+    COMMAND lathe generate ${kind} > ${path} DEPENDS lathe VERBATIM)
+  list(APPEND generated_files ${path})
+  if(kind STREQUAL bash)
+    install(FILES ${path} DESTINATION ${destination} RENAME lathe)
+  else()
+    install(FILES ${path} DESTINATION ${destination})
+  endif()
+endforeach()
+add_custom_target(lathe_generated ALL DEPENDS ${generated_files})

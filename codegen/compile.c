@@ -30,6 +30,7 @@ typedef struct work {
     cg_program *p;
     cg_targets targets;
     const char *name, *folder, *output;
+    pass_report report;
 } work;
 
 static void progress(const work *w, const char *phase, int percent)
@@ -116,6 +117,7 @@ static lathe_status read_model(work *w, bool check_only)
     w->files = fe_files_new();
     if (!w->files) return diag_add(w->diag, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
     fe_options options = {.dims = o->dims, .ndims = o->ndims, .custom = o->custom, .ncustom = o->ncustom,
+                          .keep = o->keep, .nkeep = o->nkeep,
                           .allow_symlinks = o->allow_symlinks, .check_only = check_only};
     return fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g);
 }
@@ -137,7 +139,7 @@ static pass_options options_of_passes(work *w)
     const lathe_options *o = w->o;
     return (pass_options){.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
                           .dump_after = o->dump_after, .dump = o->dump,
-                          .evaluate = evaluate, .evaluate_ctx = w};
+                          .report = o->report ? &w->report : NULL, .evaluate = evaluate, .evaluate_ctx = w};
 }
 
 static lathe_status run_passes(work *w)
@@ -301,6 +303,17 @@ static lathe_status write_text(work *w)
     return cg_output_close(&w->outputs);
 }
 
+static void report(work *w)
+{
+    if (!w->o->report) return;
+    if (w->p) {
+        w->report.kernels = w->p->nkernels;
+        w->report.weight_bytes = w->p->weights_size;
+    }
+    w->report.code_bytes = w->code_size;
+    pass_report_print(w->g, &w->report, w->o->report_json, w->o->report);
+}
+
 static lathe_status compile(work *w)
 {
     lathe_emit kind = w->o->emit;
@@ -320,6 +333,7 @@ static lathe_status compile(work *w)
     TRY(text ? write_text(w) : write_object(w));
     TRY(write_depfile(w));
     TRY(cg_output_commit(&w->outputs));
+    report(w);
     progress(w, "done", 100);
     return LATHE_OK;
 }

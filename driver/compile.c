@@ -38,7 +38,7 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
     *s = (compile_storage){0};
     *l = (lathe_options){.model = model, .name = o->name, .target = o->target, .level = (int)o->level,
                          .allow_symlinks = o->allow_symlinks, .disabled = o->disabled.items,
-                         .ndisabled = o->disabled.n};
+                         .ndisabled = o->disabled.n, .keep = o->kept.items, .nkeep = o->kept.n};
     if (!split_dims(o, s) || !custom_split(o, s)) return false;
     l->custom = s->custom;
     l->ncustom = s->ncustom;
@@ -68,16 +68,13 @@ void storage_free(compile_storage *s)
     custom_free(s);
 }
 
-static bool parse_emit(const char *text, lathe_emit *emit)
+/* By the order of lathe_emit; options.c has made sure that it is one of them. */
+static lathe_emit parse_emit(const char *text)
 {
     static const char *const names[] = {"so", "obj", "a", "ir", "llvm", "asm"};
-    for (size_t i = 0; text && i < sizeof names / sizeof *names; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *emit = (lathe_emit)i;
-        return true;
-    }
-    if (text) usage_error("--emit takes so, obj, a, ir, llvm or asm, not '%s'", text);
-    return !text;
+    size_t i = 0;
+    while (text && i + 1 < sizeof names / sizeof *names && strcmp(text, names[i]) != 0) i++;
+    return (lathe_emit)i;
 }
 
 /* One line, rewritten in place, once a phase. */
@@ -103,18 +100,17 @@ int command_compile(const cli_options *o)
     lathe_options l;
     compile_storage storage;
     int code = EXIT_USAGE;
-    if (fill_options(o, o->paths.items[0], &l, &storage) && parse_emit(o->emit, &l.emit)) {
+    if (fill_options(o, o->paths.items[0], &l, &storage)) {
+        l.emit = parse_emit(o->emit);
         l.output = o->output;
         l.depfile = o->depfile;
         l.dump_after = o->dump_after;
         l.dump = stdout;
         if (o->weights && strcmp(o->weights, "embed") == 0) l.embed_weights = true;
         if (!o->quiet && isatty(STDERR_FILENO)) l.progress = show_progress;
-        if (o->weights && !l.embed_weights && strcmp(o->weights, "file") != 0) {
-            usage_error("--weights takes file or embed, not '%s'", o->weights);
-        } else {
-            code = with_diag(lathe_compile, &l);
-        }
+        l.report = o->report ? stdout : NULL;
+        l.report_json = o->report && strcmp(o->report, "json") == 0;
+        code = with_diag(lathe_compile, &l);
     }
     storage_free(&storage);
     return code;

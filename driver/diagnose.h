@@ -24,6 +24,4 @@ int fail_file(lathe_status, const char *file, const char *text);
 /* What lathe_session_message said of a run of this model: its node or tensor become fields. */
 int fail_run(lathe_status, const char *file, const char *message);
 
-void json_string(FILE *, const char *text);
-
 #endif

@@ -19,6 +19,16 @@ int command_run_model(const cli_options *);
 int command_bench(const cli_options *);
 int command_opt(const cli_options *);
 int command_ops(const cli_options *);
+int command_compare(const cli_options *);
+int command_generate(const cli_options *);
+
+typedef struct command {
+    const char *name, *args, *help;         /* help NULL: not shown to users */
+    unsigned bit;
+    size_t min_paths;
+    command_run run;
+} command;
+const command *command_at(size_t);          /* NULL past the end */
 
 /* ---- paths.c ---- */
 /* Files that belong to lathe, found from the place of the running program: in a build folder
@@ -29,6 +39,8 @@ bool find_runner(const char *target, char *path, size_t size);
 /* A new empty folder; false with a message printed. */
 bool make_work_dir(char *path, size_t size);
 void remove_tree(const char *path);
+/* The folder and those above it, where they are not there yet; false: errno says why. */
+bool make_folders(const char *path);
 bool has_suffix(const char *text, const char *suffix);
 
 /* ---- compiling for the commands that run a model ---- */

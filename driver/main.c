@@ -4,23 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct command {
-    const char *name, *args, *help;
-    unsigned bit;
-    size_t min_paths;
-    command_run run;
-} command;
-
 static const command commands[] = {
     {"compile", "MODEL.onnx", "write a library, its header and its weights", COMPILE, 1, command_compile},
     {"check", "MODEL.onnx", "list everything in a model that is not supported", CHECK, 1, command_check},
     {"test", "PATH...", "run every ONNX test case at or below the paths", TEST, 1, command_test},
     {"run", "MODEL.{onnx,so}", "run a model on tensors from files", RUN, 1, command_run_model},
+    {"compare", "MODEL.onnx CASE", "say which value of a model differs first from what is expected", COMPARE, 2, command_compare},
     {"bench", "MODEL.{onnx,so}|CASE", "time a model", BENCH, 1, command_bench},
     {"opt", "FILE.ir", "run passes on a graph in text form", OPT, 1, command_opt},
     {"ops", "", "list the ONNX operators that are read", OPS, 0, command_ops},
+    {"generate", "man|bash|zsh|fish", NULL, GENERATE, 1, command_generate},
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
+
+const command *command_at(size_t i) { return i < NCOMMANDS ? &commands[i] : NULL; }
 
 int exit_code(lathe_status s)
 {
@@ -35,14 +32,15 @@ static void print_usage(void)
 {
     printf("lathe compiles ONNX transformers to native code.\n\nusage: lathe COMMAND [OPTION]... ARGUMENT...\n\n");
     for (size_t i = 0; i < NCOMMANDS; i++)
-        printf("  %-8s %-22s %s\n", commands[i].name, commands[i].args, commands[i].help);
+        if (commands[i].help)
+            printf("  %-8s %-22s %s\n", commands[i].name, commands[i].args, commands[i].help);
     printf("\n'lathe COMMAND --help' shows a command's options; 'lathe --version' the version.\n"
            "exit codes: 0 ok, 1 usage, 2 bad input, 3 unsupported, 4 resources, 5 toolchain, 70 internal\n");
 }
 
 static void print_command_help(const command *c)
 {
-    printf("usage: lathe %s [OPTION]... %s\n%s\n\n", c->name, c->args, c->help);
+    printf("usage: lathe %s [OPTION]... %s\n%s\n\n", c->name, c->args, c->help ? c->help : "for the build");
     options_print(c->bit);
 }
 
@@ -71,9 +69,11 @@ static int unknown_command(const char *word)
 {
     const char *names[NCOMMANDS];
     char text[300];
-    for (size_t i = 0; i < NCOMMANDS; i++) names[i] = commands[i].name;
+    size_t n = 0;
+    for (size_t i = 0; i < NCOMMANDS; i++)
+        if (commands[i].help) names[n++] = commands[i].name;
     snprintf(text, sizeof text, "unknown command '%.200s'; see 'lathe --help'", word);
-    fail_unknown(LATHE_NOT_FOUND, text, word, names, NCOMMANDS);
+    fail_unknown(LATHE_NOT_FOUND, text, word, names, n);
     return EXIT_USAGE;
 }
 

@@ -8,33 +8,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FLAG, STR, INT, NUM, LIST } option_kind;
-
-typedef struct option_row {
-    const char *name;
-    char letter;
-    const char *arg;
-    option_kind kind;
-    size_t offset;
-    unsigned commands;
-    const char *help;
-} option_row;
-
-static const option_row rows[] = {
+const option_row option_rows[] = {
 #define OPTION(name, letter, arg, kind, field, commands, help) \
     {name, letter, arg, kind, offsetof(cli_options, field), commands, help},
 #include "driver/options.def"
 #undef OPTION
 };
-enum { NROWS = sizeof rows / sizeof *rows };
+const size_t option_count = sizeof option_rows / sizeof *option_rows;
+enum { NROWS = sizeof option_rows / sizeof *option_rows };
+
+const char *const *option_choices(const option_row *r)
+{
+    static const struct { const char *option, *words[8]; } choices[] = {
+        {"emit", {"so", "obj", "a", "ir", "llvm", "asm"}},
+        {"weights", {"file", "embed"}},
+        {"output-format", {"npy", "pb"}},
+        {"report", {"text", "json"}},
+    };
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+        if (strcmp(choices[i].option, r->name) == 0) return choices[i].words;
+    return NULL;
+}
 
 void options_print(unsigned command)
 {
     for (size_t i = 0; i < NROWS; i++) {
-        const option_row *r = &rows[i];
+        const option_row *r = &option_rows[i];
         if (!(r->commands & command)) continue;
         char text[64];
-        snprintf(text, sizeof text, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
+        const char *space = r->arg && r->kind != MAYBE ? " " : "";
+        snprintf(text, sizeof text, "--%s%s%s", r->name, space, r->arg ? r->arg : "");
         if (r->letter) {
             printf("  -%c, %-24s %s\n", r->letter, text, r->help);
         } else {
@@ -51,7 +54,7 @@ static bool unknown_option(unsigned command, const char *text, size_t length)
     snprintf(word, sizeof word, "%.*s", (int)length, text);
     snprintf(message, sizeof message, "unknown option '--%s'", word);
     for (size_t i = 0; i < NROWS; i++)
-        if (rows[i].commands & command) names[n++] = rows[i].name;
+        if (option_rows[i].commands & command) names[n++] = option_rows[i].name;
     const char *near = lathe_nearest(word, names, n);
     char hint[128] = "";
     if (near) snprintf(hint, sizeof hint, "did you mean '--%s'?", near);
@@ -84,12 +87,29 @@ static bool set_number(const option_row *r, void *field, const char *value)
     return false;
 }
 
+/* "--emit takes so, obj or a, not 'exe'" */
+static bool is_choice(const option_row *r, const char *value)
+{
+    const char *const *words = option_choices(r);
+    char list[200] = "";
+    size_t n = 0;
+    for (size_t i = 0; words && words[i]; i++) {
+        if (strcmp(words[i], value) == 0) return true;
+        const char *before = i == 0 ? "" : words[i + 1] ? ", " : " or ";
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", before, words[i]);
+    }
+    if (words) usage_error("--%s takes %s, not '%s'", r->name, list, value);
+    return !words;
+}
+
 static bool set_option(cli_options *o, const option_row *r, const char *value)
 {
     void *field = (char *)o + r->offset;
+    if (r->kind != FLAG && !(r->kind == MAYBE && !*value) && !is_choice(r, value)) return false;
     switch (r->kind) {
     case FLAG: *(bool *)field = true; return true;
-    case STR: *(const char **)field = value; return true;
+    case STR:
+    case MAYBE: *(const char **)field = value; return true;
     case LIST: return list_add(field, value);
     default: return set_number(r, field, value);
     }
@@ -98,7 +118,7 @@ static bool set_option(cli_options *o, const option_row *r, const char *value)
 static const option_row *find_row(unsigned command, const char *name, size_t length, char letter)
 {
     for (size_t i = 0; i < NROWS; i++) {
-        const option_row *r = &rows[i];
+        const option_row *r = &option_rows[i];
         bool match = letter ? r->letter == letter : strlen(r->name) == length && !strncmp(r->name, name, length);
         if ((r->commands & command) && match) return r;
     }
@@ -120,6 +140,7 @@ static bool parse_option(cli_options *o, unsigned command, int argc, char **argv
         usage_error("option '--%s' takes no value", r->name);
         return false;
     }
+    if (r->kind == MAYBE && !value) value = "";
     if (r->kind != FLAG && !value) {
         if (*i + 1 >= argc) {
             usage_error("option '--%s' needs a value: %s", r->name, r->arg);
@@ -153,4 +174,5 @@ void options_free(cli_options *o)
     free(o->custom.items);
     free(o->disabled.items);
     free(o->inputs.items);
+    free(o->kept.items);
 }

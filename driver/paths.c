@@ -80,3 +80,24 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
 }
 
 void remove_tree(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+
+bool make_folders(const char *path)
+{
+    char copy[4096];
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        errno = ENOTDIR;
+        return S_ISDIR(st.st_mode);
+    }
+    int n = snprintf(copy, sizeof copy, "%s", path);
+    if (n < 0 || (size_t)n >= sizeof copy) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    for (char *slash = copy + 1; *copy && (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST) return false;
+        *slash = '/';
+    }
+    return mkdir(copy, 0777) == 0 || errno == EEXIST;
+}

@@ -2,6 +2,7 @@
 #include "driver/driver.h"
 #include "driver/library.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ static int write_outputs(const cli_options *o, loaded *m, bool npy)
 {
     tensor_message message;
     const char *dir = o->output_dir ? o->output_dir : ".";
+    if (!make_folders(dir)) return fail_file(LATHE_IO, dir, strerror(errno));
     if (!o->quiet) printf("target: %s\n", lathe_model_target(m->model));
     for (int i = 0; i < m->nout; i++) {
         char path[4096];
@@ -32,9 +34,6 @@ static int write_outputs(const cli_options *o, loaded *m, bool npy)
 int command_run_model(const cli_options *o)
 {
     bool npy = !o->output_format || strcmp(o->output_format, "npy") == 0;
-    if (!npy && strcmp(o->output_format, "pb") != 0) {
-        return usage_error("--output-format takes npy or pb, not '%s'", o->output_format);
-    }
     loaded m;
     int code = load_model(o, o->paths.items[0], &m);
     if (code == EXIT_OK) {

@@ -114,6 +114,8 @@ typedef struct fe_options {
     size_t ndims;
     const lathe_custom_option *custom;
     size_t ncustom;
+    const char *const *keep;    /* values of the main graph that become outputs */
+    size_t nkeep;
     bool allow_symlinks;
     bool check_only;            /* visit every node, report all that is unsupported */
 } fe_options;

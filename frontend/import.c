@@ -108,6 +108,7 @@ static lathe_status import_graph(fe_import *im)
     TRY(fe_import_nodes(s, (fe_nodes){graph->node, graph->n_node}, 1));
     fe_check_custom(im);
     TRY(fe_read_outputs(s, graph));
+    fe_keep_values(s, graph);
     if (im->status == LATHE_OK && im->g->overflow) {
         return fe_error(im, LATHE_LIMIT, NULL, "a size overflows 64 bits");
     }

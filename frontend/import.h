@@ -131,6 +131,8 @@ lathe_status fe_resolve_attrs(fe_import *, const fe_frame *, const Onnx__NodePro
 void fe_read_inputs(fe_scope *, const Onnx__GraphProto *);
 /* Results of block 1, with the declared element types checked. */
 lathe_status fe_read_outputs(fe_scope *, const Onnx__GraphProto *);
+/* Makes the values of options->keep outputs too, behind the graph's own. */
+void fe_keep_values(fe_scope *, const Onnx__GraphProto *);
 /* --dim options that no input dim has taken. */
 void fe_check_dims(fe_import *);
 /* The size that inputs call by this name, or an option fixes; IR_NONE if there is none. */

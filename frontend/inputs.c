@@ -187,6 +187,40 @@ lathe_status fe_read_outputs(fe_scope *s, const Onnx__GraphProto *graph)
     return LATHE_OK;
 }
 
+static void suggest_value(fe_import *im, const Onnx__GraphProto *graph, const char *name)
+{
+    size_t n = 0, most = 0;
+    for (size_t i = 0; i < graph->n_node; i++) most += graph->node[i]->n_output;
+    const char **names = IR_NEW_N(im->arena, const char *, most + 1);
+    for (size_t i = 0; i < graph->n_node; i++)
+        for (size_t k = 0; k < graph->node[i]->n_output; k++) names[n++] = graph->node[i]->output[k];
+    diag_suggest(im->diag, name, names, n);
+}
+
+static bool is_output(const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_output; i++)
+        if (!strcmp(fe_text(graph->output[i]->name), name)) return true;
+    return false;
+}
+
+void fe_keep_values(fe_scope *s, const Onnx__GraphProto *graph)
+{
+    for (size_t i = 0; i < s->im->options->nkeep; i++) {
+        const char *name = s->im->options->keep[i];
+        fe_value v = {.kind = FE_ABSENT};
+        if (is_output(graph, name)) continue;
+        if (!*name || !fe_scope_get(s, name, &v)) {
+            fe_error(s->im, LATHE_NOT_FOUND, NULL, "the graph has no value called '%s'", name);
+            suggest_value(s->im, graph, name);
+        } else if (v.kind == FE_TENSOR) {
+            ir_output(s->im->g, v.tensor, name);
+        } else if (v.kind != FE_POISON) {
+            fe_error(s->im, LATHE_UNSUPPORTED, name, "only tensors can be kept");
+        }
+    }
+}
+
 /* By the IR's names, which differ from the model's only where those cannot be written as text. */
 static void suggest_dim(fe_import *im, const char *name)
 {

@@ -34,6 +34,8 @@ size_t lathe_diag_errors(const lathe_diag *);
 lathe_message lathe_diag_get(const lathe_diag *, size_t index);
 /* "model.onnx: node 'x' (MatMul-13): tensor 'y': ...; hint: ..." into buf; the length needed. */
 size_t lathe_diag_format(const lathe_message *, char *buf, size_t size);
+/* A JSON string of any bytes, quotes included. */
+void lathe_json_string(FILE *, const char *text);
 /* The name that `word` was most likely meant to be; NULL if none of them is near. */
 const char *lathe_nearest(const char *word, const char *const *names, size_t n);
 
@@ -68,10 +70,14 @@ typedef struct lathe_options {
     size_t ncustom;
     const char *const *disabled;   /* passes switched off, by name */
     size_t ndisabled;
+    const char *const *keep;       /* values inside of the graph that become outputs, by name */
+    size_t nkeep;
     const char *dump_after;        /* a pass's name or "all"; NULL: none */
     FILE *dump;                    /* where dumps go; required with dump_after */
     int level;                     /* 0: the general emitter alone; 2: everything */
     const char *depfile;           /* gets a rule for make: the output and the files it is made from */
+    FILE *report;                  /* what the passes did, and sizes; NULL: no report */
+    bool report_json;
     bool embed_weights;
     bool allow_symlinks;           /* for external data */
     size_t memory_limit;           /* bytes of IR; 0: none */

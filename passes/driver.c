@@ -67,11 +67,21 @@ lathe_status pass_check_names(const pass_options *o, lathe_diag *diag)
     return status;
 }
 
+/* Runs a pass unless it is off, and notes the numbers of nodes for the report. */
+static lathe_status step(ir_graph *g, const pass_info *pass, const pass_options *o, lathe_diag *diag)
+{
+    pass_line line = {.name = pass->name, .run = pass->level <= o->level && !is_disabled(o, pass->name)};
+    pass_count_nodes(g, &line.before);
+    if (line.run) TRY(run(g, pass, o, diag));
+    pass_count_nodes(g, &line.after);
+    pass_report *r = o->report;
+    if (r && r->n < sizeof r->passes / sizeof *r->passes) r->passes[r->n++] = line;
+    return LATHE_OK;
+}
+
 lathe_status pass_run_all(ir_graph *g, const pass_options *o, lathe_diag *diag)
 {
-    for (size_t i = 0; i < pass_count(); i++)
-        if (passes[i].level <= o->level && !is_disabled(o, passes[i].name))
-            TRY(run(g, &passes[i], o, diag));
+    for (size_t i = 0; i < pass_count(); i++) TRY(step(g, &passes[i], o, diag));
     return LATHE_OK;
 }
 

@@ -4,7 +4,16 @@
 
 #include "ir/ir.h"
 
+/* For --report: the walk over the passes fills in `passes`, whoever prints it the sizes. */
+typedef struct pass_line { const char *name; bool run; size_t before, after; } pass_line;
+typedef struct pass_report {
+    pass_line passes[32];
+    size_t n, kernels, code_bytes;
+    uint64_t weight_bytes;
+} pass_report;
+
 typedef struct pass_options {
+    pass_report *report;                /* NULL: none */
     int level;                          /* 0 or 2 */
     const char *const *disabled;
     size_t ndisabled;
@@ -35,6 +44,8 @@ const pass_info *pass_find(const char *name);
 lathe_status pass_check_names(const pass_options *, lathe_diag *);
 /* All passes of the level in their order, less the disabled ones. */
 lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
+void pass_count_nodes(const ir_graph *, size_t *count);
+void pass_report_print(ir_graph *, const pass_report *, bool json, FILE *);
 /* The comma-separated ones, in the order given. */
 lathe_status pass_run_named(ir_graph *, const char *names, const pass_options *, lathe_diag *);
 

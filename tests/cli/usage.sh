@@ -23,10 +23,15 @@ for custom in com.example:Snake Snake=f :=f com.example:=f com.example:Snake= co
     expect 1 "--custom takes DOMAIN:OP=FUNCTION[:INPUT,...], not '$custom'" compile model.onnx "--custom=$custom"
 done
 expect 1 "--emit takes so, obj, a, ir, llvm or asm, not 'exe'" compile model.onnx --emit exe
+expect 1 "--weights takes file or embed, not 'here'" compile model.onnx --weights here
+expect 1 "--output-format takes npy or pb, not 'txt'" run model.onnx --output-format txt
+expect 1 "--report takes text or json, not 'xml'" compile model.onnx --report=xml
+expect 1 "'compare' needs MODEL.onnx CASE" compare model.onnx
+expect 1 "generate takes man, bash, zsh or fish, not 'html'" generate html
 expect 2 "missing.onnx" compile "$WORK/missing.onnx"
 expect 2 "missing.onnx" check "$WORK/missing.onnx"
 expect 2 "cannot be read" test "$WORK/missing"
-for command in compile check test run bench opt ops; do
+for command in compile check test run compare bench opt ops; do
     expect 0 "usage: lathe $command" "$command" --help
     [ "$(wc -l <"$WORK/out")" -le 24 ] || { echo "lathe $command --help: more than one screen"; exit 1; }
 done
