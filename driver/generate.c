@@ -98,7 +98,7 @@ static const char man_end[] =
     ".TP\n.B NO_COLOR\nset and not empty: messages have no colours.\n"
     ".TP\n.B TMPDIR\nwhere temporary files go instead of /tmp.\n"
     ".SH FILES\n"
-    ".TP\n.I ../lib/lathe/ARCH/liblathert.a\n"
+    ".TP\n.I ../lib/lathe/ARCH/liblathe_rt.a\n"
     "the runtime that is linked into every library, looked for from the place of the command.\n"
     ".SH EXAMPLES\n"
     ".EX\nlathe check bert.onnx\nlathe compile bert.onnx \\-\\-name bert \\-\\-target x86\\-64\\-v3,x86\\-64\\-v4\n"
