@@ -29,7 +29,9 @@ class Info(c.Structure):
 class OpenOptions(c.Structure):
     _fields_ = [("weights_path", c.c_char_p), ("weights", c.c_void_p), ("weights_size", c.c_size_t),
                 ("threads", c.c_void_p), ("allocator", c.c_void_p), ("flags", c.c_uint),
-                ("build_id", c.c_uint64), ("message", c.c_char_p), ("message_size", c.c_size_t)]
+                ("build_id", c.c_uint64), ("message", c.c_char_p), ("message_size", c.c_size_t),
+                ("log", c.c_void_p), ("hide_features", c.c_uint32), ("custom", c.c_void_p),
+                ("ncustom", c.c_size_t)]
 
 
 HANDLE = c.c_void_p
@@ -42,7 +44,7 @@ class Api(c.Structure):
                 ("count", c.CFUNCTYPE(c.c_int, HANDLE, c.c_int)),
                 ("info", c.CFUNCTYPE(c.c_int, HANDLE, c.c_int, c.c_int, c.POINTER(Info))),
                 ("symbol", c.CFUNCTYPE(c.c_char_p, HANDLE, c.c_int)),
-                ("session_new", c.CFUNCTYPE(c.c_int, HANDLE, c.c_void_p, c.POINTER(HANDLE))),
+                ("session_new", c.CFUNCTYPE(c.c_int, HANDLE, c.c_void_p, c.c_void_p, c.POINTER(HANDLE))),
                 ("session_free", c.CFUNCTYPE(None, HANDLE)),
                 ("session_reserve", c.CFUNCTYPE(c.c_int, HANDLE, c.c_void_p)),
                 ("run", c.CFUNCTYPE(c.c_int, HANDLE, c.POINTER(Tensor), c.POINTER(Tensor))),
@@ -63,7 +65,7 @@ class Model:
         options = OpenOptions(message=c.addressof(text), message_size=len(text))
         if self.api.model_open(self.desc, c.byref(options), c.byref(self.model)):
             raise RuntimeError(text.value.decode())
-        if self.api.session_new(self.model, None, c.byref(self.session)):
+        if self.api.session_new(self.model, None, None, c.byref(self.session)):
             self.close()
             raise MemoryError()
 
