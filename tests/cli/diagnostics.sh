@@ -57,7 +57,7 @@ else
 fi
 
 # ---- colours: on a terminal only, unless NO_COLOR or a dumb terminal forbids them ----
-if command -v script >/dev/null; then
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     escape=$(printf '\033')
     coloured() { env "$@" script -qec "$LATHE check $model --dim seq=8" /dev/null </dev/null | grep -qF "$escape["; }
     coloured -u NO_COLOR TERM=xterm || { echo "no colours on a terminal"; exit 1; }
@@ -65,6 +65,6 @@ if command -v script >/dev/null; then
     ! coloured NO_COLOR=1 TERM=xterm || { echo "colours although NO_COLOR is set"; exit 1; }
     ! coloured -u NO_COLOR TERM=dumb || { echo "colours on a dumb terminal"; exit 1; }
 else
-    echo "skip: no script(1) to make a terminal with"
+    echo "skip: script(1) makes no terminal here"
 fi
 ! grep -qF "$(printf '\033')[" "$WORK/err" || { echo "colours in a file"; exit 1; }
