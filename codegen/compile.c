@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/c_names.h"
-#include "codegen/evaluate.h"
+#include "codegen/object/c_names.h"
+#include "codegen/evaluate/evaluate.h"
 #include "codegen/output.h"
 #include "codegen/program.h"
 #include "frontend/fe.h"
@@ -18,13 +18,13 @@
 typedef struct work {
     const lathe_options *o;
     lathe_diag *diag;
-    const char *passes;            /* lathe_opt: names, and where the text goes */
+    const char *passes; /* lathe_opt: names, and where the text goes */
     FILE *out;
     ir_arena arena;
     fe_files *files;
     cg_outputs outputs;
-    FILE *source;                  /* an .ir file being read */
-    char *code;                    /* what cg_emit made */
+    FILE *source; /* an .ir file being read */
+    char *code;   /* what cg_emit made */
     size_t code_size;
     ir_graph *g;
     cg_program *p;
@@ -116,9 +116,14 @@ static lathe_status read_model(work *w, bool check_only)
     if (has_suffix(o->model, ".ir")) return read_ir(w, o->model);
     w->files = fe_files_new();
     if (!w->files) return diag_add(w->diag, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
-    fe_options options = {.dims = o->dims, .ndims = o->ndims, .custom = o->custom, .ncustom = o->ncustom,
-                          .keep = o->keep, .nkeep = o->nkeep,
-                          .allow_symlinks = o->allow_symlinks, .check_only = check_only};
+    fe_options options = {.dims = o->dims,
+                          .ndims = o->ndims,
+                          .custom = o->custom,
+                          .ncustom = o->ncustom,
+                          .keep = o->keep,
+                          .nkeep = o->nkeep,
+                          .allow_symlinks = o->allow_symlinks,
+                          .check_only = check_only};
     return fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g);
 }
 
@@ -137,9 +142,14 @@ static lathe_status evaluate(void *ctx, ir_graph *g, const ir_blob *in, void *co
 static pass_options options_of_passes(work *w)
 {
     const lathe_options *o = w->o;
-    return (pass_options){.level = o->level, .disabled = o->disabled, .ndisabled = o->ndisabled,
-                          .dump_after = o->dump_after, .dump = o->dump,
-                          .report = o->report ? &w->report : NULL, .evaluate = evaluate, .evaluate_ctx = w};
+    return (pass_options){.level = o->level,
+                          .disabled = o->disabled,
+                          .ndisabled = o->ndisabled,
+                          .dump_after = o->dump_after,
+                          .dump = o->dump,
+                          .report = o->report ? &w->report : NULL,
+                          .evaluate = evaluate,
+                          .evaluate_ctx = w};
 }
 
 static lathe_status run_passes(work *w)

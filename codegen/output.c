@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_FILES = sizeof((cg_outputs *)0)->files / sizeof((cg_outputs *)0)->files[0],
-       MAX_STAGES = sizeof((cg_outputs *)0)->stages / sizeof((cg_outputs *)0)->stages[0] };
+enum {
+    MAX_FILES = sizeof((cg_outputs *)0)->files / sizeof((cg_outputs *)0)->files[0],
+    MAX_STAGES = sizeof((cg_outputs *)0)->stages / sizeof((cg_outputs *)0)->stages[0]
+};
 
 static const char *folder_of(ir_arena *arena, const char *path)
 {

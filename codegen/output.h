@@ -8,10 +8,14 @@
 typedef struct cg_outputs {
     ir_arena *arena;
     lathe_diag *diag;
-    struct { const char *final, *temporary; } files[8];    /* final NULL: a file between */
-    struct { const char *folder, *stage; } stages[4];
+    struct {
+        const char *final, *temporary;
+    } files[8]; /* final NULL: a file between */
+    struct {
+        const char *folder, *stage;
+    } stages[4];
     size_t nfiles, nstages;
-    FILE *open;                    /* the one being written */
+    FILE *open; /* the one being written */
 } cg_outputs;
 
 /* Where to write what shall become `final`; NULL with a message on failure. */

@@ -9,8 +9,16 @@
 #include "ir/ir.h"
 #include "runtime/abi.h"
 
-typedef enum { CG_NEST_MAP, CG_NEST_REDUCE, CG_NEST_ARG, CG_NEST_CUMULATE, CG_NEST_SCATTER, CG_NEST_ROW,
-               CG_NEST_GEMM, CG_NEST_ATTENTION } cg_nest_kind;
+typedef enum {
+    CG_NEST_MAP,
+    CG_NEST_REDUCE,
+    CG_NEST_ARG,
+    CG_NEST_CUMULATE,
+    CG_NEST_SCATTER,
+    CG_NEST_ROW,
+    CG_NEST_GEMM,
+    CG_NEST_ATTENTION
+} cg_nest_kind;
 typedef enum { CG_SUM, CG_PROD, CG_MAX, CG_MIN, CG_AND, CG_OR, CG_SET } cg_combine;
 
 /* A dense row-major operand or result. Run-time dims are kernel parameters (params of the nest). */
@@ -38,17 +46,17 @@ typedef struct cg_axes {
  * rows of a panel, or k if that is known to be less, and one more, into which packing may write. */
 enum { CG_PANEL = 32, CG_ROWS = 256, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
-    cg_affine a, b, c;             /* places of elements; c is contiguous along n */
-    bool packed;                   /* b is a weight in panels: b places the first one of its batch */
-    cg_axes n, k;                  /* not packed: what these axes are in b, whose coefs they replace */
-    int64_t group;                 /* panels of a group */
+    cg_affine a, b, c; /* places of elements; c is contiguous along n */
+    bool packed;       /* b is a weight in panels: b places the first one of its batch */
+    cg_axes n, k;      /* not packed: what these axes are in b, whose coefs they replace */
+    int64_t group;     /* panels of a group */
 } cg_gemm;
 
 /* A reduction of a row. */
 typedef struct cg_stage {
     cg_combine combine;
     ir_expr body;
-    ir_expr keep;                  /* IR_NONE, or of the type of out */
+    ir_expr keep; /* IR_NONE, or of the type of out */
 } cg_stage;
 
 /* One loop nest. Rows: the flattened parallel axes but the innermost one (rank - nred <= 1: a
@@ -74,28 +82,28 @@ typedef struct cg_nest {
     cg_operand *operands;
     cg_operand out;
     ir_expr body;
-    size_t nstages;                /* ROW */
+    size_t nstages; /* ROW */
     cg_stage *stages;
-    ir_expr epilogue;              /* IR_NONE: the reduced value is stored as it is */
-    ir_expr store[IR_MAX_RANK];    /* one index an axis of out */
-    const cg_gemm *gemm;           /* CG_NEST_GEMM, which has neither body nor store */
-    const struct cg_attention *attention;  /* CG_NEST_ATTENTION; gemm is the product with v */
-    size_t nparams;                /* run-time dims that the kernel receives in lathe_args.dim */
+    ir_expr epilogue;                     /* IR_NONE: the reduced value is stored as it is */
+    ir_expr store[IR_MAX_RANK];           /* one index an axis of out */
+    const cg_gemm *gemm;                  /* CG_NEST_GEMM, which has neither body nor store */
+    const struct cg_attention *attention; /* CG_NEST_ATTENTION; gemm is the product with v */
+    size_t nparams; /* run-time dims that the kernel receives in lathe_args.dim */
     ir_dim *params;
 } cg_nest;
 
 /* The nest of an attention kernel is the product of weights and values, over batch..., m, d, n;
- * with it go the product of q and keys, over batch..., m, n, k, and the ROW over batch..., m, n that
- * makes weights of scores, which it finds as its result, in memory of the worker. All three have
- * the operands and params of the kernel. The kernel's range counts the batch and, inside of it,
- * chunks of rows as in a cg_gemm. Scratch: the keys of one batch in panels, a row of a panel into which
- * packing may write, the values in panels, then CG_SCORE_ROWS rows of scores. */
+ * with it go the product of q and keys, over batch..., m, n, k, and the ROW over batch..., m, n
+ * that makes weights of scores, which it finds as its result, in memory of the worker. All three
+ * have the operands and params of the kernel. The kernel's range counts the batch and, inside of
+ * it, chunks of rows as in a cg_gemm. Scratch: the keys of one batch in panels, a row of a panel
+ * into which packing may write, the values in panels, then CG_SCORE_ROWS rows of scores. */
 enum { CG_Q, CG_KEY, CG_VALUE, CG_FACTORS };
 typedef struct cg_attention {
     cg_nest scores, row;
     int operand[CG_FACTORS];
-    ir_expr base[CG_FACTORS];      /* place of the first element at the batch's indices */
-    ir_dim step;                   /* between rows of scores */
+    ir_expr base[CG_FACTORS]; /* place of the first element at the batch's indices */
+    ir_dim step;              /* between rows of scores */
 } cg_attention;
 enum { CG_SCORE_ROWS = 16 };
 
@@ -106,8 +114,8 @@ ir_dim cg_nest_rows(ir_graph *, const cg_nest *);
 
 typedef struct cg_kernel {
     cg_nest nest;
-    const char *key;               /* canonical text; equal keys: same code */
-    const char *name;              /* symbol, local to the object */
+    const char *key;  /* canonical text; equal keys: same code */
+    const char *name; /* symbol, local to the object */
 } cg_kernel;
 
 /* An f32 matrix, or several, for cg_gemm: panels of CG_PANEL columns, the last one filled up with
@@ -123,9 +131,9 @@ typedef struct cg_decoder cg_decoder;
 
 typedef struct cg_weight {
     ir_blob blob;
-    const cg_panels *panels;       /* NULL: the bytes as they are */
-    const cg_encoded *encoded;     /* what the panels are computed from; NULL: the blob */
-    uint64_t offset, size;         /* in the weight data; offset is 64-byte aligned */
+    const cg_panels *panels;   /* NULL: the bytes as they are */
+    const cg_encoded *encoded; /* what the panels are computed from; NULL: the blob */
+    uint64_t offset, size;     /* in the weight data; offset is 64-byte aligned */
 } cg_weight;
 
 /* Tables as they go into the object, still as growable arrays. Slots are numbered in the order in
@@ -136,17 +144,19 @@ typedef struct cg_program {
     const char *name;
     cg_kernel *kernels;
     size_t nkernels, cap_kernels;
-    const char **funcs;            /* runtime functions called, by symbol */
+    const char **funcs; /* runtime functions called, by symbol */
     size_t nfuncs, cap_funcs;
     cg_weight *weights;
     size_t nweights, cap_weights;
     uint64_t weights_size, weights_hash, build_id;
-    cg_encoded **encoded;          /* matrices that are decoded when they are written (encode.h) */
+    cg_encoded **encoded; /* matrices that are decoded when they are written (encode.h) */
     size_t nencoded, cap_encoded;
     cg_decoder **decoders;
     size_t ndecoders, cap_decoders;
-    bool embed_weights;            /* the object refers to NAME_weights, see weights.c */
-#define CG_TABLE(type, name) type *name; size_t n##name, cap_##name;
+    bool embed_weights; /* the object refers to NAME_weights, see weights.c */
+#define CG_TABLE(type, name)                                                                       \
+    type *name;                                                                                    \
+    size_t n##name, cap_##name;
     CG_TABLE(char, strings)
     CG_TABLE(lathe_dim_op, dims)
     CG_TABLE(lathe_sym, syms)
@@ -165,25 +175,25 @@ typedef struct cg_program {
     uint32_t n_free, n_segments, max_bufs, max_dims, scratch_slot;
 } cg_program;
 
-/* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At level
- * 0 all kernels are general nests. The program, also that of a failure, must be closed; nothing is
- * left to close at level 0. */
+/* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At
+ * level 0 all kernels are general nests. The program, also that of a failure, must be closed;
+ * nothing is left to close at level 0. */
 lathe_status cg_lower(ir_graph *, const char *name, int level, cg_program **);
 /* decode.c: makes its encoded weights ready to be hashed and written. */
 lathe_status cg_program_open(cg_program *, lathe_diag *);
-void cg_program_close(cg_program *);       /* NULL: none */
+void cg_program_close(cg_program *); /* NULL: none */
 
 /* target.c: ISA descriptions. */
 typedef struct cg_isa {
-    const char *name;              /* "x86-64-v3" */
+    const char *name; /* "x86-64-v3" */
     const char *triple, *cpu, *features;
     int vector_bits, vector_registers;
-    bool has_fma, has_f16, has_round;   /* f16 <-> f32; floor, ceil and the like in one instruction */
-    uint32_t cpu_bits;             /* lathe_target.features */
+    bool has_fma, has_f16, has_round; /* f16 <-> f32; floor, ceil and the like in one instruction */
+    uint32_t cpu_bits;                /* lathe_target.features */
     const char *linker_emulation, *library_dir;
 } cg_isa;
-const cg_isa *cg_isa_find(const char *name);       /* NULL: unknown */
-const cg_isa *cg_isa_at(size_t index);             /* NULL: past the end */
+const cg_isa *cg_isa_find(const char *name); /* NULL: unknown */
+const cg_isa *cg_isa_at(size_t index);       /* NULL: past the end */
 const cg_isa *cg_isa_host(void);
 
 /* What an object holds code for: ISAs of one architecture, from the best to the least. */
@@ -195,13 +205,14 @@ typedef struct cg_targets {
 /* "x86-64-v3,x86-64-v4"; NULL: this host. */
 lathe_status cg_targets_parse(const char *list, cg_targets *, lathe_diag *);
 
-/* emit.c: program -> object file (or LLVM/assembly text) in memory, malloc'ed. Every target has its own
- * kernels; all else is there once. */
+/* emit.c: program -> object file (or LLVM/assembly text) in memory, malloc'ed. Every target has its
+ * own kernels; all else is there once. */
 typedef enum { CG_OBJECT, CG_LLVM, CG_ASM } cg_form;
 lathe_status cg_emit(const cg_program *, const cg_targets *, cg_form, int level, lathe_diag *,
                      char **data, size_t *size);
 
-/* panels.c: bytes of a packed weight, which must fit in 63 bits; packs and hands out piece by piece. */
+/* panels.c: bytes of a packed weight, which must fit in 63 bits; packs and hands out piece by
+ * piece. */
 uint64_t cg_panels_size(const cg_panels *);
 bool cg_panels_write(const cg_panels *, const void *elements,
                      bool (*put)(void *ctx, const void *bytes, size_t size), void *ctx);

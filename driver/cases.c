@@ -1,5 +1,5 @@
-/* Finding test cases below a path. A folder with model.onnx or with a test_data_set_0 is a case, and
- * is not searched further. */
+/* Finding test cases below a path. A folder with model.onnx or with a test_data_set_0 is a case,
+ * and is not searched further. */
 #include "driver/cases.h"
 
 #include <cjson/cJSON.h>
@@ -46,7 +46,8 @@ static bool find(const char *path, int depth, case_list *list)
         struct stat st;
         if (e->d_name[0] == '.') continue;
         int n = snprintf(child, sizeof child, "%s/%s", path, e->d_name);
-        if (n <= 0 || (size_t)n >= sizeof child || stat(child, &st) != 0 || !S_ISDIR(st.st_mode)) continue;
+        if (n <= 0 || (size_t)n >= sizeof child || stat(child, &st) != 0 || !S_ISDIR(st.st_mode))
+            continue;
         find(child, depth + 1, list);
     }
     closedir(dir);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct case_list {
-    char **dirs;                /* sorted */
+    char **dirs; /* sorted */
     size_t n, cap;
 } case_list;
 

@@ -1,8 +1,9 @@
 /* compare: which value of a model is the first that differs from what is expected, and by how much.
  *
  * In: a model, a folder with inputs, and expected values: output_K.pb for the graph's outputs, and
- * NAME.pb or NAME.npy for the values that --keep names ('/' in a name is '_' in the file's). Out: one
- * line a value, kept ones first and in the order given, since they are computed before the outputs. */
+ * NAME.pb or NAME.npy for the values that --keep names ('/' in a name is '_' in the file's). Out:
+ * one line a value, kept ones first and in the order given, since they are computed before the
+ * outputs. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,10 +15,10 @@
 typedef struct comparison {
     const cli_options *o;
     loaded m;
-    const char *dir;            /* of the expected values */
+    const char *dir; /* of the expected values */
     double atol, rtol;
     int compared, different;
-    char first[900];            /* the first difference */
+    char first[900]; /* the first difference */
 } comparison;
 
 static bool is_kept(const cli_options *o, const char *name)
@@ -76,8 +77,8 @@ static int compare_value(comparison *c, int i)
     c->compared++;
     print_line(c, info.name, same ? "same" : "different", same ? "" : message.text);
     if (!same && !c->different++)
-        snprintf(c->first, sizeof c->first, "'%.300s' is the first value that differs: %s", info.name,
-                 message.text);
+        snprintf(c->first, sizeof c->first, "'%.300s' is the first value that differs: %s",
+                 info.name, message.text);
     return EXIT_OK;
 }
 
@@ -92,7 +93,8 @@ static int compare_all(comparison *c)
         }
     }
     if (code != EXIT_OK) return code;
-    if (!c->compared) return fail_file(LATHE_NOT_FOUND, c->dir, "there are no expected values here");
+    if (!c->compared)
+        return fail_file(LATHE_NOT_FOUND, c->dir, "there are no expected values here");
     if (c->different) return fail_file(LATHE_BAD_VALUE, c->o->paths.items[0], c->first);
     return EXIT_OK;
 }

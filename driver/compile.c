@@ -36,9 +36,15 @@ static bool split_dims(const cli_options *o, compile_storage *s)
 bool fill_options(const cli_options *o, const char *model, lathe_options *l, compile_storage *s)
 {
     *s = (compile_storage){0};
-    *l = (lathe_options){.model = model, .name = o->name, .target = o->target, .level = (int)o->level,
-                         .allow_symlinks = o->allow_symlinks, .disabled = o->disabled.items,
-                         .ndisabled = o->disabled.n, .keep = o->kept.items, .nkeep = o->kept.n};
+    *l = (lathe_options){.model = model,
+                         .name = o->name,
+                         .target = o->target,
+                         .level = (int)o->level,
+                         .allow_symlinks = o->allow_symlinks,
+                         .disabled = o->disabled.items,
+                         .ndisabled = o->disabled.n,
+                         .keep = o->kept.items,
+                         .nkeep = o->kept.n};
     if (!split_dims(o, s) || !custom_split(o, s)) return false;
     l->custom = s->custom;
     l->ncustom = s->ncustom;
@@ -85,7 +91,8 @@ static void show_progress(void *ctx, const char *phase, int percent)
     if (percent >= 100) fprintf(stderr, "\r\033[K");
 }
 
-static int with_diag(lathe_status (*action)(const lathe_options *, lathe_diag *), const lathe_options *l)
+static int with_diag(lathe_status (*action)(const lathe_options *, lathe_diag *),
+                     const lathe_options *l)
 {
     lathe_diag *diag = lathe_diag_new();
     if (!diag) return fail(LATHE_OUT_OF_MEMORY, "out of memory");
@@ -123,7 +130,8 @@ int command_check(const cli_options *o)
     int code = EXIT_USAGE;
     if (fill_options(o, o->paths.items[0], &l, &storage)) {
         code = with_diag(lathe_check, &l);
-        if (code == EXIT_OK && !o->quiet && !o->json) printf("%s: all of it is supported\n", l.model);
+        if (code == EXIT_OK && !o->quiet && !o->json)
+            printf("%s: all of it is supported\n", l.model);
     }
     storage_free(&storage);
     return code;
@@ -134,10 +142,12 @@ int command_opt(const cli_options *o)
     FILE *out = o->output ? fopen(o->output, "w") : stdout;
     if (!out) return fail(LATHE_IO, "cannot write %s", o->output);
     lathe_diag *diag = lathe_diag_new();
-    lathe_status s = diag ? lathe_opt(o->paths.items[0], o->passes ? o->passes : "", out, diag) : LATHE_OUT_OF_MEMORY;
+    lathe_status s = diag ? lathe_opt(o->paths.items[0], o->passes ? o->passes : "", out, diag)
+                          : LATHE_OUT_OF_MEMORY;
     if (diag) print_diag(diag);
     lathe_diag_free(diag);
-    if (out != stdout && fclose(out) != 0 && s == LATHE_OK) return fail(LATHE_IO, "cannot write %s", o->output);
+    if (out != stdout && fclose(out) != 0 && s == LATHE_OK)
+        return fail(LATHE_IO, "cannot write %s", o->output);
     return exit_code(s);
 }
 
@@ -150,11 +160,13 @@ int command_ops(const cli_options *o)
         char until[16] = "";
         if (op.until) snprintf(until, sizeof until, "%d", op.until);
         if (o->json) {
-            printf("  {\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"until\": %s, \"types\": \"%s\", \"limits\": \"%s\"}%s\n",
+            printf("  {\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"until\": %s, "
+                   "\"types\": \"%s\", \"limits\": \"%s\"}%s\n",
                    domain, op.name, op.since, op.until ? until : "null", op.types, op.limits,
                    i + 1 < lathe_op_count() ? "," : "");
         } else {
-            printf("%-16s %-32s %3d-%-3s %-20s %s\n", domain, op.name, op.since, until, op.types, op.limits);
+            printf("%-16s %-32s %3d-%-3s %-20s %s\n", domain, op.name, op.since, until, op.types,
+                   op.limits);
         }
     }
     if (o->json) printf("]\n");

@@ -1,5 +1,5 @@
-/* --custom DOMAIN:OP=FUNCTION[:INPUT,...] -> lathe_custom_option. The texts are split in copies that
- * the storage owns; the domain may hold colons, its operator and function may not. */
+/* --custom DOMAIN:OP=FUNCTION[:INPUT,...] -> lathe_custom_option. The texts are split in copies
+ * that the storage owns; the domain may hold colons, its operator and function may not. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

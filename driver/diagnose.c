@@ -14,7 +14,9 @@
 
 #include "driver/driver.h"
 
-static struct { bool json, colour; } style;
+static struct {
+    bool json, colour;
+} style;
 
 void diagnose_as(bool json)
 {
@@ -102,8 +104,14 @@ void print_diag(const lathe_diag *diag)
 
 /* ---- the command's own ---- */
 
-static const lathe_message empty = {.file = "", .node = "", .op = "", .tensor = "", .text = "",
-                                    .found = "", .expected = "", .hint = ""};
+static const lathe_message empty = {.file = "",
+                                    .node = "",
+                                    .op = "",
+                                    .tensor = "",
+                                    .text = "",
+                                    .found = "",
+                                    .expected = "",
+                                    .hint = ""};
 
 int fail(lathe_status s, const char *format, ...)
 {
@@ -137,7 +145,8 @@ int usage_error(const char *format, ...)
     return EXIT_USAGE;
 }
 
-int fail_unknown(lathe_status s, const char *text, const char *word, const char *const *names, size_t n)
+int fail_unknown(lathe_status s, const char *text, const char *word, const char *const *names,
+                 size_t n)
 {
     char hint[300] = "";
     const char *near = lathe_nearest(word, names, n);
@@ -193,7 +202,7 @@ int fail_run(lathe_status s, const char *file, const char *message)
     m.file = file;
     m.text = message;
     char *node = between(copy, "node '", "' (", &rest), *op = node ? strstr(rest, "): ") : NULL;
-    size_t number = strcspn(copy, " ");        /* "input 0 'ids': ..." */
+    size_t number = strcspn(copy, " "); /* "input 0 'ids': ..." */
     if (op) {
         *op = '\0';
         m.node = node;

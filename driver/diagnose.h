@@ -18,7 +18,8 @@ void fail_hint(lathe_status, const char *text, const char *hint);
 /* The same about how the command was called: EXIT_USAGE. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* With the hint "did you mean 'NAME'?" if one of the names is near the word. */
-int fail_unknown(lathe_status, const char *text, const char *word, const char *const *names, size_t n);
+int fail_unknown(lathe_status, const char *text, const char *word, const char *const *names,
+                 size_t n);
 /* "error: FILE: ..." */
 int fail_file(lathe_status, const char *file, const char *text);
 /* What lathe_session_message said of a run of this model: its node or tensor become fields. */

@@ -8,8 +8,15 @@
 #include "lathe.h"
 
 /* Exit codes, as --help documents them. */
-enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_INPUT = 2, EXIT_UNSUPPORTED = 3, EXIT_RESOURCES = 4,
-       EXIT_TOOLCHAIN = 5, EXIT_DEFECT = 70 };
+enum {
+    EXIT_OK = 0,
+    EXIT_USAGE = 1,
+    EXIT_INPUT = 2,
+    EXIT_UNSUPPORTED = 3,
+    EXIT_RESOURCES = 4,
+    EXIT_TOOLCHAIN = 5,
+    EXIT_DEFECT = 70
+};
 int exit_code(lathe_status);
 typedef int (*command_run)(const cli_options *);
 int command_compile(const cli_options *);
@@ -23,17 +30,17 @@ int command_compare(const cli_options *);
 int command_generate(const cli_options *);
 
 typedef struct command {
-    const char *name, *args, *help;         /* help NULL: not shown to users */
+    const char *name, *args, *help; /* help NULL: not shown to users */
     unsigned bit;
     size_t min_paths;
     command_run run;
 } command;
-const command *command_at(size_t);          /* NULL past the end */
+const command *command_at(size_t); /* NULL past the end */
 
 /* ---- paths.c ---- */
 /* Files that belong to lathe, found from the place of the running program: in a build folder
- * beside it, installed under ../lib/lathe/ARCH-linux-gnu. target: NULL or an instruction set's name.
- * false: not there. */
+ * beside it, installed under ../lib/lathe/ARCH-linux-gnu. target: NULL or an instruction set's
+ * name. false: not there. */
 bool find_runtime(const char *target, char *path, size_t size);
 bool find_runner(const char *target, char *path, size_t size);
 /* A new empty folder; false with a message printed. */
@@ -66,10 +73,10 @@ void custom_free(compile_storage *);
 
 /* ---- process.c ---- */
 typedef struct process_result {
-    int code;                   /* exit status, or -1 */
-    int signal;                 /* that ended it, or 0 */
+    int code;   /* exit status, or -1 */
+    int signal; /* that ended it, or 0 */
     bool timed_out;
-    char output[1024];          /* the start of what it wrote to stdout */
+    char output[1024]; /* the start of what it wrote to stdout */
 } process_result;
 /* Runs argv (argv[0] looked up in PATH) and waits; false: could not be started. */
 bool process_run(const char *const *argv, long timeout_s, process_result *);
@@ -81,9 +88,9 @@ typedef struct loaded {
     lathe_session *session;
     lathe_threads *threads;
     int nin, nout;
-    tensor_file *files;         /* as read */
+    tensor_file *files; /* as read */
     lathe_tensor *in, *out;
-    char work[4096];            /* folder to remove, or "" */
+    char work[4096]; /* folder to remove, or "" */
 } loaded;
 /* Opens path (a library, or a model that is compiled first) and reads the inputs. 0 or an exit
  * code, with a message printed. `inputs`: NAME=FILE; case_dir: input_K.pb. */

@@ -1,9 +1,11 @@
-/* generate (hidden; run by the build): the man page and the shells' completions, from the tables that
+/* generate (hidden; run by the build): the man page and the shells' completions, from the tables
+ * that
  * --help is printed from, so that they cannot differ from it.
  *
- * In: the command table, the option table, and the names of targets and passes. Out: text on stdout.
- * Invariant: texts of the tables may hold any printable character; each writer quotes for its
- * language. What a value may be (a word of a list, a file, a folder) is decided once, in `value_of`. */
+ * In: the command table, the option table, and the names of targets and passes. Out: text on
+ * stdout. Invariant: texts of the tables may hold any printable character; each writer quotes for
+ * its language. What a value may be (a word of a list, a file, a folder) is decided once, in
+ * `value_of`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +15,7 @@ typedef enum { ANYTHING, WORDS, WORD_LIST, FILES, FOLDERS } value_kind;
 
 typedef struct value {
     value_kind kind;
-    char words[2048];           /* WORDS, WORD_LIST: separated by blanks */
+    char words[2048]; /* WORDS, WORD_LIST: separated by blanks */
 } value;
 
 static void add_word(value *v, const char *word)
@@ -92,7 +94,8 @@ static void man_options(unsigned commands, bool common)
 
 static const char man_end[] =
     ".SH EXIT STATUS\n"
-    "0 success, 1 wrong usage, 2 bad input, 3 not supported, 4 resources, 5 toolchain, 70 a defect of\n"
+    "0 success, 1 wrong usage, 2 bad input, 3 not supported, 4 resources, 5 toolchain, 70 a defect "
+    "of\n"
     "lathe.\n"
     ".SH ENVIRONMENT\n"
     ".TP\n.B NO_COLOR\nset and not empty: messages have no colours.\n"
@@ -101,16 +104,20 @@ static const char man_end[] =
     ".TP\n.I ../lib/lathe/ARCH/liblathe_rt.a\n"
     "the runtime that is linked into every library, looked for from the place of the command.\n"
     ".SH EXAMPLES\n"
-    ".EX\nlathe check bert.onnx\nlathe compile bert.onnx \\-\\-name bert \\-\\-target x86\\-64\\-v3,x86\\-64\\-v4\n"
-    "lathe run bert.onnx \\-\\-input input_ids=ids.npy\nlathe bench libbert.so \\-\\-case test_data_set_0\n.EE\n";
+    ".EX\nlathe check bert.onnx\nlathe compile bert.onnx \\-\\-name bert \\-\\-target "
+    "x86\\-64\\-v3,x86\\-64\\-v4\n"
+    "lathe run bert.onnx \\-\\-input input_ids=ids.npy\nlathe bench libbert.so \\-\\-case "
+    "test_data_set_0\n.EE\n";
 
 static void generate_man(void)
 {
     printf(".TH LATHE 1 \"\" \"lathe %s\" \"User Commands\"\n", lathe_version());
     puts(".SH NAME\nlathe \\- compile ONNX transformers to native code\n.SH SYNOPSIS\n"
          ".B lathe\n.I COMMAND\n[\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n.SH DESCRIPTION\n"
-         "Reads an ONNX model and writes a library, its C header and its weights. A value follows its\n"
-         "option as the next word or behind an equals sign; \\fB\\-\\-\\fR ends the options.\n.SH COMMANDS");
+         "Reads an ONNX model and writes a library, its C header and its weights. A value follows "
+         "its\n"
+         "option as the next word or behind an equals sign; \\fB\\-\\-\\fR ends the options.\n.SH "
+         "COMMANDS");
     for (size_t i = 0; command_at(i); i++) {
         const command *c = command_at(i);
         if (!c->help) continue;
@@ -143,7 +150,8 @@ static void bash_values(void)
         printf("    --%s", r->name);
         if (r->letter) printf("|-%c", r->letter);
         if (v.kind == WORDS) printf(") words='%s' ;;\n", v.words);
-        else if (v.kind == WORD_LIST) printf(") words='%s' before=${cur%%\"${cur##*,}\"} ;;\n", v.words);
+        else if (v.kind == WORD_LIST)
+            printf(") words='%s' before=${cur%%\"${cur##*,}\"} ;;\n", v.words);
         else if (v.kind == FOLDERS) puts(") kind=directory ;;");
         else puts(v.kind == FILES ? ") kind=file ;;" : ") kind=none ;;");
     }
@@ -153,9 +161,11 @@ static void generate_bash(void)
 {
     puts("# bash completion for lathe; written by the build.\n"
          "_lathe() {\n"
-         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= before= kind=\n"
+         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= before= "
+         "kind=\n"
          "    # '=' is a word of its own where bash breaks words at it.\n"
-         "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
+         "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then "
+         "prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
          "    COMPREPLY=()\n"
          "    if ((COMP_CWORD == 1)); then");
     fputs("        words='--help --version", stdout);
@@ -179,7 +189,8 @@ static void generate_bash(void)
          "        compopt -o filenames 2>/dev/null\n"
          "        mapfile -t COMPREPLY < <(compgen -A \"$kind\" -P \"$before\" -- \"$cur\") ;;\n"
          "    none) ;;\n"
-         "    *) mapfile -t COMPREPLY < <(compgen -W \"$words\" -P \"$before\" -- \"${cur#\"$before\"}\") ;;\n"
+         "    *) mapfile -t COMPREPLY < <(compgen -W \"$words\" -P \"$before\" -- "
+         "\"${cur#\"$before\"}\") ;;\n"
          "    esac\n"
          "}\n"
          "complete -F _lathe lathe");
@@ -193,11 +204,21 @@ static void zsh_action(const option_row *r)
     printf(":");
     put_escaped(r->arg, ":'", "\\");
     switch (v.kind) {
-    case WORDS: printf(":(%s)", v.words); break;
-    case WORD_LIST: printf(":_values -s , %s %s", r->name, v.words); break;
-    case FILES: printf(":_files"); break;
-    case FOLDERS: printf(":_files -/"); break;
-    default: printf(": "); break;
+    case WORDS:
+        printf(":(%s)", v.words);
+        break;
+    case WORD_LIST:
+        printf(":_values -s , %s %s", r->name, v.words);
+        break;
+    case FILES:
+        printf(":_files");
+        break;
+    case FOLDERS:
+        printf(":_files -/");
+        break;
+    default:
+        printf(": ");
+        break;
     }
 }
 
@@ -231,7 +252,8 @@ static void generate_zsh(void)
         put_zsh(command_at(i)->help);
         puts("'");
     }
-    puts("    )\n    if ((CURRENT == 2)); then\n        _describe command commands\n        return\n    fi\n"
+    puts("    )\n    if ((CURRENT == 2)); then\n        _describe command commands\n        "
+         "return\n    fi\n"
          "    local command=$words[2]\n    shift words\n    ((CURRENT--))\n    case $command in");
     for (size_t i = 0; command_at(i); i++) {
         if (!command_at(i)->help) continue;
@@ -250,7 +272,8 @@ static void fish_option(const option_row *r)
     value v = value_of(r);
     fputs("complete -c lathe -n '__fish_seen_subcommand_from", stdout);
     for (size_t i = 0; command_at(i); i++)
-        if (command_at(i)->help && (r->commands & command_at(i)->bit)) printf(" %s", command_at(i)->name);
+        if (command_at(i)->help && (r->commands & command_at(i)->bit))
+            printf(" %s", command_at(i)->name);
     printf("' -l %s", r->name);
     if (r->letter) printf(" -s %c", r->letter);
     if (r->kind != FLAG && r->kind != MAYBE) printf(v.kind == FILES ? " -rF" : " -x");
@@ -277,8 +300,13 @@ static void generate_fish(void)
 
 int command_generate(const cli_options *o)
 {
-    static const struct { const char *name; void (*write)(void); } kinds[] = {
-        {"man", generate_man}, {"bash", generate_bash}, {"zsh", generate_zsh}, {"fish", generate_fish}};
+    static const struct {
+        const char *name;
+        void (*write)(void);
+    } kinds[] = {{"man", generate_man},
+                 {"bash", generate_bash},
+                 {"zsh", generate_zsh},
+                 {"fish", generate_fish}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(o->paths.items[0], kinds[i].name) != 0) continue;
         kinds[i].write();

@@ -15,7 +15,7 @@
 #include <string.h>
 
 typedef struct symbols {
-    const ElfW(Sym) *table;
+    const ElfW(Sym) * table;
     const char *strings;
     size_t count, strings_size;
 } symbols;
@@ -104,7 +104,7 @@ lathe_status library_open(const char *path, library *lib, char *message, size_t 
 {
     *lib = (library){0};
     if (message && size) message[0] = 0;
-    char *full = realpath(path, NULL);             /* dlopen looks up plain names elsewhere */
+    char *full = realpath(path, NULL); /* dlopen looks up plain names elsewhere */
     if (!full) return report(message, size, LATHE_NOT_FOUND, "'%s': no such file", path);
     lib->handle = dlopen(full, RTLD_NOW | RTLD_LOCAL);
     free(full);

@@ -7,7 +7,7 @@
 typedef struct library {
     void *handle;
     const lathe_desc *desc;
-    char name[256];               /* the model's prefix: NAME of NAME_desc */
+    char name[256]; /* the model's prefix: NAME of NAME_desc */
 } library;
 
 /* The library must export exactly one symbol that ends in _desc. message may be NULL. */

@@ -5,11 +5,14 @@
 #include <string.h>
 
 static const command commands[] = {
-    {"compile", "MODEL.onnx", "write a library, its header and its weights", COMPILE, 1, command_compile},
-    {"check", "MODEL.onnx", "list everything in a model that is not supported", CHECK, 1, command_check},
+    {"compile", "MODEL.onnx", "write a library, its header and its weights", COMPILE, 1,
+     command_compile},
+    {"check", "MODEL.onnx", "list everything in a model that is not supported", CHECK, 1,
+     command_check},
     {"test", "PATH...", "run every ONNX test case at or below the paths", TEST, 1, command_test},
     {"run", "MODEL.{onnx,so}", "run a model on tensors from files", RUN, 1, command_run_model},
-    {"compare", "MODEL.onnx CASE", "say which value of a model differs first from what is expected", COMPARE, 2, command_compare},
+    {"compare", "MODEL.onnx CASE", "say which value of a model differs first from what is expected",
+     COMPARE, 2, command_compare},
     {"bench", "MODEL.{onnx,so}|CASE", "time a model", BENCH, 1, command_bench},
     {"opt", "FILE.ir", "run passes on a graph in text form", OPT, 1, command_opt},
     {"ops", "", "list the ONNX operators that are read", OPS, 0, command_ops},
@@ -30,17 +33,20 @@ int exit_code(lathe_status s)
 
 static void print_usage(void)
 {
-    printf("lathe compiles ONNX transformers to native code.\n\nusage: lathe COMMAND [OPTION]... ARGUMENT...\n\n");
+    printf("lathe compiles ONNX transformers to native code.\n\nusage: lathe COMMAND [OPTION]... "
+           "ARGUMENT...\n\n");
     for (size_t i = 0; i < NCOMMANDS; i++)
         if (commands[i].help)
             printf("  %-8s %-22s %s\n", commands[i].name, commands[i].args, commands[i].help);
     printf("\n'lathe COMMAND --help' shows a command's options; 'lathe --version' the version.\n"
-           "exit codes: 0 ok, 1 usage, 2 bad input, 3 unsupported, 4 resources, 5 toolchain, 70 internal\n");
+           "exit codes: 0 ok, 1 usage, 2 bad input, 3 unsupported, 4 resources, 5 toolchain, 70 "
+           "internal\n");
 }
 
 static void print_command_help(const command *c)
 {
-    printf("usage: lathe %s [OPTION]... %s\n%s\n\n", c->name, c->args, c->help ? c->help : "for the build");
+    printf("usage: lathe %s [OPTION]... %s\n%s\n\n", c->name, c->args,
+           c->help ? c->help : "for the build");
     options_print(c->bit);
 }
 
@@ -97,6 +103,7 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     for (size_t i = 0; i < NCOMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return run_command(&commands[i], argc - 1, argv + 1);
     return unknown_command(argv[1]);
 }

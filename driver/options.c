@@ -9,7 +9,7 @@
 #include <string.h>
 
 const option_row option_rows[] = {
-#define OPTION(name, letter, arg, kind, field, commands, help) \
+#define OPTION(name, letter, arg, kind, field, commands, help)                                     \
     {name, letter, arg, kind, offsetof(cli_options, field), commands, help},
 #include "driver/options.def"
 #undef OPTION
@@ -19,7 +19,9 @@ enum { NROWS = sizeof option_rows / sizeof *option_rows };
 
 const char *const *option_choices(const option_row *r)
 {
-    static const struct { const char *option, *words[8]; } choices[] = {
+    static const struct {
+        const char *option, *words[8];
+    } choices[] = {
         {"emit", {"so", "obj", "a", "ir", "llvm", "asm"}},
         {"weights", {"file", "embed"}},
         {"output-format", {"npy", "pb"}},
@@ -107,11 +109,17 @@ static bool set_option(cli_options *o, const option_row *r, const char *value)
     void *field = (char *)o + r->offset;
     if (r->kind != FLAG && !(r->kind == MAYBE && !*value) && !is_choice(r, value)) return false;
     switch (r->kind) {
-    case FLAG: *(bool *)field = true; return true;
+    case FLAG:
+        *(bool *)field = true;
+        return true;
     case STR:
-    case MAYBE: *(const char **)field = value; return true;
-    case LIST: return list_add(field, value);
-    default: return set_number(r, field, value);
+    case MAYBE:
+        *(const char **)field = value;
+        return true;
+    case LIST:
+        return list_add(field, value);
+    default:
+        return set_number(r, field, value);
     }
 }
 
@@ -119,7 +127,8 @@ static const option_row *find_row(unsigned command, const char *name, size_t len
 {
     for (size_t i = 0; i < NROWS; i++) {
         const option_row *r = &option_rows[i];
-        bool match = letter ? r->letter == letter : strlen(r->name) == length && !strncmp(r->name, name, length);
+        bool match = letter ? r->letter == letter
+                            : strlen(r->name) == length && !strncmp(r->name, name, length);
         if ((r->commands & command) && match) return r;
     }
     return NULL;
@@ -135,7 +144,7 @@ static bool parse_option(cli_options *o, unsigned command, int argc, char **argv
     const option_row *r = find_row(command, name, length, is_long ? 0 : name[0]);
     if (!r) return unknown_option(command, name, length);
     if (equals) value = equals + 1;
-    if (!is_long && name[1]) value = name + 1;      /* -O2, -j4 */
+    if (!is_long && name[1]) value = name + 1; /* -O2, -j4 */
     if (r->kind == FLAG && value) {
         usage_error("option '--%s' takes no value", r->name);
         return false;

@@ -5,8 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { COMPILE = 1, CHECK = 2, TEST = 4, RUN = 8, BENCH = 16, OPT = 32, OPS = 64, COMPARE = 128,
-       ALL = 255, GENERATE = 256 };
+enum {
+    COMPILE = 1,
+    CHECK = 2,
+    TEST = 4,
+    RUN = 8,
+    BENCH = 16,
+    OPT = 32,
+    OPS = 64,
+    COMPARE = 128,
+    ALL = 255,
+    GENERATE = 256
+};
 
 typedef struct option_list {
     const char **items;
@@ -14,8 +24,9 @@ typedef struct option_list {
 } option_list;
 
 typedef struct cli_options {
-    option_list paths;              /* what is not an option */
-    const char *name, *output, *emit, *target, *cpu, *weights, *dump_after, *passes, *runner, *case_dir;
+    option_list paths; /* what is not an option */
+    const char *name, *output, *emit, *target, *cpu, *weights, *dump_after, *passes, *runner,
+        *case_dir;
     const char *output_dir, *output_format, *depfile, *report, *against;
     option_list dims, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
@@ -28,10 +39,10 @@ typedef enum { FLAG, STR, INT, NUM, LIST, MAYBE } option_kind;
 
 typedef struct option_row {
     const char *name;
-    char letter;                    /* 0: none */
-    const char *arg;                /* as --help shows it; NULL for a FLAG */
+    char letter;     /* 0: none */
+    const char *arg; /* as --help shows it; NULL for a FLAG */
     option_kind kind;
-    size_t offset;                  /* of the field in cli_options */
+    size_t offset; /* of the field in cli_options */
     unsigned commands;
     const char *help;
 } option_row;

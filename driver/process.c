@@ -49,7 +49,10 @@ static bool start(const char *const *argv, int out, pid_t *pid)
     posix_spawn_file_actions_t actions;
     if (posix_spawn_file_actions_init(&actions) != 0) return false;
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    union { const char *const *in; char *const *out; } args = {argv};   /* spawn wants no const */
+    union {
+        const char *const *in;
+        char *const *out;
+    } args = {argv}; /* spawn wants no const */
     int error = posix_spawnp(pid, argv[0], &actions, NULL, args.out, environ);
     posix_spawn_file_actions_destroy(&actions);
     return error == 0;
@@ -66,7 +69,8 @@ bool process_run(const char *const *argv, long timeout_s, process_result *r)
     if (started) {
         r->timed_out = !drain(ends[0], now_ms() + timeout_s * 1000LL, r->output, sizeof r->output);
         if (r->timed_out) kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
         if (WIFEXITED(status)) r->code = WEXITSTATUS(status);
         if (WIFSIGNALED(status)) r->signal = WTERMSIG(status);
     }

@@ -25,7 +25,8 @@ static int write_outputs(const cli_options *o, loaded *m, bool npy)
         if (s != LATHE_OK) return fail_file(s, path, message.text);
         if (o->quiet) continue;
         printf("%s: %s %s[", path, info.name, tensor_elem_name(m->out[i].elem));
-        for (int d = 0; d < m->out[i].rank; d++) printf("%s%lld", d ? ", " : "", (long long)m->out[i].dims[d]);
+        for (int d = 0; d < m->out[i].rank; d++)
+            printf("%s%lld", d ? ", " : "", (long long)m->out[i].dims[d]);
         printf("]\n");
     }
     return EXIT_OK;
@@ -38,7 +39,8 @@ int command_run_model(const cli_options *o)
     int code = load_model(o, o->paths.items[0], &m);
     if (code == EXIT_OK) {
         lathe_status s = lathe_run(m.session, m.in, m.out);
-        code = s == LATHE_OK ? write_outputs(o, &m, npy) : fail_run(s, o->paths.items[0], lathe_session_message(m.session));
+        code = s == LATHE_OK ? write_outputs(o, &m, npy)
+                             : fail_run(s, o->paths.items[0], lathe_session_message(m.session));
     }
     unload_model(&m);
     return code;
@@ -91,15 +93,18 @@ static void report(const cli_options *o, const loaded *m, const double *t, size_
     lathe_memory memory = {0};
     lathe_session_memory(m->session, &memory);
     if (o->json) {
-        printf("{\"median_ms\": %.6g, \"min_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu, \"threads\": %ld, "
-               "\"target\": \"%s\", \"weights\": %llu, \"arena\": %llu, \"scratch\": %llu, \"lower_bound\": %llu}\n",
+        printf("{\"median_ms\": %.6g, \"min_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu, "
+               "\"threads\": %ld, "
+               "\"target\": \"%s\", \"weights\": %llu, \"arena\": %llu, \"scratch\": %llu, "
+               "\"lower_bound\": %llu}\n",
                t[n / 2], t[0], t[n * 9 / 10], n, o->threads, lathe_model_target(m->model),
-               (unsigned long long)memory.weights, (unsigned long long)memory.arena, (unsigned long long)memory.scratch,
-               (unsigned long long)memory.lower_bound);
+               (unsigned long long)memory.weights, (unsigned long long)memory.arena,
+               (unsigned long long)memory.scratch, (unsigned long long)memory.lower_bound);
         return;
     }
-    printf("median %.4g ms, min %.4g ms, p90 %.4g ms over %zu runs, %ld thread%s, %s\n", t[n / 2], t[0],
-           t[n * 9 / 10], n, o->threads, o->threads == 1 ? "" : "s", lathe_model_target(m->model));
+    printf("median %.4g ms, min %.4g ms, p90 %.4g ms over %zu runs, %ld thread%s, %s\n", t[n / 2],
+           t[0], t[n * 9 / 10], n, o->threads, o->threads == 1 ? "" : "s",
+           lathe_model_target(m->model));
     printf("weights %llu bytes (%.3g GB/s), arena %llu and scratch %llu bytes (lower bound %llu)\n",
            (unsigned long long)memory.weights, (double)memory.weights / (t[n / 2] * 1e6),
            (unsigned long long)memory.arena, (unsigned long long)memory.scratch,

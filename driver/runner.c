@@ -88,8 +88,8 @@ static lathe_status guard_weights(runner *r, const char *path, lathe_open_option
 static lathe_status open_model(runner *r, const char *path)
 {
     char *text = r->message.text;
-    lathe_open_options o = {.message = text, .message_size = sizeof r->message.text,
-                            .hide_features = r->hidden};
+    lathe_open_options o = {
+        .message = text, .message_size = sizeof r->message.text, .hide_features = r->hidden};
     lathe_status s = library_open(path, &r->lib, text, sizeof r->message.text);
     if (s == LATHE_OK && r->guard) {
         o.flags = LATHE_OPEN_POISON;
@@ -186,7 +186,8 @@ static lathe_status run_case(runner *r, const char *in_dir, const char *out_dir)
 static int usage(void)
 {
     fputs("usage: lathe-runner [--guard] [--threads N] [--hide-features BITS] LIBRARY --case INDIR "
-          "OUTDIR...\n", stderr);
+          "OUTDIR...\n",
+          stderr);
     return 2;
 }
 
@@ -194,7 +195,7 @@ static int report(const runner *r, lathe_status s)
 {
     if (s == LATHE_OK) puts("ok");
     else printf("error %d %s\n", (int)s, r->message.text);
-    fflush(stdout);                    /* the next case may end the process */
+    fflush(stdout); /* the next case may end the process */
     return s != LATHE_OK;
 }
 

@@ -1,5 +1,5 @@
-/* A model opened in this process with inputs from files, for run and bench. An ONNX file is compiled
- * into a temporary folder first. */
+/* A model opened in this process with inputs from files, for run and bench. An ONNX file is
+ * compiled into a temporary folder first. */
 #include "driver/driver.h"
 #include "driver/library.h"
 
@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compile_to(const cli_options *o, const char *path, const char *work, char *so, size_t size)
+static int compile_to(const cli_options *o, const char *path, const char *work, char *so,
+                      size_t size)
 {
     lathe_options l;
     compile_storage storage;
@@ -36,7 +37,8 @@ static int open_library(const cli_options *o, const char *path, loaded *m)
     const lathe_desc *desc = m->lib->desc;
     if (o->threads > 1) s = lathe_threads_new(desc, (int)o->threads, &m->threads);
     if (s != LATHE_OK) return fail(s, "cannot start %ld threads", o->threads);
-    lathe_open_options open = {.threads = m->threads, .message = message, .message_size = sizeof message};
+    lathe_open_options open = {
+        .threads = m->threads, .message = message, .message_size = sizeof message};
     if (!hidden_features(o, &open.hide_features)) return EXIT_USAGE;
     s = lathe_model_open(desc, &open, &m->model);
     if (s == LATHE_OK) s = lathe_session_new(m->model, NULL, &m->session);
@@ -109,7 +111,9 @@ static int read_inputs(const cli_options *o, loaded *m)
     for (int i = 0; code == EXIT_OK && i < m->nin; i++) {
         lathe_tensor_info info;
         lathe_info(m->lib->desc, LATHE_INPUTS, i, &info);
-        if (!m->files[i].tensor.data) return fail(LATHE_NOT_FOUND, "input '%s' was not given; see --input and --case", info.name);
+        if (!m->files[i].tensor.data)
+            return fail(LATHE_NOT_FOUND, "input '%s' was not given; see --input and --case",
+                        info.name);
         m->in[i] = m->files[i].tensor;
     }
     return code;

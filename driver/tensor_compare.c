@@ -92,7 +92,7 @@ bool tensor_compare(const lathe_tensor *got, const lathe_tensor *want, double at
         tensor_fail(m, LATHE_OK, "a tensor that cannot be");
         return false;
     }
-    if (b.elem == LATHE_C64 || b.elem == LATHE_C128) {       /* as one more axis of two parts */
+    if (b.elem == LATHE_C64 || b.elem == LATHE_C128) { /* as one more axis of two parts */
         a.elem = b.elem = b.elem == LATHE_C64 ? LATHE_F32 : LATHE_F64;
         if (b.rank < LATHE_MAX_RANK) a.dims[a.rank++] = b.dims[b.rank++] = 2;
         n *= 2;

@@ -90,7 +90,9 @@ uint64_t tensor_element_bits(const lathe_tensor *t, int64_t i)
 
 /* Small floats: widths of exponent and fraction, bias, and which codes are no numbers. */
 enum { IEEE, NO_INF, NAN_AT_MINUS_ZERO, NUMBERS_ONLY };
-typedef struct float_form { int exponent, fraction, bias, special; } float_form;
+typedef struct float_form {
+    int exponent, fraction, bias, special;
+} float_form;
 
 static double decode_small(uint64_t bits, float_form f)
 {
@@ -112,17 +114,30 @@ static double decode_float(lathe_elem elem, uint64_t bits)
     double d;
     uint32_t low = (uint32_t)bits;
     switch (elem) {
-    case LATHE_F32: memcpy(&f, &low, sizeof f); return f;
-    case LATHE_F64: memcpy(&d, &bits, sizeof d); return d;
-    case LATHE_F16: return decode_small(bits, (float_form){5, 10, 15, IEEE});
-    case LATHE_BF16: return decode_small(bits, (float_form){8, 7, 127, IEEE});
-    case LATHE_F8E4M3FN: return decode_small(bits, (float_form){4, 3, 7, NO_INF});
-    case LATHE_F8E4M3FNUZ: return decode_small(bits, (float_form){4, 3, 8, NAN_AT_MINUS_ZERO});
-    case LATHE_F8E5M2: return decode_small(bits, (float_form){5, 2, 15, IEEE});
-    case LATHE_F8E5M2FNUZ: return decode_small(bits, (float_form){5, 2, 16, NAN_AT_MINUS_ZERO});
-    case LATHE_F4E2M1: return decode_small(bits, (float_form){2, 1, 1, NUMBERS_ONLY});
-    case LATHE_F8E8M0: return bits == 0xFF ? NAN : ldexp(1.0, (int)bits - 127);
-    default: return 0;
+    case LATHE_F32:
+        memcpy(&f, &low, sizeof f);
+        return f;
+    case LATHE_F64:
+        memcpy(&d, &bits, sizeof d);
+        return d;
+    case LATHE_F16:
+        return decode_small(bits, (float_form){5, 10, 15, IEEE});
+    case LATHE_BF16:
+        return decode_small(bits, (float_form){8, 7, 127, IEEE});
+    case LATHE_F8E4M3FN:
+        return decode_small(bits, (float_form){4, 3, 7, NO_INF});
+    case LATHE_F8E4M3FNUZ:
+        return decode_small(bits, (float_form){4, 3, 8, NAN_AT_MINUS_ZERO});
+    case LATHE_F8E5M2:
+        return decode_small(bits, (float_form){5, 2, 15, IEEE});
+    case LATHE_F8E5M2FNUZ:
+        return decode_small(bits, (float_form){5, 2, 16, NAN_AT_MINUS_ZERO});
+    case LATHE_F4E2M1:
+        return decode_small(bits, (float_form){2, 1, 1, NUMBERS_ONLY});
+    case LATHE_F8E8M0:
+        return bits == 0xFF ? NAN : ldexp(1.0, (int)bits - 127);
+    default:
+        return 0;
     }
 }
 
@@ -137,9 +152,13 @@ double tensor_value(const lathe_tensor *t, int64_t i)
     uint64_t bits = tensor_element_bits(t, i);
     int width = tensor_elem_bits(t->elem);
     switch (tensor_elem_class(t->elem)) {
-    case 'F': case 'L': return decode_float(t->elem, bits);
-    case 'S': return (double)((int64_t)(bits << (64 - width)) >> (64 - width));
-    default: return (double)bits;
+    case 'F':
+    case 'L':
+        return decode_float(t->elem, bits);
+    case 'S':
+        return (double)((int64_t)(bits << (64 - width)) >> (64 - width));
+    default:
+        return (double)bits;
     }
 }
 

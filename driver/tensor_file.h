@@ -10,11 +10,13 @@
 #include "lathe_rt.h"
 
 typedef struct tensor_file {
-    lathe_tensor tensor;          /* data: from malloc, never NULL after a successful read */
-    char name[256];               /* "" if the file has none; longer names are cut */
+    lathe_tensor tensor; /* data: from malloc, never NULL after a successful read */
+    char name[256];      /* "" if the file has none; longer names are cut */
 } tensor_file;
 
-typedef struct tensor_message { char text[512]; } tensor_message;
+typedef struct tensor_message {
+    char text[512];
+} tensor_message;
 
 lathe_status tensor_read_pb(const char *path, tensor_file *, tensor_message *);
 lathe_status tensor_write_pb(const char *path, const char *name, const lathe_tensor *,
@@ -30,8 +32,8 @@ void tensor_free(tensor_file *);
 lathe_status tensor_parse_pb(const void *bytes, size_t size, tensor_file *, tensor_message *);
 lathe_status tensor_parse_npy(const void *bytes, size_t size, tensor_file *, tensor_message *);
 
-const char *tensor_elem_name(lathe_elem);                     /* "f32"; "?" for an unknown number */
-int tensor_elem_bits(lathe_elem); /* strings: of a pointer; 0: unknown */
+const char *tensor_elem_name(lathe_elem); /* "f32"; "?" for an unknown number */
+int tensor_elem_bits(lathe_elem);         /* strings: of a pointer; 0: unknown */
 /* Elements and bytes of dims; false on a negative dim or overflow. */
 bool tensor_count(const lathe_tensor *, int64_t *count);
 bool tensor_bytes(const lathe_tensor *, size_t *bytes);

@@ -12,9 +12,10 @@ static const struct {
     lathe_elem elem;
     char text[4];
 } types[] = {
-    {LATHE_F32, "f4"}, {LATHE_F64, "f8"}, {LATHE_F16, "f2"}, {LATHE_I8, "i1"}, {LATHE_I16, "i2"},
-    {LATHE_I32, "i4"}, {LATHE_I64, "i8"}, {LATHE_U8, "u1"}, {LATHE_U16, "u2"}, {LATHE_U32, "u4"},
-    {LATHE_U64, "u8"}, {LATHE_BOOL, "b1"}, {LATHE_C64, "c8"}, {LATHE_C128, "c16"},
+    {LATHE_F32, "f4"}, {LATHE_F64, "f8"},   {LATHE_F16, "f2"}, {LATHE_I8, "i1"},
+    {LATHE_I16, "i2"}, {LATHE_I32, "i4"},   {LATHE_I64, "i8"}, {LATHE_U8, "u1"},
+    {LATHE_U16, "u2"}, {LATHE_U32, "u4"},   {LATHE_U64, "u8"}, {LATHE_BOOL, "b1"},
+    {LATHE_C64, "c8"}, {LATHE_C128, "c16"},
 };
 enum { NTYPES = sizeof types / sizeof types[0] };
 static const char magic[] = "\x93NUMPY";
@@ -22,7 +23,9 @@ enum { MAGIC = 6 };
 
 /* ---- the header ---- */
 
-typedef struct text { const char *at, *end; } text;
+typedef struct text {
+    const char *at, *end;
+} text;
 
 static void skip_space(text *t)
 {
@@ -61,7 +64,7 @@ static bool take_int(text *t, int64_t *value)
         if (__builtin_mul_overflow(*value, 10, value) ||
             __builtin_add_overflow(*value, (int64_t)(*t->at - '0'), value))
             return false;
-    if (t->at > begin && t->at < t->end && *t->at == 'L') t->at++;     /* Python 2 */
+    if (t->at > begin && t->at < t->end && *t->at == 'L') t->at++; /* Python 2 */
     return t->at > begin;
 }
 
@@ -172,7 +175,8 @@ static lathe_status write_npy(FILE *out, const lathe_tensor *t, const char *name
     fwrite(head, 1, sizeof head, out);
     fwrite(header, 1, (size_t)n, out);
     if (tensor_elem_bits(t->elem) >= 8) fwrite(t->data, 1, bytes, out);
-    else for (int64_t i = 0; i < count; i++) putc((int)tensor_element_bits(t, i), out);
+    else
+        for (int64_t i = 0; i < count; i++) putc((int)tensor_element_bits(t, i), out);
     return LATHE_OK;
 }
 

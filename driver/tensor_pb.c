@@ -10,15 +10,28 @@
 #include <string.h>
 
 /* Field numbers of TensorProto. */
-enum { DIMS = 1, DATA_TYPE = 2, FLOAT_DATA = 4, INT32_DATA = 5, STRING_DATA = 6, INT64_DATA = 7,
-       NAME = 8, RAW_DATA = 9, DOUBLE_DATA = 10, UINT64_DATA = 11, DATA_LOCATION = 14 };
+enum {
+    DIMS = 1,
+    DATA_TYPE = 2,
+    FLOAT_DATA = 4,
+    INT32_DATA = 5,
+    STRING_DATA = 6,
+    INT64_DATA = 7,
+    NAME = 8,
+    RAW_DATA = 9,
+    DOUBLE_DATA = 10,
+    UINT64_DATA = 11,
+    DATA_LOCATION = 14
+};
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
-typedef struct reader { const unsigned char *at, *end; } reader;
+typedef struct reader {
+    const unsigned char *at, *end;
+} reader;
 
 typedef struct field {
     uint32_t number, wire;
-    uint64_t value;             /* of the number kinds */
+    uint64_t value; /* of the number kinds */
     reader bytes;
 } field;
 
@@ -48,10 +61,14 @@ static bool read_fixed(reader *r, size_t width, uint64_t *value)
 static bool read_number(reader *r, uint32_t wire, uint64_t *value)
 {
     switch (wire) {
-    case VARINT: return read_varint(r, value);
-    case FIXED64: return read_fixed(r, 8, value);
-    case FIXED32: return read_fixed(r, 4, value);
-    default: return false;
+    case VARINT:
+        return read_varint(r, value);
+    case FIXED64:
+        return read_fixed(r, 8, value);
+    case FIXED32:
+        return read_fixed(r, 4, value);
+    default:
+        return false;
     }
 }
 
@@ -72,18 +89,29 @@ static bool read_field(reader *r, field *f)
 /* ---- the first walk ---- */
 
 /* Where elements that are not raw are: field, encoding, bytes a number stands for. */
-typedef struct source { uint32_t field, wire, width; } source;
+typedef struct source {
+    uint32_t field, wire, width;
+} source;
 
 static source source_of(lathe_elem elem)
 {
     uint32_t width = (uint32_t)tensor_elem_bits(elem) / 8;
     switch (elem) {
-    case LATHE_F32: case LATHE_C64: return (source){FLOAT_DATA, FIXED32, 4};
-    case LATHE_F64: case LATHE_C128: return (source){DOUBLE_DATA, FIXED64, 8};
-    case LATHE_I64: return (source){INT64_DATA, VARINT, 8};
-    case LATHE_U32: case LATHE_U64: return (source){UINT64_DATA, VARINT, width};
-    case LATHE_STRING: return (source){STRING_DATA, BYTES, sizeof(char *)};
-    default: return (source){INT32_DATA, VARINT, width ? width : 1};
+    case LATHE_F32:
+    case LATHE_C64:
+        return (source){FLOAT_DATA, FIXED32, 4};
+    case LATHE_F64:
+    case LATHE_C128:
+        return (source){DOUBLE_DATA, FIXED64, 8};
+    case LATHE_I64:
+        return (source){INT64_DATA, VARINT, 8};
+    case LATHE_U32:
+    case LATHE_U64:
+        return (source){UINT64_DATA, VARINT, width};
+    case LATHE_STRING:
+        return (source){STRING_DATA, BYTES, sizeof(char *)};
+    default:
+        return (source){INT32_DATA, VARINT, width ? width : 1};
     }
 }
 
@@ -91,7 +119,7 @@ typedef struct tensor_proto {
     lathe_tensor tensor;
     reader all, raw;
     bool has_raw, external;
-    char *name;                 /* of the result, 256 bytes */
+    char *name; /* of the result, 256 bytes */
 } tensor_proto;
 
 static lathe_status add_dim(tensor_proto *p, uint64_t value, tensor_message *m)
@@ -119,16 +147,18 @@ static lathe_status read_head_field(tensor_proto *p, const field *f, tensor_mess
 {
     bool is_number = f->wire == VARINT, is_bytes = f->wire == BYTES, ok = true;
     switch (f->number) {
-    case DIMS: return read_dims(p, f, m);
+    case DIMS:
+        return read_dims(p, f, m);
     case DATA_TYPE:
         ok = is_number && f->value < 1000;
         if (ok) p->tensor.elem = (lathe_elem)f->value;
         break;
     case NAME:
         ok = is_bytes;
-        if (ok) snprintf(p->name, 256, "%.*s", (int)(f->bytes.end - f->bytes.at > 255 ? 255
-                                                     : f->bytes.end - f->bytes.at),
-                         (const char *)f->bytes.at);
+        if (ok)
+            snprintf(p->name, 256, "%.*s",
+                     (int)(f->bytes.end - f->bytes.at > 255 ? 255 : f->bytes.end - f->bytes.at),
+                     (const char *)f->bytes.at);
         break;
     case RAW_DATA:
         ok = is_bytes;

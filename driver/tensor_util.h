@@ -20,6 +20,6 @@ lathe_status tensor_to_file(const char *path, const lathe_tensor *, const char *
                                                   tensor_message *));
 /* Raw bits of element i of a type of at most 64 bits. */
 uint64_t tensor_element_bits(const lathe_tensor *, int64_t i);
-char tensor_elem_class(lathe_elem);                 /* as in ir/types.def; 0: unknown */
+char tensor_elem_class(lathe_elem); /* as in ir/types.def; 0: unknown */
 
 #endif

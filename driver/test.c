@@ -36,7 +36,7 @@ typedef struct outcome {
 
 typedef struct suite {
     const cli_options *o;
-    uint32_t hidden;            /* features of the processor, by --cpu */
+    uint32_t hidden; /* features of the processor, by --cpu */
     case_list cases;
     outcome *outcomes;
     job *jobs;
@@ -50,7 +50,7 @@ typedef struct test_case {
     const cli_options *o;
     const char *dir;
     char work[4096], library[4200];
-    uint32_t hidden;            /* features of the processor */
+    uint32_t hidden; /* features of the processor */
     int nsets;
     outcome *out;
 } test_case;
@@ -113,7 +113,8 @@ static bool run_case(test_case *c)
     const char *argv[MAX_WORDS + 10 + 3 * MAX_SETS];
     static char words[1024], runner[4096], threads[16], hidden[16], dirs[MAX_SETS][2][4200];
     size_t n = 0;
-    if (!find_runner(c->o->target, runner, sizeof runner)) return fail_case(c, "lathe-runner is not installed");
+    if (!find_runner(c->o->target, runner, sizeof runner))
+        return fail_case(c, "lathe-runner is not installed");
     snprintf(words, sizeof words, "%s", c->o->runner ? c->o->runner : "");
     for (char *w = strtok(words, " "); w && n < MAX_WORDS; w = strtok(NULL, " ")) argv[n++] = w;
     argv[n++] = runner;
@@ -128,7 +129,8 @@ static bool run_case(test_case *c)
     for (int k = 0; k < c->nsets; k++) {
         snprintf(dirs[k][0], sizeof dirs[k][0], "%s/test_data_set_%d", c->dir, k);
         snprintf(dirs[k][1], sizeof dirs[k][1], "%s/out_%d", c->work, k);
-        if (mkdir(dirs[k][1], 0777) != 0) return fail_case(c, "cannot make a folder: %s", strerror(errno));
+        if (mkdir(dirs[k][1], 0777) != 0)
+            return fail_case(c, "cannot make a folder: %s", strerror(errno));
         argv[n++] = "--case";
         argv[n++] = dirs[k][0];
         argv[n++] = dirs[k][1];
@@ -137,7 +139,8 @@ static bool run_case(test_case *c)
     process_result r;
     if (!process_run(argv, c->o->timeout, &r)) return fail_case(c, "run: cannot start %s", argv[0]);
     if (r.timed_out) return fail_case(c, "run: more than %ld s", c->o->timeout);
-    if (r.signal) return fail_case(c, "run: ended by signal %d (%s)", r.signal, strsignal(r.signal));
+    if (r.signal)
+        return fail_case(c, "run: ended by signal %d (%s)", r.signal, strsignal(r.signal));
     if (r.code == 0) return true;
     char *error = strstr(r.output, "error");
     if (error) error[strcspn(error, "\n")] = '\0';
@@ -174,11 +177,13 @@ static bool compare_case(test_case *c)
     for (int set = 0; set < c->nsets; set++) {
         int k = 0;
         for (; exists(c->dir, set, "test_data_set", k); k++) {
-            if (!exists(c->work, set, "out", k)) return fail_case(c, "data set %d: output %d is missing", set, k);
+            if (!exists(c->work, set, "out", k))
+                return fail_case(c, "data set %d: output %d is missing", set, k);
             if (!compare_output(c, set, k, atol, rtol)) return false;
         }
         if (k == 0) return fail_case(c, "data set %d: there are no expected outputs", set);
-        if (exists(c->work, set, "out", k)) return fail_case(c, "data set %d: output %d was not expected", set, k);
+        if (exists(c->work, set, "out", k))
+            return fail_case(c, "data set %d: output %d was not expected", set, k);
     }
     return true;
 }
@@ -237,8 +242,12 @@ static void finish_job(suite *s, job *j, int status)
     char work[4200];
     if (read(j->pipe, out, sizeof *out) != (ssize_t)sizeof *out || out->verdict == RUNNING) {
         *out = (outcome){.verdict = FAILED};
-        if (j->killed) snprintf(out->reason, sizeof out->reason, "compile: more than %ld s", 2 * s->o->timeout);
-        else snprintf(out->reason, sizeof out->reason, "compile: ended by signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        if (j->killed)
+            snprintf(out->reason, sizeof out->reason, "compile: more than %ld s",
+                     2 * s->o->timeout);
+        else
+            snprintf(out->reason, sizeof out->reason, "compile: ended by signal %d",
+                     WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     }
     close(j->pipe);
     case_work(s, j->index, work, sizeof work);
@@ -286,7 +295,8 @@ static void run_suite(suite *s)
         } else if (!start_job(s, &s->jobs[free_job])) {
             size_t index = s->started - 1;
             s->outcomes[index].verdict = FAILED;
-            snprintf(s->outcomes[index].reason, sizeof s->outcomes[index].reason, "cannot start: %s", strerror(errno));
+            snprintf(s->outcomes[index].reason, sizeof s->outcomes[index].reason,
+                     "cannot start: %s", strerror(errno));
         }
     }
 }
@@ -300,7 +310,8 @@ static int report(const suite *s)
         if (out->verdict == FAILED) printf("FAIL %s: %s\n", s->cases.dirs[i], out->reason);
         if (out->verdict == SKIPPED) printf("skip %s: %s\n", s->cases.dirs[i], out->reason);
     }
-    printf("%zu passed, %zu failed, %zu skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
+    printf("%zu passed, %zu failed, %zu skipped\n", counts[PASSED], counts[FAILED],
+           counts[SKIPPED]);
     return counts[FAILED] || !counts[PASSED] ? EXIT_INPUT : EXIT_OK;
 }
 
@@ -311,7 +322,8 @@ int command_test(const cli_options *o)
     s.njobs = (size_t)(o->jobs > 0 ? o->jobs : cpus > 0 ? cpus : 1);
     int code = hidden_features(o, &s.hidden) ? EXIT_OK : EXIT_USAGE;
     for (size_t i = 0; i < o->paths.n; i++)
-        if (!cases_find(o->paths.items[i], &s.cases)) code = fail_file(LATHE_NOT_FOUND, o->paths.items[i], "cannot be read");
+        if (!cases_find(o->paths.items[i], &s.cases))
+            code = fail_file(LATHE_NOT_FOUND, o->paths.items[i], "cannot be read");
     s.outcomes = calloc(s.cases.n + 1, sizeof *s.outcomes);
     s.jobs = calloc(s.njobs, sizeof *s.jobs);
     if (!s.outcomes || !s.jobs) code = fail(LATHE_OUT_OF_MEMORY, "out of memory");

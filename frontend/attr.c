@@ -41,10 +41,7 @@ static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int
     return NULL;
 }
 
-bool fe_has_attr(const fe_node *n, const char *name)
-{
-    return find(n, name) != NULL;
-}
+bool fe_has_attr(const fe_node *n, const char *name) { return find(n, name) != NULL; }
 
 int64_t fe_attr_int(const fe_node *n, const char *name, int64_t otherwise)
 {

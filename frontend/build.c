@@ -47,8 +47,9 @@ lathe_status fe_need_dim(const fe_node *n, size_t k, int axis, ir_dim want)
 lathe_status fe_need_product(const fe_node *n, bool ta, bool tb)
 {
     const ir_type *a = fe_type(n, 0), *b = fe_type(n, 1);
-    if (a->rank < 1 || b->rank < 1) return LATHE_OK;        /* has a message of its own */
-    return fe_need_dim(n, 1, b->rank > 1 ? b->rank - 2 + tb : 0, a->dims[a->rank > 1 ? a->rank - 1 - ta : 0]);
+    if (a->rank < 1 || b->rank < 1) return LATHE_OK; /* has a message of its own */
+    return fe_need_dim(n, 1, b->rank > 1 ? b->rank - 2 + tb : 0,
+                       a->dims[a->rank > 1 ? a->rank - 1 - ta : 0]);
 }
 
 lathe_status fe_attr_axis(const fe_node *n, const char *name, int64_t otherwise, int rank,
@@ -266,10 +267,7 @@ static ir_value mean_of(ir_builder *b, ir_value v, unsigned axes, bool squares)
     return ir_nest_map(&nest, elem, X2(DIV, x, ir_x_cast(g, ir_x_dim(g, count), elem)));
 }
 
-ir_value fe_mean(ir_builder *b, ir_value v, unsigned axes)
-{
-    return mean_of(b, v, axes, false);
-}
+ir_value fe_mean(ir_builder *b, ir_value v, unsigned axes) { return mean_of(b, v, axes, false); }
 
 ir_value fe_mean_square(ir_builder *b, ir_value v, unsigned axes)
 {

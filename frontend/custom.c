@@ -56,10 +56,13 @@ static const char *value_text(const fe_node *n, const Onnx__AttributeProto *a)
 {
     ir_arena *arena = n->g->arena;
     switch ((int)a->type) {
-    case TYPE(INT): return ir_format(arena, "%lld", (long long)a->i);
-    case TYPE(FLOAT): return ir_format(arena, "%.9g", (double)a->f);
+    case TYPE(INT):
+        return ir_format(arena, "%lld", (long long)a->i);
+    case TYPE(FLOAT):
+        return ir_format(arena, "%.9g", (double)a->f);
     case TYPE(INTS):
-    case TYPE(FLOATS): return numbers(n, a);
+    case TYPE(FLOATS):
+        return numbers(n, a);
     case TYPE(STRING):
         if (is_plain((const char *)a->s.data, a->s.len))
             return ir_format(arena, "%.*s", (int)a->s.len, (const char *)a->s.data);
@@ -68,7 +71,8 @@ static const char *value_text(const fe_node *n, const Onnx__AttributeProto *a)
     default:
         fe_fail(n, LATHE_UNSUPPORTED,
                 "attribute %s is no number, list of numbers or string, all that a custom operator "
-                "can have", a->name);
+                "can have",
+                a->name);
         return NULL;
     }
 }
@@ -107,7 +111,8 @@ static lathe_status declared_dim(const fe_node *n, const char *name,
     if (*out) return LATHE_OK;
     return fe_fail(n, LATHE_UNSUPPORTED,
                    "output '%s' is declared with a size '%s' that no input has; say which input it "
-                   "is like (--custom DOMAIN:OP=FUNCTION:INPUT)", name, fe_text(d->dim_param));
+                   "is like (--custom DOMAIN:OP=FUNCTION:INPUT)",
+                   name, fe_text(d->dim_param));
 }
 
 static lathe_status declared_type(const fe_node *n, size_t k, ir_type *type)
@@ -120,7 +125,8 @@ static lathe_status declared_type(const fe_node *n, size_t k, ir_type *type)
         t->elem_type <= 0 || t->elem_type >= IR_ELEM_COUNT)
         return fe_fail(n, LATHE_UNSUPPORTED,
                        "the model does not declare the type of output %zu ('%s'); say which input "
-                       "it is like (--custom DOMAIN:OP=FUNCTION:INPUT)", k, name);
+                       "it is like (--custom DOMAIN:OP=FUNCTION:INPUT)",
+                       k, name);
     *type = (ir_type){.elem = (ir_elem)t->elem_type, .rank = (int)t->shape->n_dim};
     for (int i = 0; i < type->rank; i++)
         TRY(declared_dim(n, name, t->shape->dim[i], &type->dims[i]));

@@ -16,33 +16,33 @@ typedef enum { FE_ABSENT, FE_TENSOR, FE_SEQUENCE, FE_OPTIONAL_NONE, FE_POISON } 
  * skipped without a further message. An optional that holds a value is the value itself. */
 typedef struct fe_value {
     fe_kind kind;
-    ir_value tensor;                    /* TENSOR; SEQUENCE of a length that is known at run time
-                                           only: its items stacked along a new first axis */
-    const struct fe_value *items;       /* SEQUENCE without a tensor */
+    ir_value tensor;              /* TENSOR; SEQUENCE of a length that is known at run time
+                                     only: its items stacked along a new first axis */
+    const struct fe_value *items; /* SEQUENCE without a tensor */
     size_t nitems;
-    bool open;                          /* SEQUENCE in a loop's body: the items follow unknown ones,
-                                           so that it can only be appended to */
-    ir_elem elem;                       /* SEQUENCE: of its tensors, for an empty one */
+    bool open;    /* SEQUENCE in a loop's body: the items follow unknown ones,
+                     so that it can only be appended to */
+    ir_elem elem; /* SEQUENCE: of its tensors, for an empty one */
 } fe_value;
 
-typedef struct fe_scope fe_scope;       /* names visible in a graph, and its parents' */
-typedef struct fe_import fe_import;     /* the whole import: model, options, diag */
+typedef struct fe_scope fe_scope;   /* names visible in a graph, and its parents' */
+typedef struct fe_import fe_import; /* the whole import: model, options, diag */
 
 /* One ONNX node being imported. Inputs are resolved and none is POISON; absent optional inputs
  * are FE_ABSENT. The importer sets every output that the node names. */
 typedef struct fe_node {
     fe_import *im;
     ir_graph *g;
-    ir_builder b;                       /* appends to the current block, stamps the node's name */
+    ir_builder b; /* appends to the current block, stamps the node's name */
     const Onnx__NodeProto *proto;
     const char *op;
-    int version;                        /* opset version in force for its domain */
+    int version; /* opset version in force for its domain */
     const fe_value *in;
     size_t nin;
     fe_value *out;
-    size_t nout;                        /* named outputs are those with fe_wants */
-    fe_scope *scope;                    /* for subgraphs */
-    lathe_status *fault;                /* set where an attribute of the wrong type was asked for */
+    size_t nout;         /* named outputs are those with fe_wants */
+    fe_scope *scope;     /* for subgraphs */
+    lathe_status *fault; /* set where an attribute of the wrong type was asked for */
 } fe_node;
 
 typedef lathe_status (*fe_importer)(fe_node *);
@@ -62,51 +62,55 @@ const fe_op *fe_op_at(size_t index);
 /* ---- for importers (node.c) ---- */
 /* Tensor input k; IR_NONE if absent or past the end. */
 ir_value fe_in(const fe_node *, size_t k);
-const ir_type *fe_type(const fe_node *, size_t k);          /* of tensor input k, which must be present */
+const ir_type *fe_type(const fe_node *, size_t k); /* of tensor input k, which must be present */
 bool fe_has(const fe_node *, size_t k);
-bool fe_wants(const fe_node *, size_t k);                   /* output k has a name */
-void fe_out(fe_node *, size_t k, ir_value);                 /* IR_NONE marks the node as failed */
+bool fe_wants(const fe_node *, size_t k);   /* output k has a name */
+void fe_out(fe_node *, size_t k, ir_value); /* IR_NONE marks the node as failed */
 void fe_out_value(fe_node *, size_t k, fe_value);
 
 bool fe_has_attr(const fe_node *, const char *name);
 int64_t fe_attr_int(const fe_node *, const char *name, int64_t otherwise);
 double fe_attr_float(const fe_node *, const char *name, double otherwise);
 const char *fe_attr_str(const fe_node *, const char *name, const char *otherwise);
-const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n);     /* NULL if absent */
+const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n); /* NULL if absent */
 const float *fe_attr_floats(const fe_node *, const char *name, size_t *n);
 const char *const *fe_attr_strs(const fe_node *, const char *name, size_t *n);
 const Onnx__TensorProto *fe_attr_tensor(const fe_node *, const char *name);
 const Onnx__GraphProto *fe_attr_graph(const fe_node *, const char *name);
 
 /* Messages: "node 'x' (MatMul): input 1 ('w') ..."; both return the status. */
-lathe_status fe_fail(const fe_node *, lathe_status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+lathe_status fe_fail(const fe_node *, lathe_status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 lathe_status fe_fail_input(const fe_node *, size_t k, lathe_status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* LATHE_BAD_INPUT, as diag_mismatch; the second about input k: "input 1 has rank 2, expected 3". */
 lathe_status fe_expect(const fe_node *, const char *what, const char *found, const char *expected);
 lathe_status fe_expect_input(const fe_node *, size_t k, const char *what, const char *found,
                              const char *expected);
-const char *fe_number(const fe_node *, int64_t);            /* as text, for these */
+const char *fe_number(const fe_node *, int64_t); /* as text, for these */
 /* Needs input k's content now; "input k must be known while compiling" otherwise. In the arena. */
 lathe_status fe_need_ints(const fe_node *, size_t k, const int64_t **values, size_t *n);
 lathe_status fe_need_dims(const fe_node *, size_t k, const ir_dim **dims, size_t *n);
 /* Content of an i64/i32 input of n known elements as dims, or, where it is data, fresh DATA symbols
  * bound by a `bind` node, each within [lo, hi]. */
-lathe_status fe_dims_or_data(fe_node *, size_t k, int64_t lo, int64_t hi, const ir_dim **dims, size_t *n);
+lathe_status fe_dims_or_data(fe_node *, size_t k, int64_t lo, int64_t hi, const ir_dim **dims,
+                             size_t *n);
 /* axis in [-rank, rank) -> [0, rank); fails with a message otherwise. */
 lathe_status fe_axis(const fe_node *, int64_t axis, int rank, int *out);
 /* ints of attribute `name` (opset < since) or of input k; *values NULL if neither is there. */
-lathe_status fe_ints_of(const fe_node *, const char *name, size_t k, const int64_t **values, size_t *n);
+lathe_status fe_ints_of(const fe_node *, const char *name, size_t k, const int64_t **values,
+                        size_t *n);
 
 /* A TensorProto as a constant (tensor.c): raw data as a view of the model file or of an external
  * file, typed fields converted to an owned block. */
-lathe_status fe_tensor(fe_import *, ir_builder *, const Onnx__TensorProto *, const char *name, ir_value *);
+lathe_status fe_tensor(fe_import *, ir_builder *, const Onnx__TensorProto *, const char *name,
+                       ir_value *);
 
 /* Imports a subgraph's nodes into block b's current position with `args` bound to its inputs;
  * outs (proto->n_output of them) receive its outputs. Used for If decided by sizes, functions,
  * and, with a fresh block, for regions. */
-lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block, const fe_value *args,
-                         size_t nargs, fe_value *outs);
+lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block,
+                         const fe_value *args, size_t nargs, fe_value *outs);
 
 /* ---- entry (import.c) ---- */
 typedef struct fe_options {
@@ -114,21 +118,23 @@ typedef struct fe_options {
     size_t ndims;
     const lathe_custom_option *custom;
     size_t ncustom;
-    const char *const *keep;    /* values of the main graph that become outputs */
+    const char *const *keep; /* values of the main graph that become outputs */
     size_t nkeep;
     bool allow_symlinks;
-    bool check_only;            /* visit every node, report all that is unsupported */
+    bool check_only; /* visit every node, report all that is unsupported */
 } fe_options;
 
 /* Mapped files that constants view; must outlive the graph. */
 typedef struct fe_files fe_files;
-fe_files *fe_files_new(void);               /* NULL: out of memory */
+fe_files *fe_files_new(void); /* NULL: out of memory */
 void fe_files_free(fe_files *);
 /* Calls visit with the path of each. */
 void fe_files_each(const fe_files *, void (*visit)(void *ctx, const char *path), void *ctx);
 /* LATHE_IO if one of the files was changed meanwhile; to be asked before artefacts are kept. */
 lathe_status fe_files_check(const fe_files *, lathe_diag *);
-/* Reads the model at `path` into a new graph in the arena. NULL with messages in diag on failure. */
-lathe_status fe_read(ir_arena *, lathe_diag *, fe_files *, const char *path, const fe_options *, ir_graph **);
+/* Reads the model at `path` into a new graph in the arena. NULL with messages in diag on failure.
+ */
+lathe_status fe_read(ir_arena *, lathe_diag *, fe_files *, const char *path, const fe_options *,
+                     ir_graph **);
 
 #endif

@@ -16,10 +16,7 @@ struct fe_files {
     void *block;
 };
 
-fe_files *fe_files_new(void)
-{
-    return calloc(1, sizeof(fe_files));
-}
+fe_files *fe_files_new(void) { return calloc(1, sizeof(fe_files)); }
 
 static void file_free(fe_file *f)
 {

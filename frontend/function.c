@@ -64,8 +64,7 @@ lathe_status fe_resolve_attrs(fe_import *im, const fe_frame *frame, const Onnx__
     *out = p;
     if (!has_reference(p)) return LATHE_OK;
     if (!frame->function) {
-        diag_place place = {.file = im->path, .node = fe_text(p->name),
-                            .op = fe_text(p->op_type)};
+        diag_place place = {.file = im->path, .node = fe_text(p->name), .op = fe_text(p->op_type)};
         return diag_add(im->diag, LATHE_BAD_INPUT, &place,
                         "an attribute refers to a function's, but the node is in no function");
     }

@@ -30,10 +30,7 @@ lathe_status fe_error(fe_import *im, lathe_status status, const char *tensor, co
 /* ---- unpacking ---- */
 
 /* protobuf-c allocates in the arena and frees nothing; a failure jumps, so it never sees NULL. */
-static void *arena_alloc(void *arena, size_t size)
-{
-    return ir_alloc(arena, 1, size);
-}
+static void *arena_alloc(void *arena, size_t size) { return ir_alloc(arena, 1, size); }
 
 static void arena_free(void *arena, void *block)
 {

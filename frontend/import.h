@@ -61,10 +61,7 @@ lathe_status fe_note(fe_import *, lathe_status);
 lathe_status fe_error(fe_import *, lathe_status, const char *tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* "" for a string that the file does not have. */
-static inline const char *fe_text(const char *s)
-{
-    return s ? s : "";
-}
+static inline const char *fe_text(const char *s) { return s ? s : ""; }
 /* "ai.onnx" is another way to write "". */
 const char *fe_domain(const char *);
 

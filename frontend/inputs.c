@@ -193,7 +193,8 @@ static void suggest_value(fe_import *im, const Onnx__GraphProto *graph, const ch
     for (size_t i = 0; i < graph->n_node; i++) most += graph->node[i]->n_output;
     const char **names = IR_NEW_N(im->arena, const char *, most + 1);
     for (size_t i = 0; i < graph->n_node; i++)
-        for (size_t k = 0; k < graph->node[i]->n_output; k++) names[n++] = graph->node[i]->output[k];
+        for (size_t k = 0; k < graph->node[i]->n_output; k++)
+            names[n++] = graph->node[i]->output[k];
     diag_suggest(im->diag, name, names, n);
 }
 

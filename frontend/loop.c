@@ -39,8 +39,8 @@ bool fe_dim_since(const ir_graph *g, ir_dim d, fe_mark mark)
 typedef struct trial {
     fe_node *n;
     const fe_loop *loop;
-    ir_type *types;             /* of the carried values */
-    fe_mark before, start;      /* of the first trial; of this one, after its region symbols */
+    ir_type *types;        /* of the carried values */
+    fe_mark before, start; /* of the first trial; of this one, after its region symbols */
     ir_block_id block;
     ir_value *params, *results;
     size_t nresults;

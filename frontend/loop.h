@@ -10,7 +10,7 @@
 typedef lathe_status (*fe_turn)(void *ctx, fe_node *n, const ir_value *params, ir_value *results);
 
 typedef struct fe_loop {
-    ir_value trip, cond;        /* one element each; IR_NONE: unlimited, true */
+    ir_value trip, cond; /* one element each; IR_NONE: unlimited, true */
     const ir_value *init;
     size_t ncarried, nscans;
     fe_turn turn;
@@ -21,7 +21,9 @@ typedef struct fe_loop {
 lathe_status fe_loop_build(fe_node *, const fe_loop *, ir_value *results);
 
 /* What a trial import may leave behind, so that it can be taken back. */
-typedef struct fe_mark { size_t nblocks, nsyms, nguards; } fe_mark;
+typedef struct fe_mark {
+    size_t nblocks, nsyms, nguards;
+} fe_mark;
 fe_mark fe_mark_now(const ir_graph *);
 /* Takes back the blocks made since with all that is in them. Constants that a block around them got
  * meanwhile stay. */

@@ -5,25 +5,16 @@
 
 /* ---- inputs and outputs ---- */
 
-bool fe_has(const fe_node *n, size_t k)
-{
-    return k < n->nin && n->in[k].kind != FE_ABSENT;
-}
+bool fe_has(const fe_node *n, size_t k) { return k < n->nin && n->in[k].kind != FE_ABSENT; }
 
 ir_value fe_in(const fe_node *n, size_t k)
 {
     return k < n->nin && n->in[k].kind == FE_TENSOR ? n->in[k].tensor : IR_NONE;
 }
 
-const ir_type *fe_type(const fe_node *n, size_t k)
-{
-    return ir_type_of(n->g, fe_in(n, k));
-}
+const ir_type *fe_type(const fe_node *n, size_t k) { return ir_type_of(n->g, fe_in(n, k)); }
 
-bool fe_wants(const fe_node *n, size_t k)
-{
-    return k < n->nout && *n->proto->output[k];
-}
+bool fe_wants(const fe_node *n, size_t k) { return k < n->nout && *n->proto->output[k]; }
 
 void fe_out_value(fe_node *n, size_t k, fe_value v)
 {
@@ -39,8 +30,11 @@ void fe_out(fe_node *n, size_t k, ir_value v)
 
 static diag_place place_of(const fe_node *n, const char *tensor)
 {
-    return (diag_place){.file = n->im->path, .node = ir_text(n->g, n->b.name), .op = n->op,
-                        .tensor = tensor, .version = n->version};
+    return (diag_place){.file = n->im->path,
+                        .node = ir_text(n->g, n->b.name),
+                        .op = n->op,
+                        .tensor = tensor,
+                        .version = n->version};
 }
 
 static const char *input_name(const fe_node *n, size_t k)

@@ -22,8 +22,7 @@ static lathe_status read_heads(fe_node *n, size_t k, const char *attr, ir_value 
     int64_t heads = fe_attr_int(n, attr, 0);
     *out = fe_in(n, k);
     if (rank == 4) return LATHE_OK;
-    if (rank != 3)
-        return fe_expect_input(n, k, "has rank", fe_number(n, rank), "3 or 4");
+    if (rank != 3) return fe_expect_input(n, k, "has rank", fe_number(n, rank), "3 or 4");
     if (heads <= 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is needed for operands of rank 3", attr);
     *out = fe_split_heads(&n->b, *out, ir_dim_const(n->g, heads));
@@ -102,8 +101,7 @@ static lathe_status check_mask(attention *a)
     if (a->mask == IR_NONE) return LATHE_OK;
     TRY(fe_need_class(n, 3, "FLB"));
     int rank = fe_type(n, 3)->rank;
-    if (rank > 4)
-        return fe_expect_input(n, 3, "has rank", fe_number(n, rank), "at most 4");
+    if (rank > 4) return fe_expect_input(n, 3, "has rank", fe_number(n, rank), "at most 4");
     return LATHE_OK;
 }
 

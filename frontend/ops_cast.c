@@ -75,10 +75,7 @@ static ir_elem attr_elem(const fe_node *n)
     return IR_ELEM_NONE;
 }
 
-lathe_status fe_import_cast(fe_node *n)
-{
-    return import_cast(n, attr_elem(n));
-}
+lathe_status fe_import_cast(fe_node *n) { return import_cast(n, attr_elem(n)); }
 
 lathe_status fe_import_castlike(fe_node *n)
 {

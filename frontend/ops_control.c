@@ -3,7 +3,7 @@
  * which keeps contents known and lets sequences be carried. */
 #include "frontend/loop.h"
 
-#define UNROLL_TURNS 16         /* loops over tensors */
+#define UNROLL_TURNS 16    /* loops over tensors */
 #define UNROLL_SEQUENCE 64 /* loops that carry sequences, whose items then may differ in size */
 #define UNROLL_NODES 4096
 
@@ -31,7 +31,7 @@ static lathe_status import_branch(fe_node *n, branch *b)
 
 /* The if node under construction: symbols for sizes that depend on the branch. */
 typedef struct joint {
-    fe_mark mark;               /* before the branches */
+    fe_mark mark; /* before the branches */
     ir_sym *syms;
     size_t nsyms, cap;
 } joint;
@@ -152,8 +152,8 @@ lathe_status fe_import_if(fe_node *n)
 
 typedef struct body {
     const Onnx__GraphProto *graph;
-    size_t ncarried, nscans;    /* of the node: tensors and sequences; scan outputs */
-    size_t ntensors;            /* carried ones: those are carried by the loop node, too */
+    size_t ncarried, nscans; /* of the node: tensors and sequences; scan outputs */
+    size_t ntensors;         /* carried ones: those are carried by the loop node, too */
 } body;
 
 static fe_value tensor_value(ir_value v) { return (fe_value){.kind = FE_TENSOR, .tensor = v}; }
@@ -239,7 +239,7 @@ static lathe_status loop_turn(void *ctx, fe_node *n, const ir_value *params, ir_
 /* A carried sequence after the loop: what it held before, then the turns' items, all stacked. */
 static lathe_status appended(fe_node *n, const fe_value *init, ir_value turns, fe_value *result)
 {
-    ir_type t = *ir_type_of(n->g, turns);           /* [turns, items a turn, ...] */
+    ir_type t = *ir_type_of(n->g, turns); /* [turns, items a turn, ...] */
     for (int a = 1; a < t.rank - 1; a++) t.dims[a] = t.dims[a + 1];
     t.dims[0] = ir_dim_mul(n->g, t.dims[0], ir_type_of(n->g, turns)->dims[1]);
     ir_value parts[2] = {init->tensor, ir_reshape(&n->b, turns, t.rank - 1, t.dims)};

@@ -24,10 +24,7 @@ typedef struct einsum {
     int uses[LABELS], ellipsis; /* most axes that an ellipsis stands for */
 } einsum;
 
-static bool has(const term *t, int label)
-{
-    return t->set[label / 64] >> label % 64 & 1;
-}
+static bool has(const term *t, int label) { return t->set[label / 64] >> label % 64 & 1; }
 
 static void push(term *t, int label)
 {
@@ -35,10 +32,7 @@ static void push(term *t, int label)
     t->set[label / 64] |= UINT64_C(1) << label % 64;
 }
 
-static int label_of(char c)
-{
-    return c >= 'a' ? c - 'a' + 26 : c - 'A';
-}
+static int label_of(char c) { return c >= 'a' ? c - 'a' + 26 : c - 'A'; }
 
 /* ---- the equation ---- */
 

@@ -10,7 +10,7 @@ typedef struct grid {
     int spatial;
     bool corners;
     fe_side side;
-    char mode;                  /* n, l, c */
+    char mode; /* n, l, c */
 } grid;
 
 static lathe_status read_grid(fe_node *n, grid *s)
@@ -76,7 +76,7 @@ lathe_status fe_import_grid_sample(fe_node *n)
     ir_expr lead[2] = {ir_x_index(g, 0), ir_x_index(g, 1)}, at[3], idx[IR_MAX_RANK] = {lead[0]};
     for (int i = 0; i < s.spatial; i++) idx[1 + i] = ir_x_index(g, 2 + i);
     for (int i = 0; i < s.spatial; i++) {
-        idx[1 + s.spatial] = XI(s.spatial - 1 - i);     /* the grid names the last axis first */
+        idx[1 + s.spatial] = XI(s.spatial - 1 - i); /* the grid names the last axis first */
         at[i] = grid_position(g, &s, ir_nest_load(&nest, fe_in(n, 1), idx), x.dims[2 + i]);
     }
     fe_sample sample = {&nest, fe_in(n, 0), lead, at, s.spatial, s.side};
@@ -125,7 +125,7 @@ lathe_status fe_import_affine_grid(fe_node *n)
     ir_expr idx[3] = {ir_x_index(g, 0), ir_x_index(g, 1 + spatial), XI(spatial)};
     ir_expr sum = ir_nest_load(&nest, fe_in(n, 0), idx);
     for (int i = 0; i < spatial; i++) {
-        idx[2] = XI(spatial - 1 - i);                   /* x first, the last axis */
+        idx[2] = XI(spatial - 1 - i); /* x first, the last axis */
         ir_expr at =
             grid_coordinate(g, ir_elem_arith(t.elem), ir_x_index(g, 1 + i), dims[1 + i], corners);
         sum = X2(ADD, sum, X2(MUL, ir_nest_load(&nest, fe_in(n, 0), idx), at));

@@ -53,8 +53,8 @@ lathe_status fe_import_gemm(fe_node *n)
     bool plain = alpha == 1 && c == IR_NONE;
     bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
     TRY(fe_need_product(n, ta, tb));
-    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb,
-                           plain ? elem : ir_elem_arith(elem));
+    ir_value r =
+        fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb, plain ? elem : ir_elem_arith(elem));
     fe_out(n, 0, plain ? r : epilogue(&n->b, r, alpha, c, beta, elem));
     return LATHE_OK;
 }
@@ -71,8 +71,8 @@ lathe_status fe_import_fused_matmul(fe_node *n)
     ir_elem elem = fe_type(n, 0)->elem;
     bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
     TRY(fe_need_product(n, ta, tb));
-    ir_value r = fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb,
-                           alpha == 1 ? elem : ir_elem_arith(elem));
+    ir_value r =
+        fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb, alpha == 1 ? elem : ir_elem_arith(elem));
     fe_out(n, 0, alpha == 1 ? r : epilogue(&n->b, r, alpha, IR_NONE, 0, elem));
     return LATHE_OK;
 }
@@ -109,8 +109,7 @@ lathe_status fe_import_det(fe_node *n)
     int64_t size;
     TRY(fe_need_class(n, 0, "FL"));
     const ir_type t = *fe_type(n, 0);
-    if (t.rank < 2)
-        return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
+    if (t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
     TRY(fe_need_dim(n, 0, t.rank - 1, t.dims[t.rank - 2]));
     if (!ir_dim_is_const(g, t.dims[t.rank - 1], &size) || size < 1 || size > MAX_DET)
         return fe_fail_input(

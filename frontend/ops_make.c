@@ -130,8 +130,7 @@ lathe_status fe_import_trilu(fe_node *n)
     TRY(fe_need_arith(n, 0));
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
-    if (t.rank < 2)
-        return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
+    if (t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr k = fe_has(n, 1) ? fe_load_scalar(&nest, fe_in(n, 1)) : XI(0);

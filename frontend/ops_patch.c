@@ -130,7 +130,7 @@ lathe_status fe_import_max_unpool(fe_node *n)
 typedef struct deform {
     fe_window w;
     ir_type x, weight;
-    ir_dim out[2], places;      /* result's height and width; places of the kernel */
+    ir_dim out[2], places; /* result's height and width; places of the kernel */
     int64_t group, offsets;
 } deform;
 

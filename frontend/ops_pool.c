@@ -190,8 +190,7 @@ static lathe_status spatial_axes(fe_node *n, unsigned *axes)
 {
     TRY(fe_need_class(n, 0, "FL"));
     int rank = fe_type(n, 0)->rank;
-    if (rank < 3)
-        return fe_expect_input(n, 0, "has rank", fe_number(n, rank), "3 or more");
+    if (rank < 3) return fe_expect_input(n, 0, "has rank", fe_number(n, rank), "3 or more");
     *axes = ((1u << rank) - 1) & ~3u;
     return LATHE_OK;
 }

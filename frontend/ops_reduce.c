@@ -293,8 +293,7 @@ lathe_status fe_import_lpnormalization(fe_node *n)
     int64_t p = fe_attr_int(n, "p", 2);
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_attr_axis(n, "axis", -1, fe_type(n, 0)->rank, &axis));
-    if (p != 1 && p != 2)
-        return fe_expect(n, "attribute p is", fe_number(n, p), "1 or 2");
+    if (p != 1 && p != 2) return fe_expect(n, "attribute p is", fe_number(n, p), "1 or 2");
     ir_value v = fe_in(n, 0);
     ir_elem elem = fe_type(n, 0)->elem;
     if (!fe_fold_begin(&f, b, v, 1u << axis)) return LATHE_BAD_INPUT;

@@ -21,7 +21,7 @@ typedef enum { KEEP_STRETCH, KEEP_NOT_LARGER, KEEP_NOT_SMALLER } policy;
 typedef struct resize {
     fe_node *n;
     ir_graph *g;
-    ir_elem real;               /* type of positions and weights */
+    ir_elem real; /* type of positions and weights */
     transform transform;
     interpolation mode;
     rounding rounding;
@@ -29,9 +29,9 @@ typedef struct resize {
     bool antialias, exclude_outside;
     double cubic_a, extrapolation;
     int naxes, axes[IR_MAX_RANK];
-    ir_value scales, roi;       /* of `real`; scales IR_NONE: sizes are given */
+    ir_value scales, roi; /* of `real`; scales IR_NONE: sizes are given */
     const ir_dim *sizes;
-    ir_dim in[IR_MAX_RANK], out[IR_MAX_RANK];   /* by axis of the data */
+    ir_dim in[IR_MAX_RANK], out[IR_MAX_RANK]; /* by axis of the data */
 } resize;
 
 /* ---- attributes ---- */
@@ -218,19 +218,24 @@ static ir_expr position_of(const resize *r, ir_nest *nest, int j, ir_expr index)
     ir_expr one = number(r, 1), last = X2(SUB, size, one), out = real_of(r, r->out[a]);
     ir_expr resized = r->scales ? X2(MUL, size, scale) : out;
     switch (r->transform) {
-    case AT_HALF_PIXEL: return half_pixel(r, x, scale);
+    case AT_HALF_PIXEL:
+        return half_pixel(r, x, scale);
     case AT_SYMMETRIC: {
         ir_expr centre = X2(DIV, size, number(r, 2));
         ir_expr offset = X2(MUL, centre, X2(SUB, one, X2(DIV, out, resized)));
         return X2(ADD, offset, half_pixel(r, x, scale));
     }
-    case AT_PYTORCH: return ir_x_select(g, X2(LT, one, out), half_pixel(r, x, scale), number(r, 0));
+    case AT_PYTORCH:
+        return ir_x_select(g, X2(LT, one, out), half_pixel(r, x, scale), number(r, 0));
     case AT_CORNERS:
         return ir_x_select(g, X2(EQ, resized, one), number(r, 0),
                            X2(DIV, X2(MUL, x, last), X2(SUB, resized, one)));
-    case AT_ASYMMETRIC: return X2(DIV, x, scale);
-    case AT_HALF_NN: return X2(DIV, X2(ADD, x, number(r, 0.5)), scale);
-    case AT_CROP: return crop_position(r, nest, j, x, last, resized);
+    case AT_ASYMMETRIC:
+        return X2(DIV, x, scale);
+    case AT_HALF_NN:
+        return X2(DIV, X2(ADD, x, number(r, 0.5)), scale);
+    case AT_CROP:
+        return crop_position(r, nest, j, x, last, resized);
     }
     return IR_NONE;
 }
@@ -251,10 +256,14 @@ static ir_expr rounded(const resize *r, ir_expr x)
 {
     ir_graph *g = r->g;
     switch (r->rounding) {
-    case ROUND_PREFER_FLOOR: return X1(CEIL, X2(SUB, x, number(r, 0.5)));
-    case ROUND_PREFER_CEIL: return X1(FLOOR, X2(ADD, x, number(r, 0.5)));
-    case ROUND_FLOOR: return X1(FLOOR, x);
-    case ROUND_CEIL: return X1(CEIL, x);
+    case ROUND_PREFER_FLOOR:
+        return X1(CEIL, X2(SUB, x, number(r, 0.5)));
+    case ROUND_PREFER_CEIL:
+        return X1(FLOOR, X2(ADD, x, number(r, 0.5)));
+    case ROUND_FLOOR:
+        return X1(FLOOR, x);
+    case ROUND_CEIL:
+        return X1(CEIL, x);
     }
     return IR_NONE;
 }
@@ -337,7 +346,7 @@ static ir_expr filter(const resize *r, ir_expr x)
     ir_graph *g = r->g;
     x = X1(ABS, x);
     if (r->mode == MODE_LINEAR) return X2(MAX, X2(SUB, number(r, 1), x), number(r, 0));
-    ir_expr near[4], far[4];                /* the four weights hold both pieces of the kernel */
+    ir_expr near[4], far[4]; /* the four weights hold both pieces of the kernel */
     fe_x_cubic_weights(g, x, r->cubic_a, near);
     fe_x_cubic_weights(g, X2(SUB, x, number(r, 1)), r->cubic_a, far);
     ir_expr outer = ir_x_select(g, X2(LT, x, number(r, 2)), far[0], number(r, 0));

@@ -8,7 +8,7 @@ typedef struct scan {
     const Onnx__GraphProto *graph;
     size_t nstates, nseqs, nouts;
     const ir_value *seqs;
-    const int64_t *in_axes, *in_back, *out_axes, *out_back;     /* NULL: all 0 */
+    const int64_t *in_axes, *in_back, *out_axes, *out_back; /* NULL: all 0 */
     ir_dim turns;
 } scan;
 
@@ -122,8 +122,12 @@ static lathe_status run_scan(fe_node *n, scan *s, const ir_value *states, ir_val
 {
     TRY(read_turns(n, s));
     ir_expr turns = ir_x_dim(n->g, s->turns);
-    fe_loop loop = {.trip = ir_values(&n->b, IR_I64, 0, NULL, &turns, 1), .init = states,
-                    .ncarried = s->nstates, .nscans = s->nouts, .turn = scan_turn, .ctx = s};
+    fe_loop loop = {.trip = ir_values(&n->b, IR_I64, 0, NULL, &turns, 1),
+                    .init = states,
+                    .ncarried = s->nstates,
+                    .nscans = s->nouts,
+                    .turn = scan_turn,
+                    .ctx = s};
     TRY(fe_loop_build(n, &loop, results));
     for (size_t k = 0; k < s->nouts; k++) TRY(place_output(n, s, k, &results[s->nstates + k]));
     return LATHE_OK;

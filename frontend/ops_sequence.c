@@ -43,8 +43,7 @@ static lathe_status position(fe_node *n, size_t k, int64_t length, int64_t other
     *at = (size_t)otherwise;
     if (!fe_has(n, k)) return LATHE_OK;
     TRY(fe_need_ints(n, k, &values, &count));
-    if (count != 1)
-        return fe_expect_input(n, k, "has length", fe_number(n, (int64_t)count), "1");
+    if (count != 1) return fe_expect_input(n, k, "has length", fe_number(n, (int64_t)count), "1");
     int64_t i = values[0] < 0 ? values[0] + length : values[0];
     if (i < 0 || i > length)
         return fe_fail_input(n, k, LATHE_BAD_INPUT, "position %lld of %lld", (long long)values[0],

@@ -111,8 +111,7 @@ lathe_status fe_import_reshape(fe_node *n)
         TRY(target_rank(n, &rank));
         if (rank == 0 || ir_content_dims(n->g, fe_in(n, 1), want, IR_MAX_RANK, &count))
             TRY(known_target(n, &t, want, rank, zero, dims));
-        else
-            TRY(data_target(n, &t, fe_in(n, 1), rank, zero, dims));
+        else TRY(data_target(n, &t, fe_in(n, 1), rank, zero, dims));
     }
     fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), rank, dims));
     return LATHE_OK;

@@ -13,13 +13,15 @@ typedef struct range {
 } range;
 
 /* The slice of one axis, all of it dims. */
-typedef struct cut { ir_dim start, step, size; } cut;
+typedef struct cut {
+    ir_dim start, step, size;
+} cut;
 
 /* NumPy's rule: negative positions count from the end, then both are clamped to the axis. */
 static cut cut_axis(ir_graph *g, ir_dim size, ir_dim start, ir_dim end, ir_dim step)
 {
     ir_dim zero = ir_dim_const(g, 0), one = ir_dim_const(g, 1);
-    ir_dim back = ir_dim_lt(g, step, zero);             /* 1 if the step is negative */
+    ir_dim back = ir_dim_lt(g, step, zero); /* 1 if the step is negative */
     ir_dim low = ir_dim_sub(g, zero, back), high = ir_dim_sub(g, size, back);
     start = ir_dim_add(g, start, ir_dim_mul(g, ir_dim_lt(g, start, zero), size));
     end = ir_dim_add(g, end, ir_dim_mul(g, ir_dim_lt(g, end, zero), size));

@@ -97,8 +97,10 @@ static visit enter(sorter *s, uint8_t *state, uint32_t node)
 static lathe_status report_cycle(sorter *s, uint32_t node)
 {
     const Onnx__NodeProto *p = s->nodes.list[node];
-    diag_place place = {.file = s->im->path, .node = fe_text(p->name),
-                        .op = fe_text(p->op_type), .tensor = p->n_output ? p->output[0] : ""};
+    diag_place place = {.file = s->im->path,
+                        .node = fe_text(p->name),
+                        .op = fe_text(p->op_type),
+                        .tensor = p->n_output ? p->output[0] : ""};
     return fe_note(s->im, diag_add(s->im->diag, LATHE_BAD_INPUT, &place,
                                    "the node depends on its own output"));
 }

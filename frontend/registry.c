@@ -12,15 +12,9 @@ static const fe_op ops[] = {
     {NULL, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-size_t fe_op_count(void)
-{
-    return sizeof ops / sizeof *ops - 1;
-}
+size_t fe_op_count(void) { return sizeof ops / sizeof *ops - 1; }
 
-const fe_op *fe_op_at(size_t index)
-{
-    return index < fe_op_count() ? &ops[index] : NULL;
-}
+const fe_op *fe_op_at(size_t index) { return index < fe_op_count() ? &ops[index] : NULL; }
 
 const fe_op *fe_op_find(const char *domain, const char *name, int version)
 {

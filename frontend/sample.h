@@ -16,9 +16,9 @@ typedef struct fe_sample {
     int spatial;
     fe_side side;
 } fe_sample;
-ir_expr fe_sample_nearest(const fe_sample *);       /* halves to even */
+ir_expr fe_sample_nearest(const fe_sample *); /* halves to even */
 ir_expr fe_sample_linear(const fe_sample *);
-ir_expr fe_sample_linear_max(const fe_sample *);    /* the greatest weighted element, not the sum */
+ir_expr fe_sample_linear_max(const fe_sample *); /* the greatest weighted element, not the sum */
 ir_expr fe_sample_cubic(const fe_sample *, double a);
 
 /* Keys' kernel with parameter a: weights of the four elements around a fraction in [0, 1). */

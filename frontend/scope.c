@@ -95,7 +95,10 @@ lathe_status fe_scope_add_initializers(fe_scope *s, const Onnx__GraphProto *grap
 static void make_constant(fe_scope *s, fe_entry *e, const char *name)
 {
     ir_graph *g = s->im->g;
-    ir_builder b = {.g = g, .block = s->block, .name = ir_intern(g, name), .origin = ir_intern(g, "initializer")};
+    ir_builder b = {.g = g,
+                    .block = s->block,
+                    .name = ir_intern(g, name),
+                    .origin = ir_intern(g, "initializer")};
     e->ready = true;
     e->value.kind = FE_TENSOR;
     lathe_status status = e->tensor

@@ -105,8 +105,7 @@ lathe_status fe_window_slide(fe_node *n, fe_window *w, const ir_dim *in, bool ce
         return fe_fail(n, LATHE_BAD_INPUT, "auto_pad '%s'", mode);
     if (same || valid)
         for (int i = 0; i < w->n; i++) w->begin[i] = w->end[i] = ir_dim_const(n->g, 0);
-    else
-        TRY(fe_window_pads(n, w));
+    else TRY(fe_window_pads(n, w));
     for (int i = 0; i < w->n; i++) {
         int64_t size;
         if (same) out[i] = pad_same(n->g, w, i, in[i], !strcmp(mode, "SAME_LOWER"));

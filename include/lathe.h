@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-const char *lathe_version(void);               /* "0.1.0 (LLVM 19.1.7)" */
+const char *lathe_version(void); /* "0.1.0 (LLVM 19.1.7)" */
 
 /* ---- diagnostics ---- */
 typedef struct lathe_diag lathe_diag;
@@ -22,12 +22,12 @@ typedef enum { LATHE_ERROR, LATHE_WARNING } lathe_severity;
 typedef struct lathe_message {
     lathe_severity severity;
     lathe_status status;
-    int version;                   /* of the operator set that `op` is of; 0: does not apply */
+    int version; /* of the operator set that `op` is of; 0: does not apply */
     const char *file, *node, *op, *tensor;
-    const char *text;              /* the whole sentence; found and expected stand in it too */
+    const char *text; /* the whole sentence; found and expected stand in it too */
     const char *found, *expected, *hint;
 } lathe_message;
-lathe_diag *lathe_diag_new(void);              /* NULL: out of memory */
+lathe_diag *lathe_diag_new(void); /* NULL: out of memory */
 void lathe_diag_free(lathe_diag *);
 size_t lathe_diag_count(const lathe_diag *);
 size_t lathe_diag_errors(const lathe_diag *);
@@ -40,10 +40,19 @@ void lathe_json_string(FILE *, const char *text);
 const char *lathe_nearest(const char *word, const char *const *names, size_t n);
 
 /* ---- compiling ---- */
-typedef enum { LATHE_EMIT_SO, LATHE_EMIT_OBJ, LATHE_EMIT_ARCHIVE, LATHE_EMIT_IR, LATHE_EMIT_LLVM,
-               LATHE_EMIT_ASM } lathe_emit;
+typedef enum {
+    LATHE_EMIT_SO,
+    LATHE_EMIT_OBJ,
+    LATHE_EMIT_ARCHIVE,
+    LATHE_EMIT_IR,
+    LATHE_EMIT_LLVM,
+    LATHE_EMIT_ASM
+} lathe_emit;
 
-typedef struct lathe_dim_option { const char *name; int64_t value; } lathe_dim_option;
+typedef struct lathe_dim_option {
+    const char *name;
+    int64_t value;
+} lathe_dim_option;
 
 /* An operator that the app brings along: nodes of this domain and operator become calls of the
  * function that is registered as `function` when the model is opened (lathe_custom). Output k is
@@ -57,31 +66,31 @@ typedef struct lathe_custom_option {
 
 /* Zero-initialise, then set `model`. */
 typedef struct lathe_options {
-    const char *model;             /* path of the ONNX file, or of a .ir text */
-    const char *name;              /* symbol prefix, a C identifier; NULL: from the file's name */
-    const char *output;            /* main artefact; NULL: lib<name>.so, <name>.o, ... */
-    const char *directory;         /* where header, weights and default output go; NULL: beside output */
+    const char *model;     /* path of the ONNX file, or of a .ir text */
+    const char *name;      /* symbol prefix, a C identifier; NULL: from the file's name */
+    const char *output;    /* main artefact; NULL: lib<name>.so, <name>.o, ... */
+    const char *directory; /* where header, weights and default output go; NULL: beside output */
     lathe_emit emit;
-    const char *target;            /* names of lathe_target_get, of one architecture, with commas
-                                      between them; NULL: the best that this host can run */
-    const lathe_dim_option *dims;  /* sizes to fix */
+    const char *target;           /* names of lathe_target_get, of one architecture, with commas
+                                     between them; NULL: the best that this host can run */
+    const lathe_dim_option *dims; /* sizes to fix */
     size_t ndims;
     const lathe_custom_option *custom;
     size_t ncustom;
-    const char *const *disabled;   /* passes switched off, by name */
+    const char *const *disabled; /* passes switched off, by name */
     size_t ndisabled;
-    const char *const *keep;       /* values inside of the graph that become outputs, by name */
+    const char *const *keep; /* values inside of the graph that become outputs, by name */
     size_t nkeep;
-    const char *dump_after;        /* a pass's name or "all"; NULL: none */
-    FILE *dump;                    /* where dumps go; required with dump_after */
-    int level;                     /* 0: the general emitter alone; 2: everything */
-    const char *depfile;           /* gets a rule for make: the output and the files it is made from */
-    FILE *report;                  /* what the passes did, and sizes; NULL: no report */
+    const char *dump_after; /* a pass's name or "all"; NULL: none */
+    FILE *dump;             /* where dumps go; required with dump_after */
+    int level;              /* 0: the general emitter alone; 2: everything */
+    const char *depfile;    /* gets a rule for make: the output and the files it is made from */
+    FILE *report;           /* what the passes did, and sizes; NULL: no report */
     bool report_json;
     bool embed_weights;
-    bool allow_symlinks;           /* for external data */
-    size_t memory_limit;           /* bytes of IR; 0: none */
-    const char *runtime;           /* liblathe_rt.a; NULL: found beside the compiler */
+    bool allow_symlinks; /* for external data */
+    size_t memory_limit; /* bytes of IR; 0: none */
+    const char *runtime; /* liblathe_rt.a; NULL: found beside the compiler */
     void (*progress)(void *ctx, const char *phase, int percent);
     void *progress_ctx;
 } lathe_options;
@@ -96,19 +105,21 @@ lathe_status lathe_opt(const char *path, const char *passes, FILE *out, lathe_di
 /* ---- what it knows ---- */
 typedef struct lathe_op_info {
     const char *domain, *name;
-    int since, until;              /* opset versions that are read; until 0: the newest known */
+    int since, until; /* opset versions that are read; until 0: the newest known */
     const char *types, *lowering, *limits;
 } lathe_op_info;
 size_t lathe_op_count(void);
 lathe_op_info lathe_op_get(size_t index);
 /* Targets of an architecture stand from the least to the best. */
 typedef struct lathe_target_info {
-    const char *name, *architecture;           /* "x86-64-v3", "x86_64" */
-    uint32_t features;                         /* LATHE_CPU_* that a processor must have */
+    const char *name, *architecture; /* "x86-64-v3", "x86_64" */
+    uint32_t features;               /* LATHE_CPU_* that a processor must have */
 } lathe_target_info;
 size_t lathe_target_count(void);
 lathe_target_info lathe_target_get(size_t index);
-typedef struct lathe_pass_info { const char *name, *summary; } lathe_pass_info;
+typedef struct lathe_pass_info {
+    const char *name, *summary;
+} lathe_pass_info;
 size_t lathe_pass_count(void);
 lathe_pass_info lathe_pass_get(size_t index);
 

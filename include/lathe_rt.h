@@ -24,28 +24,50 @@ extern "C" {
 /* Numbers are pinned: they never change meaning. */
 typedef enum lathe_status {
     LATHE_OK = 0,
-    LATHE_BAD_INPUT = 10,         /* a file or tensor that is not what it must be */
-    LATHE_BAD_DIMS = 11,          /* dims that contradict the model or exceed the session's maxima */
-    LATHE_BAD_VALUE = 12,         /* a value that an operator cannot take: an index out of range */
+    LATHE_BAD_INPUT = 10, /* a file or tensor that is not what it must be */
+    LATHE_BAD_DIMS = 11,  /* dims that contradict the model or exceed the session's maxima */
+    LATHE_BAD_VALUE = 12, /* a value that an operator cannot take: an index out of range */
     LATHE_BUFFER_TOO_SMALL = 13,
-    LATHE_MISMATCH = 14,          /* header, library, weights or ABI do not belong together */
-    LATHE_NOT_FOUND = 15,         /* no such file or name */
-    LATHE_UNSUPPORTED = 20,       /* valid, but beyond what lathe does */
+    LATHE_MISMATCH = 14,    /* header, library, weights or ABI do not belong together */
+    LATHE_NOT_FOUND = 15,   /* no such file or name */
+    LATHE_UNSUPPORTED = 20, /* valid, but beyond what lathe does */
     LATHE_UNSUPPORTED_CPU = 21,
     LATHE_OUT_OF_MEMORY = 30,
-    LATHE_IO = 31,                /* the system refused a file operation */
-    LATHE_LIMIT = 32,             /* a documented limit was reached */
+    LATHE_IO = 31,    /* the system refused a file operation */
+    LATHE_LIMIT = 32, /* a documented limit was reached */
     LATHE_CANCELLED = 33,
-    LATHE_TOOLCHAIN = 40,         /* the linker or LLVM failed */
-    LATHE_INTERNAL = 50           /* a defect of lathe */
+    LATHE_TOOLCHAIN = 40, /* the linker or LLVM failed */
+    LATHE_INTERNAL = 50   /* a defect of lathe */
 } lathe_status;
 
 /* Element types carry ONNX's numbers. */
 typedef enum lathe_elem {
-    LATHE_F32 = 1, LATHE_U8, LATHE_I8, LATHE_U16, LATHE_I16, LATHE_I32, LATHE_I64, LATHE_STRING,
-    LATHE_BOOL, LATHE_F16, LATHE_F64, LATHE_U32, LATHE_U64, LATHE_C64, LATHE_C128, LATHE_BF16,
-    LATHE_F8E4M3FN, LATHE_F8E4M3FNUZ, LATHE_F8E5M2, LATHE_F8E5M2FNUZ, LATHE_U4, LATHE_I4,
-    LATHE_F4E2M1, LATHE_F8E8M0, LATHE_U2, LATHE_I2
+    LATHE_F32 = 1,
+    LATHE_U8,
+    LATHE_I8,
+    LATHE_U16,
+    LATHE_I16,
+    LATHE_I32,
+    LATHE_I64,
+    LATHE_STRING,
+    LATHE_BOOL,
+    LATHE_F16,
+    LATHE_F64,
+    LATHE_U32,
+    LATHE_U64,
+    LATHE_C64,
+    LATHE_C128,
+    LATHE_BF16,
+    LATHE_F8E4M3FN,
+    LATHE_F8E4M3FNUZ,
+    LATHE_F8E5M2,
+    LATHE_F8E5M2FNUZ,
+    LATHE_U4,
+    LATHE_I4,
+    LATHE_F4E2M1,
+    LATHE_F8E8M0,
+    LATHE_U2,
+    LATHE_I2
 } lathe_elem;
 
 typedef struct lathe_desc lathe_desc;
@@ -65,7 +87,7 @@ typedef struct lathe_tensor {
 
 typedef struct lathe_buffer {
     void *data;
-    size_t size;                  /* bytes */
+    size_t size; /* bytes */
 } lathe_buffer;
 
 /* An input or output as declared. dims[i] >= 0: fixed; -1: known at run time, see dim_names[i],
@@ -89,20 +111,20 @@ typedef struct lathe_threads {
 } lathe_threads;
 
 typedef struct lathe_allocator {
-    void *(*alloc)(void *ctx, size_t size, size_t align);   /* NULL on failure */
+    void *(*alloc)(void *ctx, size_t size, size_t align); /* NULL on failure */
     void (*free)(void *ctx, void *ptr, size_t size);
     void *ctx;
 } lathe_allocator;
 
 /* An operator that the compiler left to the app (lathe compile --custom DOMAIN:OP=NAME). func is
  * called in lathe_run, on its thread, and fills the data of each output; sizes, dims and element
- * types of all tensors are set. It must depend on its inputs and attributes alone, as equal calls may
- * be made once, and bear several callers if several sessions run at a time. A status other than
+ * types of all tensors are set. It must depend on its inputs and attributes alone, as equal calls
+ * may be made once, and bear several callers if several sessions run at a time. A status other than
  * LATHE_OK ends the run with it, and with what the function writes to message. */
 typedef struct lathe_custom_call {
     const lathe_tensor *in, *out;
     int32_t nin, nout;
-    const char *attributes;       /* the node's: a line "name=value" each, see lathe_attribute */
+    const char *attributes; /* the node's: a line "name=value" each, see lathe_attribute */
     char *message;
     size_t message_size;
     void *ctx;
@@ -121,7 +143,8 @@ static inline const char *lathe_attribute(const lathe_custom_call *c, const char
         const char *n = name;
         while (*n && *line == *n) line++, n++;
         if (!*n && *line == '=') return line + 1;
-        while (*line && *line++ != '\n') {}
+        while (*line && *line++ != '\n') {
+        }
     }
     return NULL;
 }
@@ -134,19 +157,19 @@ typedef struct lathe_log {
 } lathe_log;
 
 enum {
-    LATHE_OPEN_VERIFY = 1,        /* hash all weights while opening */
-    LATHE_OPEN_POISON = 2,        /* for tests: fill working memory with 0xFF before each run */
-    LATHE_OPEN_PREFAULT = 4       /* bring all weights into memory while opening */
+    LATHE_OPEN_VERIFY = 1,  /* hash all weights while opening */
+    LATHE_OPEN_POISON = 2,  /* for tests: fill working memory with 0xFF before each run */
+    LATHE_OPEN_PREFAULT = 4 /* bring all weights into memory while opening */
 };
 
 /* Features of processors beyond the baseline of their architecture (SSE2, NEON). A feature that the
  * system does not let programs use counts as missing. */
 enum {
-    LATHE_CPU_SSE42 = 1 << 0,     /* with SSE3, SSSE3, SSE4.1, POPCNT */
-    LATHE_CPU_AVX2 = 1 << 1,      /* with AVX, BMI1, BMI2, LZCNT, MOVBE */
+    LATHE_CPU_SSE42 = 1 << 0, /* with SSE3, SSSE3, SSE4.1, POPCNT */
+    LATHE_CPU_AVX2 = 1 << 1,  /* with AVX, BMI1, BMI2, LZCNT, MOVBE */
     LATHE_CPU_FMA = 1 << 2,
     LATHE_CPU_F16C = 1 << 3,
-    LATHE_CPU_AVX512 = 1 << 4,    /* F, BW, CD, DQ, VL */
+    LATHE_CPU_AVX512 = 1 << 4, /* F, BW, CD, DQ, VL */
     LATHE_CPU_AVX512_VNNI = 1 << 5,
     LATHE_CPU_AVX512_BF16 = 1 << 6,
     LATHE_CPU_AVX512_FP16 = 1 << 7,
@@ -163,24 +186,24 @@ enum {
 
 /* Zero-initialise; every field is optional. Pointers inside must outlive the model. */
 typedef struct lathe_open_options {
-    const char *weights_path;     /* default: NAME.weights beside the library or the program */
-    const void *weights;          /* or the file's bytes in memory, 64-byte aligned */
+    const char *weights_path; /* default: NAME.weights beside the library or the program */
+    const void *weights;      /* or the file's bytes in memory, 64-byte aligned */
     size_t weights_size;
     const lathe_threads *threads; /* default: the caller's thread alone */
     const lathe_allocator *allocator;
     unsigned flags;
-    uint64_t build_id;            /* that the model must have, as NAME.h knows it; 0: any */
-    char *message;                /* receives the text of a failure, NUL-terminated */
+    uint64_t build_id; /* that the model must have, as NAME.h knows it; 0: any */
+    char *message;     /* receives the text of a failure, NUL-terminated */
     size_t message_size;
     const lathe_log *log;
-    uint32_t hide_features;       /* LATHE_CPU_* that are taken as missing: a lesser target is used */
-    const lathe_custom *custom;   /* the functions of custom operators */
+    uint32_t hide_features;     /* LATHE_CPU_* that are taken as missing: a lesser target is used */
+    const lathe_custom *custom; /* the functions of custom operators */
     size_t ncustom;
 } lathe_open_options;
 
 typedef enum { LATHE_MEMORY_EXACT, LATHE_MEMORY_BOUND, LATHE_MEMORY_UNBOUNDED } lathe_memory_kind;
 typedef struct lathe_memory {
-    uint64_t weights, arena, scratch, lower_bound;   /* bytes */
+    uint64_t weights, arena, scratch, lower_bound; /* bytes */
     lathe_memory_kind kind;
 } lathe_memory;
 
@@ -207,33 +230,49 @@ typedef struct lathe_rt_api {
 } lathe_rt_api;
 
 /* The first members of every descriptor, model and session. */
-struct lathe_handle { const lathe_rt_api *rt; };
+struct lathe_handle {
+    const lathe_rt_api *rt;
+};
 #define LATHE_RT_(handle) (((const struct lathe_handle *)(const void *)(handle))->rt)
 
 /* options may be NULL. The model needs desc, and its mapped weights, until it is closed. */
-static inline lathe_status lathe_model_open(const lathe_desc *desc, const lathe_open_options *options,
-                                            lathe_model **model)
+static inline lathe_status lathe_model_open(const lathe_desc *desc,
+                                            const lathe_open_options *options, lathe_model **model)
 {
     if (LATHE_RT_(desc)->abi_version != LATHE_ABI_VERSION) return LATHE_MISMATCH;
     return LATHE_RT_(desc)->model_open(desc, options, model);
 }
-static inline void lathe_model_close(lathe_model *m) { if (m) LATHE_RT_(m)->model_close(m); }
-/* The target whose code this model runs, "x86-64-v3": the best of those that it was compiled for and
- * that the processor has. Lives as long as the model's library. */
-static inline const char *lathe_model_target(const lathe_model *m) { return LATHE_RT_(m)->model_target(m); }
+static inline void lathe_model_close(lathe_model *m)
+{
+    if (m) LATHE_RT_(m)->model_close(m);
+}
+/* The target whose code this model runs, "x86-64-v3": the best of those that it was compiled for
+ * and that the processor has. Lives as long as the model's library. */
+static inline const char *lathe_model_target(const lathe_model *m)
+{
+    return LATHE_RT_(m)->model_target(m);
+}
 
 enum { LATHE_INPUTS = 0, LATHE_OUTPUTS = 1, LATHE_SYMBOLS = 2 };
-static inline int lathe_count(const lathe_desc *d, int what) { return LATHE_RT_(d)->count(d, what); }
-static inline lathe_status lathe_info(const lathe_desc *d, int what, int index, lathe_tensor_info *info)
+static inline int lathe_count(const lathe_desc *d, int what)
+{
+    return LATHE_RT_(d)->count(d, what);
+}
+static inline lathe_status lathe_info(const lathe_desc *d, int what, int index,
+                                      lathe_tensor_info *info)
 {
     return LATHE_RT_(d)->info(d, what, index, info);
 }
 /* Name of a free size; NULL past the end. */
-static inline const char *lathe_symbol(const lathe_desc *d, int index) { return LATHE_RT_(d)->symbol(d, index); }
+static inline const char *lathe_symbol(const lathe_desc *d, int index)
+{
+    return LATHE_RT_(d)->symbol(d, index);
+}
 
 /* maxima: one value a symbol, the largest that a run may have; all memory is planned for them
  * here, and a run allocates nothing. NULL maxima: every run may raise them (and so allocate). */
-static inline lathe_status lathe_session_new(lathe_model *m, const int64_t *maxima, lathe_session **s)
+static inline lathe_status lathe_session_new(lathe_model *m, const int64_t *maxima,
+                                             lathe_session **s)
 {
     return LATHE_RT_(m)->session_new(m, maxima, NULL, s);
 }
@@ -247,19 +286,26 @@ static inline lathe_status lathe_session_new_in(lathe_model *m, const int64_t *m
 {
     return memory ? LATHE_RT_(m)->session_new(m, maxima, memory, s) : LATHE_BAD_INPUT;
 }
-static inline void lathe_session_free(lathe_session *s) { if (s) LATHE_RT_(s)->session_free(s); }
+static inline void lathe_session_free(lathe_session *s)
+{
+    if (s) LATHE_RT_(s)->session_free(s);
+}
 static inline lathe_status lathe_session_reserve(lathe_session *s, const int64_t *maxima)
 {
     return LATHE_RT_(s)->session_reserve(s, maxima);
 }
 /* inputs and outputs in the model's order. Outputs may not overlap inputs. After an error the
  * outputs' contents are unspecified and the session stays usable. */
-static inline lathe_status lathe_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+static inline lathe_status lathe_run(lathe_session *s, const lathe_tensor *inputs,
+                                     lathe_tensor *outputs)
 {
     return LATHE_RT_(s)->run(s, inputs, outputs);
 }
 /* Text of the last failure of this session; "" if there was none. Valid until its next call. */
-static inline const char *lathe_session_message(const lathe_session *s) { return LATHE_RT_(s)->message(s); }
+static inline const char *lathe_session_message(const lathe_session *s)
+{
+    return LATHE_RT_(s)->message(s);
+}
 /* From any thread: the run in progress ends with LATHE_CANCELLED as soon as the chunks that its
  * threads work on are done, each a 64th of a step at most if the step is long. Nothing is left over
  * for the next run. */
@@ -274,7 +320,10 @@ static inline lathe_status lathe_threads_new(const lathe_desc *d, int workers, l
 {
     return LATHE_RT_(d)->threads_new(workers, t);
 }
-static inline void lathe_threads_free(const lathe_desc *d, lathe_threads *t) { LATHE_RT_(d)->threads_free(t); }
+static inline void lathe_threads_free(const lathe_desc *d, lathe_threads *t)
+{
+    LATHE_RT_(d)->threads_free(t);
+}
 
 #ifdef __cplusplus
 }

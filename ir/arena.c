@@ -14,7 +14,7 @@ enum { ALIGN = alignof(max_align_t), FIRST_CHUNK = 1 << 16, LARGEST_CHUNK = 1 <<
 
 typedef struct ir_chunk {
     struct ir_chunk *next;
-    size_t size;                /* of the memory behind the header */
+    size_t size; /* of the memory behind the header */
 } ir_chunk;
 
 static size_t header_size(void) { return (sizeof(ir_chunk) + ALIGN - 1) & ~(size_t)(ALIGN - 1); }

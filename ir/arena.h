@@ -15,8 +15,8 @@
 typedef struct ir_arena {
     struct ir_chunk *chunks;
     char *at, *end;
-    size_t used, limit;         /* bytes handed out; 0 = no limit */
-    jmp_buf *jmp;               /* must be set before the first allocation */
+    size_t used, limit; /* bytes handed out; 0 = no limit */
+    jmp_buf *jmp;       /* must be set before the first allocation */
 } ir_arena;
 
 void ir_arena_init(ir_arena *, jmp_buf *);
@@ -24,7 +24,8 @@ void ir_arena_destroy(ir_arena *);
 
 /* count * size bytes, zeroed, aligned for any type. */
 void *ir_alloc(ir_arena *, size_t count, size_t size);
-/* Grows an arena array of *cap elements to hold at least `need`; the old block stays in the arena. */
+/* Grows an arena array of *cap elements to hold at least `need`; the old block stays in the arena.
+ */
 void *ir_grow(ir_arena *, void *array, size_t *cap, size_t need, size_t size);
 void *ir_copy(ir_arena *, const void *bytes, size_t count, size_t size);
 char *ir_format(ir_arena *, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -19,10 +19,7 @@ typedef struct form {
     int budget;     /* of nodes to look at before an index counts as too complicated */
 } form;
 
-static uint32_t bit(int axis)
-{
-    return 1u << axis;
-}
+static uint32_t bit(int axis) { return 1u << axis; }
 
 /* ---- places ---- */
 

@@ -16,14 +16,10 @@ typedef struct float_format {
 static const float_format *low_format(ir_elem e)
 {
     static const float_format formats[IR_ELEM_COUNT] = {
-        [IR_F16] = {5, 10, 15, IEEE},
-        [IR_BF16] = {8, 7, 127, IEEE},
-        [IR_F8E4M3FN] = {4, 3, 7, ONLY_NAN},
-        [IR_F8E4M3FNUZ] = {4, 3, 8, NEGATIVE_ZERO_NAN},
-        [IR_F8E5M2] = {5, 2, 15, IEEE},
-        [IR_F8E5M2FNUZ] = {5, 2, 16, NEGATIVE_ZERO_NAN},
-        [IR_F4E2M1] = {2, 1, 1, FINITE},
-        [IR_F8E8M0] = {8, 0, 127, EXPONENT_ONLY},
+        [IR_F16] = {5, 10, 15, IEEE},        [IR_BF16] = {8, 7, 127, IEEE},
+        [IR_F8E4M3FN] = {4, 3, 7, ONLY_NAN}, [IR_F8E4M3FNUZ] = {4, 3, 8, NEGATIVE_ZERO_NAN},
+        [IR_F8E5M2] = {5, 2, 15, IEEE},      [IR_F8E5M2FNUZ] = {5, 2, 16, NEGATIVE_ZERO_NAN},
+        [IR_F4E2M1] = {2, 1, 1, FINITE},     [IR_F8E8M0] = {8, 0, 127, EXPONENT_ONLY},
     };
     return &formats[e];
 }

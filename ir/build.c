@@ -27,8 +27,10 @@ ir_graph *ir_graph_new(ir_arena *arena, lathe_diag *diag, const char *name, cons
 diag_place ir_place(const ir_builder *b, ir_value v)
 {
     const ir_graph *g = b->g;
-    return (diag_place){.file = ir_text(g, g->file), .node = ir_text(g, b->name),
-                        .op = ir_text(g, b->origin), .tensor = ir_text(g, g->values[v].name),
+    return (diag_place){.file = ir_text(g, g->file),
+                        .node = ir_text(g, b->name),
+                        .op = ir_text(g, b->origin),
+                        .tensor = ir_text(g, g->values[v].name),
                         .version = b->version};
 }
 
@@ -80,7 +82,7 @@ ir_value ir_param(ir_graph *g, ir_block_id block, const ir_type *type, const cha
 void ir_result(ir_graph *g, ir_block_id block, ir_value v)
 {
     ir_block *b = &g->blocks[block];
-    size_t cap = b->cap_results;        /* of output_names too: both grow here only */
+    size_t cap = b->cap_results; /* of output_names too: both grow here only */
     b->results =
         ir_grow(g->arena, b->results, &b->cap_results, b->nresults + 1, sizeof *b->results);
     if (block == 1)
@@ -227,7 +229,7 @@ static bool is_guarded(const ir_graph *g, const ir_guard *guard, ir_block_id blo
 /* The guards recorded since the last node was made are this one's. */
 static void own_guards(ir_graph *g, ir_node_id id)
 {
-    if (g->guards_owned > g->nguards) g->guards_owned = g->nguards;     /* an import was undone */
+    if (g->guards_owned > g->nguards) g->guards_owned = g->nguards; /* an import was undone */
     size_t kept = g->guards_owned;
     for (size_t i = kept; i < g->nguards; i++) {
         ir_guard guard = g->guards[i];

@@ -53,8 +53,8 @@ static const char *const kinds[IR_OP_COUNT] = {
 typedef struct node_check {
     ir_graph *g;
     const ir_node *n;
-    int rank;                   /* of the space that its expressions range over */
-    int naccs;                  /* reductions whose results they may use */
+    int rank;  /* of the space that its expressions range over */
+    int naccs; /* reductions whose results they may use */
     ir_elem accs[IR_MAX_STAGES];
     ir_memo seen;
     const char *wrong;
@@ -138,14 +138,18 @@ bool ir_check_affine(const ir_graph *g, ir_expr e)
     if (ir_x_is_closed(g, e)) return true;
     const ir_expr_node *n = ir_expr_get(g, e);
     switch (n->op) {
-    case IR_X_INDEX: return true;
-    case IR_X_NEG: return ir_check_affine(g, n->args[0]);
+    case IR_X_INDEX:
+        return true;
+    case IR_X_NEG:
+        return ir_check_affine(g, n->args[0]);
     case IR_X_ADD:
-    case IR_X_SUB: return ir_check_affine(g, n->args[0]) && ir_check_affine(g, n->args[1]);
+    case IR_X_SUB:
+        return ir_check_affine(g, n->args[0]) && ir_check_affine(g, n->args[1]);
     case IR_X_MUL:
         return (ir_x_is_closed(g, n->args[0]) && ir_check_affine(g, n->args[1])) ||
                (ir_x_is_closed(g, n->args[1]) && ir_check_affine(g, n->args[0]));
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -356,10 +360,21 @@ static void check_window(node_check *c)
 static void check_operator(node_check *c)
 {
     switch (c->n->op) {
-    case IR_OP_VALUES: check_values(c); break;
-    case IR_OP_GUARD: check_guard(c); break;
-    case IR_OP_CONCAT: case IR_OP_SOFTMAX: case IR_OP_NORM: check_axis(c); break;
-    case IR_OP_CONV: case IR_OP_POOL: check_window(c); break;
+    case IR_OP_VALUES:
+        check_values(c);
+        break;
+    case IR_OP_GUARD:
+        check_guard(c);
+        break;
+    case IR_OP_CONCAT:
+    case IR_OP_SOFTMAX:
+    case IR_OP_NORM:
+        check_axis(c);
+        break;
+    case IR_OP_CONV:
+    case IR_OP_POOL:
+        check_window(c);
+        break;
     case IR_OP_RESHAPE:
         if (attr_count(c, IR_KEY_dims) > IR_MAX_RANK)
             fail(c, "a result of rank over %d", IR_MAX_RANK);

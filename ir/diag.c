@@ -18,7 +18,7 @@ typedef struct message {
     lathe_severity severity;
     lathe_status status;
     int version;
-    char *strings[NSTRINGS];    /* NULL: none */
+    char *strings[NSTRINGS]; /* NULL: none */
 } message;
 
 struct lathe_diag {
@@ -46,10 +46,17 @@ lathe_message lathe_diag_get(const lathe_diag *d, size_t index)
     const message *m = d && index < d->n ? &d->messages[index] : &none;
     const char *s[NSTRINGS];
     for (int i = 0; i < NSTRINGS; i++) s[i] = m->strings[i] ? m->strings[i] : "";
-    return (lathe_message){.severity = m->severity, .status = m->status, .version = m->version,
-                           .file = s[FILE_NAME], .node = s[NODE], .op = s[OP],
-                           .tensor = s[TENSOR], .text = s[TEXT], .found = s[FOUND],
-                           .expected = s[EXPECTED], .hint = s[HINT]};
+    return (lathe_message){.severity = m->severity,
+                           .status = m->status,
+                           .version = m->version,
+                           .file = s[FILE_NAME],
+                           .node = s[NODE],
+                           .op = s[OP],
+                           .tensor = s[TENSOR],
+                           .text = s[TEXT],
+                           .found = s[FOUND],
+                           .expected = s[EXPECTED],
+                           .hint = s[HINT]};
 }
 
 /* ---- adding ---- */
@@ -149,7 +156,7 @@ void diag_suggest(lathe_diag *d, const char *word, const char *const *names, siz
 
 typedef struct out {
     char *buf;
-    size_t size, length;        /* length: as if buf were large enough */
+    size_t size, length; /* length: as if buf were large enough */
 } out;
 
 static void put(out *o, const char *before, const char *text, const char *after)

@@ -9,7 +9,7 @@
 /* Where a message points; any field may be NULL. Strings are copied. */
 typedef struct diag_place {
     const char *file, *node, *op, *tensor;
-    int version;                /* of op's operator set; 0: none */
+    int version; /* of op's operator set; 0: none */
 } diag_place;
 
 /* Adds one message and returns `status`, so that `return diag_add(...)` reads well.

@@ -53,7 +53,8 @@ static bool dim_equal(const void *ctx, uint32_t id)
 {
     const dim_key *k = ctx;
     const ir_dim_node *a = &k->pool->dims[id], *b = k->node;
-    if (a->kind != b->kind || a->value != b->value || a->sym != b->sym || a->a != b->a || a->b != b->b)
+    if (a->kind != b->kind || a->value != b->value || a->sym != b->sym || a->a != b->a ||
+        a->b != b->b)
         return false;
     if (a->kind != IR_DIM_SUM) return true;
     return a->nterms == b->nterms && terms_equal(a->terms, b->terms, a->nterms);
@@ -93,7 +94,8 @@ ir_dim ir_dim_intern(ir_graph *g, const ir_dim_node *node)
     ir_dim id = ir_idset_find(&p->dim_set, hash, dim_equal, &key, &slot);
     if (id != IR_NONE) return id;
     p->dims = ir_grow(p->arena, p->dims, &p->cap_dims, p->ndims + 1, sizeof *p->dims);
-    p->dim_hashes = ir_grow(p->arena, p->dim_hashes, &p->cap_dim_hashes, p->ndims + 1, sizeof *p->dim_hashes);
+    p->dim_hashes =
+        ir_grow(p->arena, p->dim_hashes, &p->cap_dim_hashes, p->ndims + 1, sizeof *p->dim_hashes);
     id = (ir_dim)p->ndims++;
     ir_dim_node *own = &p->dims[id];
     *own = *node;
@@ -148,7 +150,8 @@ static ir_str unique_name(ir_graph *g, const char *name)
     return ir_intern(g, name);
 }
 
-ir_sym ir_sym_new(ir_graph *g, const char *name, ir_sym_kind kind, int64_t lo, int64_t hi, ir_dim bound)
+ir_sym ir_sym_new(ir_graph *g, const char *name, ir_sym_kind kind, int64_t lo, int64_t hi,
+                  ir_dim bound)
 {
     g->syms = ir_grow(g->arena, g->syms, &g->cap_syms, g->nsyms + 1, sizeof *g->syms);
     /* One axis has fewer than 2^31 elements: what makes min(s, INT32_MAX) equal s. */
@@ -182,7 +185,8 @@ static int compare_sums(const ir_graph *g, const ir_dim_node *x, const ir_dim_no
     for (int i = 0; i < x->nterms; i++) {
         int c = compare_terms(g, &x->terms[i], &y->terms[i]);
         if (c) return c;
-        if (x->terms[i].coef != y->terms[i].coef) return x->terms[i].coef < y->terms[i].coef ? -1 : 1;
+        if (x->terms[i].coef != y->terms[i].coef)
+            return x->terms[i].coef < y->terms[i].coef ? -1 : 1;
     }
     return 0;
 }
@@ -193,9 +197,12 @@ int ir_dim_compare(const ir_graph *g, ir_dim a, ir_dim b)
     const ir_dim_node *x = ir_dim_get(g, a), *y = ir_dim_get(g, b);
     if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
     switch (x->kind) {
-    case IR_DIM_CONST: return x->value < y->value ? -1 : 1;
-    case IR_DIM_SYM: return x->sym < y->sym ? -1 : 1;
-    case IR_DIM_SUM: return compare_sums(g, x, y);
+    case IR_DIM_CONST:
+        return x->value < y->value ? -1 : 1;
+    case IR_DIM_SYM:
+        return x->sym < y->sym ? -1 : 1;
+    case IR_DIM_SUM:
+        return compare_sums(g, x, y);
     default: {
         int c = ir_dim_compare(g, x->a, y->a);
         return c ? c : ir_dim_compare(g, x->b, y->b);
@@ -250,7 +257,8 @@ static ir_dim add_scaled(ir_graph *g, ir_dim a, ir_dim b, int64_t scale)
     p.n = 0;
     const ir_dim_node *x = ir_dim_get(g, a), *y = ir_dim_get(g, b);
     for (int i = 0; i < x->nterms; i++)
-        if (!poly_add(g, &p, x->terms[i].coef, x->terms[i].natoms, x->terms[i].atoms)) return ir_dim_overflow(g);
+        if (!poly_add(g, &p, x->terms[i].coef, x->terms[i].natoms, x->terms[i].atoms))
+            return ir_dim_overflow(g);
     for (int i = 0; i < y->nterms; i++) {
         int64_t coef;
         if (__builtin_mul_overflow(y->terms[i].coef, scale, &coef) ||
@@ -270,7 +278,8 @@ static bool merge_atoms(const ir_graph *g, const ir_term *a, const ir_term *b, i
     *n = a->natoms + b->natoms;
     if (*n > MAX_ATOMS) return false;
     for (int k = 0; k < *n; k++) {
-        bool take_a = j == b->natoms || (i < a->natoms && ir_dim_compare(g, a->atoms[i], b->atoms[j]) <= 0);
+        bool take_a =
+            j == b->natoms || (i < a->natoms && ir_dim_compare(g, a->atoms[i], b->atoms[j]) <= 0);
         out[k] = take_a ? a->atoms[i++] : b->atoms[j++];
     }
     return true;
@@ -312,12 +321,18 @@ typedef ir_dim (*dim_binary)(ir_graph *, ir_dim, ir_dim);
 dim_binary ir_dim_function(ir_dim_kind kind)
 {
     switch (kind) {
-    case IR_DIM_FLOORDIV: return ir_dim_floordiv;
-    case IR_DIM_MOD: return ir_dim_mod;
-    case IR_DIM_MIN: return ir_dim_min;
-    case IR_DIM_MAX: return ir_dim_max;
-    case IR_DIM_EQ: return ir_dim_eq;
-    default: return ir_dim_lt;
+    case IR_DIM_FLOORDIV:
+        return ir_dim_floordiv;
+    case IR_DIM_MOD:
+        return ir_dim_mod;
+    case IR_DIM_MIN:
+        return ir_dim_min;
+    case IR_DIM_MAX:
+        return ir_dim_max;
+    case IR_DIM_EQ:
+        return ir_dim_eq;
+    default:
+        return ir_dim_lt;
     }
 }
 
@@ -337,16 +352,21 @@ static ir_dim subst_sum(ir_graph *g, ir_dim d, const ir_dim *map)
 ir_dim ir_dim_subst(ir_graph *g, ir_dim d, const ir_dim *map)
 {
     if (d == IR_NONE) return IR_NONE;
-    ir_dim_node n = *ir_dim_get(g, d);      /* by value: building dims moves the array */
+    ir_dim_node n = *ir_dim_get(g, d); /* by value: building dims moves the array */
     switch (n.kind) {
-    case IR_DIM_CONST: return d;
-    case IR_DIM_SYM: return map[n.sym] ? map[n.sym] : d;
-    case IR_DIM_SUM: return subst_sum(g, d, map);
-    default: return ir_dim_function(n.kind)(g, ir_dim_subst(g, n.a, map), ir_dim_subst(g, n.b, map));
+    case IR_DIM_CONST:
+        return d;
+    case IR_DIM_SYM:
+        return map[n.sym] ? map[n.sym] : d;
+    case IR_DIM_SUM:
+        return subst_sum(g, d, map);
+    default:
+        return ir_dim_function(n.kind)(g, ir_dim_subst(g, n.a, map), ir_dim_subst(g, n.b, map));
     }
 }
 
-static bool eval_sum(const ir_graph *g, const ir_dim_node *n, const int64_t *symbols, int64_t *value)
+static bool eval_sum(const ir_graph *g, const ir_dim_node *n, const int64_t *symbols,
+                     int64_t *value)
 {
     *value = 0;
     for (int i = 0; i < n->nterms; i++) {
@@ -370,10 +390,18 @@ static bool eval_atom(ir_dim_kind kind, int64_t a, int64_t b, int64_t *value)
         if (b == 0 || (a == INT64_MIN && b == -1)) return false;
         *value = kind == IR_DIM_MOD ? ir_floormod(a, b) : ir_floordiv(a, b);
         return true;
-    case IR_DIM_MIN: *value = a < b ? a : b; return true;
-    case IR_DIM_MAX: *value = a > b ? a : b; return true;
-    case IR_DIM_EQ: *value = a == b; return true;
-    default: *value = a < b; return true;
+    case IR_DIM_MIN:
+        *value = a < b ? a : b;
+        return true;
+    case IR_DIM_MAX:
+        *value = a > b ? a : b;
+        return true;
+    case IR_DIM_EQ:
+        *value = a == b;
+        return true;
+    default:
+        *value = a < b;
+        return true;
     }
 }
 
@@ -382,9 +410,14 @@ bool ir_dim_eval(const ir_graph *g, ir_dim d, const int64_t *symbols, int64_t *v
     const ir_dim_node *n = ir_dim_get(g, d);
     int64_t a, b;
     switch (n->kind) {
-    case IR_DIM_CONST: *value = n->value; return true;
-    case IR_DIM_SYM: *value = symbols[n->sym]; return true;
-    case IR_DIM_SUM: return eval_sum(g, n, symbols, value);
+    case IR_DIM_CONST:
+        *value = n->value;
+        return true;
+    case IR_DIM_SYM:
+        *value = symbols[n->sym];
+        return true;
+    case IR_DIM_SUM:
+        return eval_sum(g, n, symbols, value);
     default:
         return ir_dim_eval(g, n->a, symbols, &a) && ir_dim_eval(g, n->b, symbols, &b) &&
                eval_atom(n->kind, a, b, value);

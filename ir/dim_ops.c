@@ -145,7 +145,8 @@ ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
     if (ir_dim_is_const(g, b, &y)) {
         if (y == 0) return ir_dim_overflow(g);
         if (ir_dim_is_const(g, a, &x))
-            return x == INT64_MIN && y == -1 ? ir_dim_overflow(g) : ir_dim_const(g, ir_floordiv(x, y));
+            return x == INT64_MIN && y == -1 ? ir_dim_overflow(g)
+                                             : ir_dim_const(g, ir_floordiv(x, y));
         if (y > 0) return floordiv_const(g, a, y);
         if (y > -INT64_MAX) return floordiv_const(g, ir_dim_sub(g, ir_dim_const(g, 0), a), -y);
     }
@@ -154,7 +155,8 @@ ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
     if (exact != IR_NONE) return exact;
     cancel(g, &a, &b);
     if (ir_dim_is_const(g, b, NULL)) return ir_dim_floordiv(g, a, b);
-    if (in_range(g, a, 0, INT64_MAX) && in_range(g, ir_dim_sub(g, b, a), 1, INT64_MAX)) return ir_dim_const(g, 0);
+    if (in_range(g, a, 0, INT64_MAX) && in_range(g, ir_dim_sub(g, b, a), 1, INT64_MAX))
+        return ir_dim_const(g, 0);
     return ir_dim_atom(g, IR_DIM_FLOORDIV, a, b);
 }
 

@@ -43,12 +43,14 @@ static interval hull(const int64_t *v, int n)
 
 static interval mul(interval a, interval b)
 {
-    return hull((int64_t[]){sat_mul(a.lo, b.lo), sat_mul(a.lo, b.hi), sat_mul(a.hi, b.lo), sat_mul(a.hi, b.hi)}, 4);
+    return hull((int64_t[]){sat_mul(a.lo, b.lo), sat_mul(a.lo, b.hi), sat_mul(a.hi, b.lo),
+                            sat_mul(a.hi, b.hi)},
+                4);
 }
 
 static int64_t sat_div(int64_t a, int64_t b)
 {
-    if (a == INT64_MIN || a == INT64_MAX) return a;     /* b > 0 */
+    if (a == INT64_MIN || a == INT64_MAX) return a; /* b > 0 */
     if (b == INT64_MAX) return a < 0 ? -1 : 0;
     return ir_floordiv(a, b);
 }
@@ -56,7 +58,9 @@ static int64_t sat_div(int64_t a, int64_t b)
 static interval floordiv(interval a, interval b)
 {
     if (b.lo <= 0) return (interval){INT64_MIN, INT64_MAX};
-    return hull((int64_t[]){sat_div(a.lo, b.lo), sat_div(a.lo, b.hi), sat_div(a.hi, b.lo), sat_div(a.hi, b.hi)}, 4);
+    return hull((int64_t[]){sat_div(a.lo, b.lo), sat_div(a.lo, b.hi), sat_div(a.hi, b.lo),
+                            sat_div(a.hi, b.hi)},
+                4);
 }
 
 static interval range(const ir_graph *g, ir_dim d, int bounds);
@@ -66,14 +70,15 @@ static interval sum_range(const ir_graph *g, const ir_dim_node *n, int bounds)
     interval sum = {0, 0};
     for (int i = 0; i < n->nterms; i++) {
         interval product = {n->terms[i].coef, n->terms[i].coef};
-        for (int j = 0; j < n->terms[i].natoms; j++) product = mul(product, range(g, n->terms[i].atoms[j], bounds));
+        for (int j = 0; j < n->terms[i].natoms; j++)
+            product = mul(product, range(g, n->terms[i].atoms[j], bounds));
         sum = add(sum, product);
     }
     return sum;
 }
 
-/* Bounds mention symbols that have bounds: `bounds` limits how far that is followed, because a chain
- * that mentions each symbol several times would take exponential time. */
+/* Bounds mention symbols that have bounds: `bounds` limits how far that is followed, because a
+ * chain that mentions each symbol several times would take exponential time. */
 static interval sym_range(const ir_graph *g, const ir_symbol *s, int bounds)
 {
     interval r = {s->lo, s->hi};
@@ -91,21 +96,29 @@ static interval range(const ir_graph *g, ir_dim d, int bounds)
 {
     const ir_dim_node *n = ir_dim_get(g, d);
     switch (n->kind) {
-    case IR_DIM_CONST: return (interval){n->value, n->value};
-    case IR_DIM_SYM: return sym_range(g, &g->syms[n->sym], bounds);
-    case IR_DIM_SUM: return sum_range(g, n, bounds);
+    case IR_DIM_CONST:
+        return (interval){n->value, n->value};
+    case IR_DIM_SYM:
+        return sym_range(g, &g->syms[n->sym], bounds);
+    case IR_DIM_SUM:
+        return sum_range(g, n, bounds);
     case IR_DIM_EQ:
-    case IR_DIM_LT: return (interval){0, 1};
-    default: break;
+    case IR_DIM_LT:
+        return (interval){0, 1};
+    default:
+        break;
     }
     interval a = range(g, n->a, bounds), b = range(g, n->b, bounds);
     switch (n->kind) {
-    case IR_DIM_FLOORDIV: return floordiv(a, b);
+    case IR_DIM_FLOORDIV:
+        return floordiv(a, b);
     case IR_DIM_MOD:
         if (b.lo <= 0) return (interval){INT64_MIN, INT64_MAX};
         return (interval){0, b.hi == INT64_MAX ? INT64_MAX : b.hi - 1};
-    case IR_DIM_MIN: return (interval){min2(a.lo, b.lo), min2(a.hi, b.hi)};
-    default: return (interval){max2(a.lo, b.lo), max2(a.hi, b.hi)};
+    case IR_DIM_MIN:
+        return (interval){min2(a.lo, b.lo), min2(a.hi, b.hi)};
+    default:
+        return (interval){max2(a.lo, b.lo), max2(a.hi, b.hi)};
     }
 }
 

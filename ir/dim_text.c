@@ -5,12 +5,18 @@
 static const char *atom_name(ir_dim_kind kind)
 {
     switch (kind) {
-    case IR_DIM_FLOORDIV: return "floordiv";
-    case IR_DIM_MOD: return "mod";
-    case IR_DIM_MIN: return "min";
-    case IR_DIM_MAX: return "max";
-    case IR_DIM_EQ: return "eq";
-    default: return "lt";
+    case IR_DIM_FLOORDIV:
+        return "floordiv";
+    case IR_DIM_MOD:
+        return "mod";
+    case IR_DIM_MIN:
+        return "min";
+    case IR_DIM_MAX:
+        return "max";
+    case IR_DIM_EQ:
+        return "eq";
+    default:
+        return "lt";
     }
 }
 
@@ -48,10 +54,14 @@ const char *ir_dim_text(const ir_graph *g, ir_dim d)
     if (d == IR_NONE) return "?";
     const ir_dim_node *n = ir_dim_get(g, d);
     switch (n->kind) {
-    case IR_DIM_CONST: return ir_format(g->arena, "%lld", (long long)n->value);
-    case IR_DIM_SYM: return ir_lex_name(g->arena, ir_text(g, g->syms[n->sym].name));
-    case IR_DIM_SUM: return sum_text(g, n);
+    case IR_DIM_CONST:
+        return ir_format(g->arena, "%lld", (long long)n->value);
+    case IR_DIM_SYM:
+        return ir_lex_name(g->arena, ir_text(g, g->syms[n->sym].name));
+    case IR_DIM_SUM:
+        return sum_text(g, n);
     default:
-        return ir_format(g->arena, "%s(%s, %s)", atom_name(n->kind), ir_dim_text(g, n->a), ir_dim_text(g, n->b));
+        return ir_format(g->arena, "%s(%s, %s)", atom_name(n->kind), ir_dim_text(g, n->a),
+                         ir_dim_text(g, n->b));
     }
 }

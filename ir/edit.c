@@ -34,9 +34,16 @@ void ir_delete_node(ir_graph *g, ir_node_id id)
 ir_graph *ir_graph_part(const ir_graph *g)
 {
     ir_graph *part = IR_NEW(g->arena, ir_graph);
-    *part = (ir_graph){.arena = g->arena, .diag = g->diag, .name = g->name, .file = g->file,
-                       .nvalues = 1, .nnodes = 1, .nblocks = 1, .nsyms = g->nsyms,
-                       .cap_syms = g->nsyms, .pool = g->pool};
+    *part = (ir_graph){.arena = g->arena,
+                       .diag = g->diag,
+                       .name = g->name,
+                       .file = g->file,
+                       .nvalues = 1,
+                       .nnodes = 1,
+                       .nblocks = 1,
+                       .nsyms = g->nsyms,
+                       .cap_syms = g->nsyms,
+                       .pool = g->pool};
     part->values = ir_grow(g->arena, NULL, &part->cap_values, 8, sizeof *part->values);
     part->nodes = ir_grow(g->arena, NULL, &part->cap_nodes, 8, sizeof *part->nodes);
     part->syms = ir_copy(g->arena, g->syms, g->nsyms, sizeof *g->syms);

@@ -112,7 +112,7 @@ ir_expr ir_content_at(ir_graph *g, ir_value v, const ir_expr *idx, int n)
 typedef struct nest_eval {
     ir_graph *g;
     const ir_node *n;
-    int rank;                           /* of the space */
+    int rank; /* of the space */
     int64_t size[IR_MAX_SPACE], at[IR_MAX_SPACE];
     int64_t points;
 } nest_eval;
@@ -171,7 +171,9 @@ static const ir_expr *body_of(const ir_node *n) { return ir_attr_find(n, IR_KEY_
 /* The operator that combines elements in a reduction or scatter of this kind. */
 static ir_scalar combine_op(const char *kind)
 {
-    static const struct { const char *kind; ir_scalar op;
+    static const struct {
+        const char *kind;
+        ir_scalar op;
     } ops[] = {
         {"sum", IR_X_ADD}, {"prod", IR_X_MUL}, {"max", IR_X_MAX},
         {"min", IR_X_MIN}, {"and", IR_X_AND},  {"or", IR_X_OR},

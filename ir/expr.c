@@ -27,7 +27,8 @@ static bool expr_equal(const void *ctx, uint32_t id)
 {
     const expr_key *k = ctx;
     const ir_expr_node *a = &k->pool->exprs[id], *b = k->node;
-    if (a->op != b->op || a->type != b->type || a->imm != b->imm || a->nargs != b->nargs) return false;
+    if (a->op != b->op || a->type != b->type || a->imm != b->imm || a->nargs != b->nargs)
+        return false;
     return a->nargs == 0 || memcmp(a->args, b->args, (size_t)a->nargs * sizeof *a->args) == 0;
 }
 
@@ -51,11 +52,13 @@ ir_expr ir_x_intern(ir_graph *g, const ir_expr_node *node)
     ir_expr id = ir_idset_find(&p->expr_set, hash, expr_equal, &key, &slot);
     if (id != IR_NONE) return id;
     p->exprs = ir_grow(p->arena, p->exprs, &p->cap_exprs, p->nexprs + 1, sizeof *p->exprs);
-    p->expr_hashes = ir_grow(p->arena, p->expr_hashes, &p->cap_expr_hashes, p->nexprs + 1, sizeof hash);
+    p->expr_hashes =
+        ir_grow(p->arena, p->expr_hashes, &p->cap_expr_hashes, p->nexprs + 1, sizeof hash);
     p->closed = ir_grow(p->arena, p->closed, &p->cap_closed, p->nexprs + 1, 1);
     id = (ir_expr)p->nexprs++;
     p->exprs[id] = *node;
-    p->exprs[id].args = node->nargs ? ir_copy(p->arena, node->args, (size_t)node->nargs, sizeof *node->args) : NULL;
+    p->exprs[id].args =
+        node->nargs ? ir_copy(p->arena, node->args, (size_t)node->nargs, sizeof *node->args) : NULL;
     p->expr_hashes[id] = hash;
     p->closed[id] = compute_closed(p, node);
     p->expr_set.n++;
@@ -86,7 +89,8 @@ static ir_elem common_type(const ir_graph *g, const ir_expr *args, int n)
 /* The type of the node, `type` where the operator leaves it open; IR_ELEM_NONE: ill-typed. */
 static ir_elem type_node(const ir_graph *g, ir_scalar op, ir_elem type, const ir_expr *args, int n)
 {
-    if (op <= IR_X_NONE || op >= IR_X_COUNT || (scalar_info[op].arity >= 0 && scalar_info[op].arity != n))
+    if (op <= IR_X_NONE || op >= IR_X_COUNT ||
+        (scalar_info[op].arity >= 0 && scalar_info[op].arity != n))
         return IR_ELEM_NONE;
     if (op == IR_X_LOAD) {
         for (int i = 0; i < n; i++)
@@ -98,10 +102,14 @@ static ir_elem type_node(const ir_graph *g, ir_scalar op, ir_elem type, const ir
         return common_type(g, args + 1, 2);
     }
     switch (scalar_info[op].result) {
-    case RESULT_A: return common_type(g, args, n);
-    case RESULT_B: return common_type(g, args, n) == IR_ELEM_NONE ? IR_ELEM_NONE : IR_BOOL;
-    case RESULT_I: return IR_I64;
-    default: return type;
+    case RESULT_A:
+        return common_type(g, args, n);
+    case RESULT_B:
+        return common_type(g, args, n) == IR_ELEM_NONE ? IR_ELEM_NONE : IR_BOOL;
+    case RESULT_I:
+        return IR_I64;
+    default:
+        return type;
     }
 }
 
@@ -169,7 +177,10 @@ ir_expr ir_x_load(ir_graph *g, ir_elem arith, int operand, const ir_expr *idx, i
     return ir_x_make(g, IR_X_LOAD, arith, operand, idx, n);
 }
 
-ir_expr ir_x_1(ir_graph *g, ir_scalar op, ir_expr a) { return ir_x_make(g, op, IR_ELEM_NONE, 0, &a, 1); }
+ir_expr ir_x_1(ir_graph *g, ir_scalar op, ir_expr a)
+{
+    return ir_x_make(g, op, IR_ELEM_NONE, 0, &a, 1);
+}
 
 ir_expr ir_x_2(ir_graph *g, ir_scalar op, ir_expr a, ir_expr b)
 {
@@ -239,7 +250,8 @@ static ir_expr rewrite_leaf(rewrite_walk *w, ir_expr e, const ir_expr_node *n)
 {
     ir_expr r = IR_NONE;
     if (n->op == IR_X_INDEX && w->hooks->index) r = w->hooks->index(w->hooks->ctx, (int)n->imm);
-    if (n->op == IR_X_DIM && w->hooks->dim) r = ir_x_dim(w->g, w->hooks->dim(w->hooks->ctx, (ir_dim)n->imm));
+    if (n->op == IR_X_DIM && w->hooks->dim)
+        r = ir_x_dim(w->g, w->hooks->dim(w->hooks->ctx, (ir_dim)n->imm));
     return r == IR_NONE ? e : r;
 }
 
@@ -262,7 +274,7 @@ static ir_expr rewrite(rewrite_walk *w, ir_expr e)
 {
     ir_expr known = ir_memo_get(w->g->pool, &w->memo, e);
     if (known != IR_NONE) return known;
-    const ir_expr_node n = *ir_expr_get(w->g, e);      /* by value: building moves the array */
+    const ir_expr_node n = *ir_expr_get(w->g, e); /* by value: building moves the array */
     bool inner = n.nargs > 0 || n.op == IR_X_LOAD;
     ir_expr r = w->hooks->node ? w->hooks->node(w->hooks->ctx, e) : IR_NONE;
     if (r == IR_NONE) r = inner ? rewrite_inner(w, &n) : rewrite_leaf(w, e, &n);
@@ -310,15 +322,20 @@ static bool eval_node(eval_walk *w, ir_expr e, ir_scalar_value *out)
     const ir_expr_node *n = ir_expr_get(w->g, e);
     ir_scalar_value args[3];
     switch (n->op) {
-    case IR_X_CONST: return ir_x_value(w->g, e, out);
-    case IR_X_DIM: return w->env->symbols && ir_dim_eval(w->g, (ir_dim)n->imm, w->env->symbols, &out->i);
+    case IR_X_CONST:
+        return ir_x_value(w->g, e, out);
+    case IR_X_DIM:
+        return w->env->symbols && ir_dim_eval(w->g, (ir_dim)n->imm, w->env->symbols, &out->i);
     case IR_X_INDEX:
         if (!w->env->index) return false;
         out->i = w->env->index[n->imm];
         return true;
-    case IR_X_LOAD: return eval_load(w, n, out);
-    case IR_X_ACC: return false;
-    default: break;
+    case IR_X_LOAD:
+        return eval_load(w, n, out);
+    case IR_X_ACC:
+        return false;
+    default:
+        break;
     }
     for (int i = 0; i < n->nargs; i++)
         if (!eval(w, n->args[i], &args[i])) return false;

@@ -3,9 +3,9 @@
  *
  * Three kinds of expression stand for sizes: an integer of any type whose range fits it (a DIM
  * leaf, behind a cast for other types than i64); a bool, written as ne(dim, 0) of a dim that is 0
- * or 1; and a float that is a quotient of two sizes, which floor, ceil and a cast back to an integer
- * turn into a floor division. The last is exact while the sizes are below the float's precision
- * (2^24 for f32), as it is in the model's own arithmetic. */
+ * or 1; and a float that is a quotient of two sizes, which floor, ceil and a cast back to an
+ * integer turn into a floor division. The last is exact while the sizes are below the float's
+ * precision (2^24 for f32), as it is in the model's own arithmetic. */
 #include "ir/expr_impl.h"
 
 #include <math.h>
@@ -47,9 +47,8 @@ static ir_expr from_dim(ir_graph *g, ir_elem type, ir_dim d)
     if (type == IR_I64) return ir_x_dim(g, d);
     ir_dim_range(g, d, &lo, &hi);
     ir_expr leaf = ir_x_dim(g, d);
-    return fits(type, lo, hi)
-               ? ir_x_intern(g, &(ir_expr_node){IR_X_CAST, type, 1, &leaf, type})
-               : IR_NONE;
+    return fits(type, lo, hi) ? ir_x_intern(g, &(ir_expr_node){IR_X_CAST, type, 1, &leaf, type})
+                              : IR_NONE;
 }
 
 /* ne(d, 0) for a dim that is 0 or 1. */
@@ -129,37 +128,63 @@ static ir_dim divided(ir_graph *g, ir_scalar op, ir_dim a, ir_dim b)
 static ir_dim binary(ir_graph *g, ir_scalar op, ir_dim a, ir_dim b)
 {
     switch (op) {
-    case IR_X_ADD: return ir_dim_add(g, a, b);
-    case IR_X_SUB: return ir_dim_sub(g, a, b);
-    case IR_X_MUL: return ir_dim_mul(g, a, b);
-    case IR_X_MIN: return ir_dim_min(g, a, b);
-    case IR_X_MAX: return ir_dim_max(g, a, b);
-    case IR_X_DIV: case IR_X_REM: case IR_X_FLOORDIV: case IR_X_MOD: return divided(g, op, a, b);
-    case IR_X_POW: return power_of(g, a, b);
-    case IR_X_SHL: case IR_X_SHR: return shifted(g, op, a, b);
-    default: return IR_NONE;
+    case IR_X_ADD:
+        return ir_dim_add(g, a, b);
+    case IR_X_SUB:
+        return ir_dim_sub(g, a, b);
+    case IR_X_MUL:
+        return ir_dim_mul(g, a, b);
+    case IR_X_MIN:
+        return ir_dim_min(g, a, b);
+    case IR_X_MAX:
+        return ir_dim_max(g, a, b);
+    case IR_X_DIV:
+    case IR_X_REM:
+    case IR_X_FLOORDIV:
+    case IR_X_MOD:
+        return divided(g, op, a, b);
+    case IR_X_POW:
+        return power_of(g, a, b);
+    case IR_X_SHL:
+    case IR_X_SHR:
+        return shifted(g, op, a, b);
+    default:
+        return IR_NONE;
     }
 }
 
 static ir_dim unary(ir_graph *g, ir_scalar op, ir_dim a)
 {
     switch (op) {
-    case IR_X_NEG: return ir_dim_sub(g, ir_dim_const(g, 0), a);
-    case IR_X_ABS: return nonnegative(g, a) ? a : IR_NONE;
-    case IR_X_SIGN: return nonnegative(g, a) ? not01(g, ir_dim_eq(g, a, ir_dim_const(g, 0))) : IR_NONE;
-    case IR_X_FLOOR: case IR_X_CEIL: case IR_X_ROUND: case IR_X_TRUNC: return a;
-    default: return IR_NONE;
+    case IR_X_NEG:
+        return ir_dim_sub(g, ir_dim_const(g, 0), a);
+    case IR_X_ABS:
+        return nonnegative(g, a) ? a : IR_NONE;
+    case IR_X_SIGN:
+        return nonnegative(g, a) ? not01(g, ir_dim_eq(g, a, ir_dim_const(g, 0))) : IR_NONE;
+    case IR_X_FLOOR:
+    case IR_X_CEIL:
+    case IR_X_ROUND:
+    case IR_X_TRUNC:
+        return a;
+    default:
+        return IR_NONE;
     }
 }
 
 static ir_dim compared(ir_graph *g, ir_scalar op, ir_dim a, ir_dim b)
 {
     switch (op) {
-    case IR_X_EQ: return ir_dim_eq(g, a, b);
-    case IR_X_NE: return ir_dim_equals(g, b, 0) && is_01(g, a) ? a : not01(g, ir_dim_eq(g, a, b));
-    case IR_X_LT: return ir_dim_lt(g, a, b);
-    case IR_X_LE: return not01(g, ir_dim_lt(g, b, a));
-    default: return IR_NONE;
+    case IR_X_EQ:
+        return ir_dim_eq(g, a, b);
+    case IR_X_NE:
+        return ir_dim_equals(g, b, 0) && is_01(g, a) ? a : not01(g, ir_dim_eq(g, a, b));
+    case IR_X_LT:
+        return ir_dim_lt(g, a, b);
+    case IR_X_LE:
+        return not01(g, ir_dim_lt(g, b, a));
+    default:
+        return IR_NONE;
     }
 }
 
@@ -167,11 +192,17 @@ static ir_dim logical(ir_graph *g, ir_scalar op, ir_dim a, ir_dim b)
 {
     ir_dim both = ir_dim_mul(g, a, b);
     switch (op) {
-    case IR_X_AND: return both;
-    case IR_X_OR: return ir_dim_sub(g, ir_dim_add(g, a, b), both);
-    case IR_X_XOR: case IR_X_NE: return ir_dim_sub(g, ir_dim_add(g, a, b), ir_dim_add(g, both, both));
-    case IR_X_EQ: return not01(g, logical(g, IR_X_XOR, a, b));
-    default: return IR_NONE;
+    case IR_X_AND:
+        return both;
+    case IR_X_OR:
+        return ir_dim_sub(g, ir_dim_add(g, a, b), both);
+    case IR_X_XOR:
+    case IR_X_NE:
+        return ir_dim_sub(g, ir_dim_add(g, a, b), ir_dim_add(g, both, both));
+    case IR_X_EQ:
+        return not01(g, logical(g, IR_X_XOR, a, b));
+    default:
+        return IR_NONE;
     }
 }
 
@@ -198,15 +229,21 @@ static bool as_ratio(ir_graph *g, ir_expr e, ratio *r);
 static bool combine_ratios(ir_graph *g, ir_scalar op, ratio x, ratio y, ratio *r)
 {
     switch (op) {
-    case IR_X_MUL: *r = (ratio){ir_dim_mul(g, x.num, y.num), ir_dim_mul(g, x.den, y.den)}; break;
-    case IR_X_DIV: *r = (ratio){ir_dim_mul(g, x.num, y.den), ir_dim_mul(g, x.den, y.num)}; break;
+    case IR_X_MUL:
+        *r = (ratio){ir_dim_mul(g, x.num, y.num), ir_dim_mul(g, x.den, y.den)};
+        break;
+    case IR_X_DIV:
+        *r = (ratio){ir_dim_mul(g, x.num, y.den), ir_dim_mul(g, x.den, y.num)};
+        break;
     case IR_X_ADD:
     case IR_X_SUB: {
         ir_dim a = ir_dim_mul(g, x.num, y.den), b = ir_dim_mul(g, y.num, x.den);
-        *r = (ratio){op == IR_X_ADD ? ir_dim_add(g, a, b) : ir_dim_sub(g, a, b), ir_dim_mul(g, x.den, y.den)};
+        *r = (ratio){op == IR_X_ADD ? ir_dim_add(g, a, b) : ir_dim_sub(g, a, b),
+                     ir_dim_mul(g, x.den, y.den)};
         break;
     }
-    default: return false;
+    default:
+        return false;
     }
     return r->num != IR_NONE && r->den != IR_NONE && positive(g, r->den);
 }
@@ -224,18 +261,21 @@ static bool as_ratio(ir_graph *g, ir_expr e, ratio *r)
         return as_dim(g, n.args[0], &r->num) || as_ratio(g, n.args[0], r);
     }
     if (n.nargs != 2 || !ir_elem_is_float(n.type)) return false;
-    return as_ratio(g, n.args[0], &x) && as_ratio(g, n.args[1], &y) && combine_ratios(g, n.op, x, y, r);
+    return as_ratio(g, n.args[0], &x) && as_ratio(g, n.args[1], &y) &&
+           combine_ratios(g, n.op, x, y, r);
 }
 
 /* floor and ceil of a quotient of sizes, and its cast to an integer. */
 static ir_expr fold_rounding(ir_graph *g, const ir_expr_node *n)
 {
-    bool to_int = n->op == IR_X_CAST && ir_elem_is_int(n->type) && ir_elem_is_float(ir_expr_get(g, n->args[0])->type);
+    bool to_int = n->op == IR_X_CAST && ir_elem_is_int(n->type) &&
+                  ir_elem_is_float(ir_expr_get(g, n->args[0])->type);
     ratio r;
     if (n->op != IR_X_FLOOR && n->op != IR_X_CEIL && !to_int) return IR_NONE;
     if (ir_x_is_const(g, n->args[0], NULL, NULL) || !as_ratio(g, n->args[0], &r)) return IR_NONE;
     if (to_int && !nonnegative(g, r.num)) return IR_NONE;
-    ir_dim d = n->op == IR_X_CEIL ? ir_dim_ceildiv(g, r.num, r.den) : ir_dim_floordiv(g, r.num, r.den);
+    ir_dim d =
+        n->op == IR_X_CEIL ? ir_dim_ceildiv(g, r.num, r.den) : ir_dim_floordiv(g, r.num, r.den);
     if (to_int) return from_dim(g, n->type, d);
     return d == IR_NONE ? IR_NONE : ir_x_cast(g, ir_x_dim(g, d), n->type);
 }
@@ -286,9 +326,11 @@ static ir_expr fold_closed(ir_graph *g, const ir_expr_node *n)
     if (n->op == IR_X_SELECT) return fold_select(g, n);
     if (n->op == IR_X_CAST) return fold_cast(g, n);
     if (n->nargs == 1 && as_dim(g, n->args[0], &a)) return from_dim(g, n->type, unary(g, n->op, a));
-    if (n->nargs == 1 && n->op == IR_X_NOT && as_bool(g, n->args[0], &a)) return from_bool(g, not01(g, a));
+    if (n->nargs == 1 && n->op == IR_X_NOT && as_bool(g, n->args[0], &a))
+        return from_bool(g, not01(g, a));
     if (n->nargs != 2) return IR_NONE;
-    if (as_bool(g, n->args[0], &a) && as_bool(g, n->args[1], &b)) return from_bool(g, logical(g, n->op, a, b));
+    if (as_bool(g, n->args[0], &a) && as_bool(g, n->args[1], &b))
+        return from_bool(g, logical(g, n->op, a, b));
     if (!as_dim(g, n->args[0], &a) || !as_dim(g, n->args[1], &b)) return IR_NONE;
     if (n->op == IR_X_CHECK) return fold_check(g, a, b);
     if (n->type == IR_BOOL) return from_bool(g, compared(g, n->op, a, b));

@@ -45,9 +45,10 @@ static ir_expr fold_unary(const ir_graph *g, const ir_expr_node *n)
 {
     const ir_expr_node *arg = ir_expr_get(g, n->args[0]);
     if ((n->op == IR_X_NOT || n->op == IR_X_NEG) && arg->op == n->op) return arg->args[0];
-    if (n->op == IR_X_ABS && (arg->op == IR_X_ABS || ir_elem_class(n->type) == 'U')) return n->args[0];
-    if (!ir_elem_is_float(n->type) && (n->op == IR_X_FLOOR || n->op == IR_X_CEIL || n->op == IR_X_ROUND ||
-                                       n->op == IR_X_TRUNC))
+    if (n->op == IR_X_ABS && (arg->op == IR_X_ABS || ir_elem_class(n->type) == 'U'))
+        return n->args[0];
+    if (!ir_elem_is_float(n->type) &&
+        (n->op == IR_X_FLOOR || n->op == IR_X_CEIL || n->op == IR_X_ROUND || n->op == IR_X_TRUNC))
         return n->args[0];
     return IR_NONE;
 }
@@ -61,28 +62,43 @@ static ir_expr fold_bool(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_expr 
         a = b;
         b = t;
     }
-    if (!ir_x_is_const(g, b, &v, NULL)) return a == b && (n->op == IR_X_AND || n->op == IR_X_OR) ? a : IR_NONE;
+    if (!ir_x_is_const(g, b, &v, NULL))
+        return a == b && (n->op == IR_X_AND || n->op == IR_X_OR) ? a : IR_NONE;
     switch (n->op) {
-    case IR_X_AND: return v ? a : b;
-    case IR_X_OR: return v ? b : a;
-    case IR_X_XOR: case IR_X_NE: return v ? ir_x_1(g, IR_X_NOT, a) : a;
-    case IR_X_EQ: return v ? a : ir_x_1(g, IR_X_NOT, a);
-    default: return IR_NONE;
+    case IR_X_AND:
+        return v ? a : b;
+    case IR_X_OR:
+        return v ? b : a;
+    case IR_X_XOR:
+    case IR_X_NE:
+        return v ? ir_x_1(g, IR_X_NOT, a) : a;
+    case IR_X_EQ:
+        return v ? a : ir_x_1(g, IR_X_NOT, a);
+    default:
+        return IR_NONE;
     }
 }
 
 static ir_expr fold_int_identity(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_expr b)
 {
     switch (n->op) {
-    case IR_X_ADD: return is_value(g, b, 0) ? a : is_value(g, a, 0) ? b : IR_NONE;
+    case IR_X_ADD:
+        return is_value(g, b, 0) ? a : is_value(g, a, 0) ? b : IR_NONE;
     case IR_X_MUL:
         if (is_value(g, a, 0)) return a;
         return is_value(g, b, 0) ? b : IR_NONE;
-    case IR_X_SUB: return a == b ? ir_x_int(g, n->type, 0) : IR_NONE;
-    case IR_X_FLOORDIV: return is_value(g, b, 1) ? a : IR_NONE;
-    case IR_X_MOD: case IR_X_REM: return is_value(g, b, 1) ? ir_x_int(g, n->type, 0) : IR_NONE;
-    case IR_X_MIN: case IR_X_MAX: return a == b ? a : IR_NONE;
-    default: return IR_NONE;
+    case IR_X_SUB:
+        return a == b ? ir_x_int(g, n->type, 0) : IR_NONE;
+    case IR_X_FLOORDIV:
+        return is_value(g, b, 1) ? a : IR_NONE;
+    case IR_X_MOD:
+    case IR_X_REM:
+        return is_value(g, b, 1) ? ir_x_int(g, n->type, 0) : IR_NONE;
+    case IR_X_MIN:
+    case IR_X_MAX:
+        return a == b ? a : IR_NONE;
+    default:
+        return IR_NONE;
     }
 }
 
@@ -90,7 +106,8 @@ static ir_expr fold_int_identity(ir_graph *g, const ir_expr_node *n, ir_expr a, 
 static ir_expr fold_sum(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_expr b)
 {
     ir_dim d, e;
-    if (n->type != IR_I64 || (n->op != IR_X_ADD && n->op != IR_X_SUB) || !ir_x_is_dim(g, b, &e)) return IR_NONE;
+    if (n->type != IR_I64 || (n->op != IR_X_ADD && n->op != IR_X_SUB) || !ir_x_is_dim(g, b, &e))
+        return IR_NONE;
     const ir_expr_node arg = *ir_expr_get(g, a);
     if (arg.op != IR_X_ADD || !ir_x_is_dim(g, arg.args[1], &d)) return IR_NONE;
     bool overflow = g->overflow;

@@ -6,7 +6,7 @@
 
 ir_expr ir_x_intern(ir_graph *, const ir_expr_node *);
 ir_expr ir_x_const(ir_graph *, ir_elem, ir_scalar_value);
-bool ir_x_value(const ir_graph *, ir_expr, ir_scalar_value *);      /* of a CONST */
+bool ir_x_value(const ir_graph *, ir_expr, ir_scalar_value *); /* of a CONST */
 /* A simpler expression equal to this typed node, or IR_NONE to intern it as it is. */
 ir_expr ir_x_fold(ir_graph *, const ir_expr_node *);
 /* Integer arithmetic over sizes (expr_dim.c): IR_NONE if the operands are not sizes. */

@@ -18,9 +18,9 @@
 
 typedef uint32_t ir_value, ir_node_id, ir_block_id, ir_dim, ir_expr, ir_sym, ir_str;
 #define IR_NONE 0u
-#define IR_MAX_RANK 12          /* of a tensor */
-#define IR_MAX_SPACE 20         /* axes of an iteration space */
-#define IR_MAX_STAGES 8         /* reductions of a row */
+#define IR_MAX_RANK 12  /* of a tensor */
+#define IR_MAX_SPACE 20 /* axes of an iteration space */
+#define IR_MAX_STAGES 8 /* reductions of a row */
 
 /* ---- types ------------------------------------------------------------------------------- */
 
@@ -38,12 +38,12 @@ typedef struct ir_type {
     ir_dim dims[IR_MAX_RANK];
 } ir_type;
 
-const char *ir_elem_name(ir_elem);          /* "f32"; "?" for an unknown number */
+const char *ir_elem_name(ir_elem); /* "f32"; "?" for an unknown number */
 ir_elem ir_elem_parse(const char *, size_t length);
 int ir_elem_bits(ir_elem);
-char ir_elem_class(ir_elem);                /* 'F' 'L' 'S' 'U' 'B' 'C' 'T', 0 if unknown */
-bool ir_elem_is_float(ir_elem);             /* F or L */
-bool ir_elem_is_int(ir_elem);               /* S or U */
+char ir_elem_class(ir_elem);    /* 'F' 'L' 'S' 'U' 'B' 'C' 'T', 0 if unknown */
+bool ir_elem_is_float(ir_elem); /* F or L */
+bool ir_elem_is_int(ir_elem);   /* S or U */
 /* The type in which an expression computes with values of this element type: f32 for low-precision
  * floats, the i8/u8 for sub-byte integers, itself otherwise. IR_ELEM_NONE for strings, complex. */
 ir_elem ir_elem_arith(ir_elem);
@@ -57,7 +57,7 @@ bool ir_elem_bytes(ir_elem, int64_t count, int64_t *bytes);
 typedef struct ir_blob {
     const void *bytes;
     size_t size;
-    ir_str file;                /* where they come from, for printing; IR_NONE: made by lathe */
+    ir_str file; /* where they come from, for printing; IR_NONE: made by lathe */
     uint64_t offset;
 } ir_blob;
 
@@ -73,10 +73,10 @@ typedef enum ir_scalar {
 
 typedef struct ir_expr_node {
     ir_scalar op;
-    ir_elem type;               /* arithmetic type of the result */
+    ir_elem type; /* arithmetic type of the result */
     int nargs;
     const ir_expr *args;
-    int64_t imm;                /* see scalar.def; floats keep the bits of a double */
+    int64_t imm; /* see scalar.def; floats keep the bits of a double */
 } ir_expr_node;
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
@@ -89,7 +89,14 @@ typedef enum ir_op {
     IR_OP_COUNT
 } ir_op;
 
-enum { IR_TRAIT_N = 1, IR_TRAIT_V = 2, IR_TRAIT_C = 4, IR_TRAIT_R = 8, IR_TRAIT_D = 16, IR_TRAIT_E = 32 };
+enum {
+    IR_TRAIT_N = 1,
+    IR_TRAIT_V = 2,
+    IR_TRAIT_C = 4,
+    IR_TRAIT_R = 8,
+    IR_TRAIT_D = 16,
+    IR_TRAIT_E = 32
+};
 
 typedef struct ir_op_info {
     const char *name;
@@ -106,14 +113,23 @@ typedef enum ir_key {
     IR_KEY_COUNT
 } ir_key;
 
-typedef enum { IR_ATTR_INT, IR_ATTR_FLOAT, IR_ATTR_STR, IR_ATTR_INTS, IR_ATTR_FLOATS,
-               IR_ATTR_DIMS, IR_ATTR_EXPRS, IR_ATTR_SYMS, IR_ATTR_BLOB } ir_attr_kind;
+typedef enum {
+    IR_ATTR_INT,
+    IR_ATTR_FLOAT,
+    IR_ATTR_STR,
+    IR_ATTR_INTS,
+    IR_ATTR_FLOATS,
+    IR_ATTR_DIMS,
+    IR_ATTR_EXPRS,
+    IR_ATTR_SYMS,
+    IR_ATTR_BLOB
+} ir_attr_kind;
 ir_attr_kind ir_key_kind(ir_key);
 const char *ir_key_name(ir_key);
 
 typedef struct ir_attr {
     ir_key key;
-    size_t n;                   /* elements of the list kinds */
+    size_t n; /* elements of the list kinds */
     union {
         int64_t i;
         double f;
@@ -128,34 +144,35 @@ typedef struct ir_attr {
 } ir_attr;
 
 typedef struct ir_node {
-    ir_op op;                   /* IR_OP_NONE: deleted */
+    ir_op op; /* IR_OP_NONE: deleted */
     ir_block_id block;
     uint32_t noperands, nresults, nregions, nattrs;
-    ir_value *operands;         /* entries may be IR_NONE for an absent optional operand */
+    ir_value *operands; /* entries may be IR_NONE for an absent optional operand */
     ir_value *results;
     ir_block_id *regions;
-    ir_attr *attrs;             /* ascending keys, so that equal nodes are equal bytewise */
-    ir_str name, origin;        /* the model's node name and operator, for messages */
+    ir_attr *attrs;      /* ascending keys, so that equal nodes are equal bytewise */
+    ir_str name, origin; /* the model's node name and operator, for messages */
 } ir_node;
 
 typedef struct ir_value_info {
     ir_type type;
-    ir_node_id def;             /* IR_NONE: a block parameter or graph input */
-    uint32_t index;             /* result or parameter number */
-    ir_block_id block;          /* of the parameter, or of def */
-    ir_str name;                /* the model's tensor name or IR_NONE */
-    const ir_expr *content;     /* known elements, row-major closed expressions; NULL: unknown */
+    ir_node_id def;         /* IR_NONE: a block parameter or graph input */
+    uint32_t index;         /* result or parameter number */
+    ir_block_id block;      /* of the parameter, or of def */
+    ir_str name;            /* the model's tensor name or IR_NONE */
+    const ir_expr *content; /* known elements, row-major closed expressions; NULL: unknown */
     uint32_t ncontent;
 } ir_value_info;
 
 typedef struct ir_block {
-    ir_node_id parent;          /* IR_NONE for block 1 */
+    ir_node_id parent; /* IR_NONE for block 1 */
     ir_value *params, *results;
     ir_node_id *nodes;
     size_t nparams, nresults, nnodes, cap_params, cap_results, cap_nodes;
 } ir_block;
 
-/* ---- symbols and guards ------------------------------------------------------------------------ */
+/* ---- symbols and guards ------------------------------------------------------------------------
+ */
 
 typedef enum { IR_SYM_INPUT, IR_SYM_DATA, IR_SYM_REGION } ir_sym_kind;
 
@@ -164,63 +181,73 @@ typedef enum { IR_SYM_INPUT, IR_SYM_DATA, IR_SYM_REGION } ir_sym_kind;
 typedef struct ir_symbol {
     ir_str name;
     ir_sym_kind kind;
-    int64_t lo, hi;             /* inclusive; sizes: lo >= 0; hi INT64_MAX: unbounded */
-    ir_dim bound;               /* DATA: upper bound over other symbols, or IR_NONE */
+    int64_t lo, hi; /* inclusive; sizes: lo >= 0; hi INT64_MAX: unbounded */
+    ir_dim bound;   /* DATA: upper bound over other symbols, or IR_NONE */
 } ir_symbol;
 
 /* a == b must hold in every run; or_one: b == 1 is allowed as well (b broadcasts to a). */
 typedef struct ir_guard {
     ir_dim a, b;
     bool or_one;
-    ir_node_id node;            /* that needs it, for the message; may be IR_NONE */
+    ir_node_id node; /* that needs it, for the message; may be IR_NONE */
 } ir_guard;
 
 typedef struct ir_graph {
     ir_arena *arena;
     lathe_diag *diag;
     ir_str name, file;
-    ir_value_info *values;      /* [1, nvalues) */
-    ir_node *nodes;             /* [1, nnodes) */
-    ir_block *blocks;           /* [1, nblocks); block 1: params are the inputs, results the outputs */
-    ir_symbol *syms;            /* [1, nsyms) */
-    ir_guard *guards;           /* [0, nguards) */
-    ir_str *output_names;       /* one a result of block 1 */
+    ir_value_info *values; /* [1, nvalues) */
+    ir_node *nodes;        /* [1, nnodes) */
+    ir_block *blocks;      /* [1, nblocks); block 1: params are the inputs, results the outputs */
+    ir_symbol *syms;       /* [1, nsyms) */
+    ir_guard *guards;      /* [0, nguards) */
+    ir_str *output_names;  /* one a result of block 1 */
     size_t nvalues, nnodes, nblocks, nsyms, nguards;
-    size_t guards_owned;        /* of guards, the first: not waiting for the node being built */
+    size_t guards_owned; /* of guards, the first: not waiting for the node being built */
     size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards;
-    struct ir_pool *pool;       /* interned strings, dims, expressions */
-    bool overflow;              /* a size computation overflowed; see ir_graph_check */
+    struct ir_pool *pool; /* interned strings, dims, expressions */
+    bool overflow;        /* a size computation overflowed; see ir_graph_check */
 } ir_graph;
 
 ir_graph *ir_graph_new(ir_arena *, lathe_diag *, const char *name, const char *file);
 
 ir_str ir_intern(ir_graph *, const char *);
 ir_str ir_intern_n(ir_graph *, const char *, size_t);
-const char *ir_text(const ir_graph *, ir_str);      /* "" for IR_NONE */
+const char *ir_text(const ir_graph *, ir_str); /* "" for IR_NONE */
 
-/* ---- dims (dim.c) -------------------------------------------------------------------------------- */
+/* ---- dims (dim.c)
+ * -------------------------------------------------------------------------------- */
 /* Canonical form: a polynomial with integer coefficients over atoms; an atom is a symbol or
  * floordiv, mod, min, max, eq, lt of two dims. eq and lt are 0 or 1, so select(c, x, y) is
  * c*x + (1-c)*y. IR_NONE in gives IR_NONE out; overflow gives IR_NONE and sets g->overflow. */
 
-typedef enum { IR_DIM_CONST, IR_DIM_SYM, IR_DIM_SUM, IR_DIM_FLOORDIV, IR_DIM_MOD, IR_DIM_MIN,
-               IR_DIM_MAX, IR_DIM_EQ, IR_DIM_LT } ir_dim_kind;
+typedef enum {
+    IR_DIM_CONST,
+    IR_DIM_SYM,
+    IR_DIM_SUM,
+    IR_DIM_FLOORDIV,
+    IR_DIM_MOD,
+    IR_DIM_MIN,
+    IR_DIM_MAX,
+    IR_DIM_EQ,
+    IR_DIM_LT
+} ir_dim_kind;
 
 /* One product of a sum: coef * atoms[0] * ... ; no atoms: the constant. */
 typedef struct ir_term {
     int64_t coef;
     int natoms;
-    const ir_dim *atoms;        /* in structural order, repeated for powers */
+    const ir_dim *atoms; /* in structural order, repeated for powers */
 } ir_term;
 
 typedef struct ir_dim_node {
-    ir_dim_kind kind;           /* SUM: terms; SYM: sym; CONST: value; others: a, b */
+    ir_dim_kind kind; /* SUM: terms; SYM: sym; CONST: value; others: a, b */
     int64_t value;
     ir_sym sym;
     ir_dim a, b;
     int nterms;
     const ir_term *terms;
-    uint32_t weight;            /* symbols and operators when written out */
+    uint32_t weight; /* symbols and operators when written out */
 } ir_dim_node;
 
 const ir_dim_node *ir_dim_get(const ir_graph *, ir_dim);
@@ -240,7 +267,7 @@ ir_dim ir_dim_eq(ir_graph *, ir_dim, ir_dim);
 ir_dim ir_dim_lt(ir_graph *, ir_dim, ir_dim);
 ir_dim ir_dim_select(ir_graph *, ir_dim cond01, ir_dim a, ir_dim b);
 bool ir_dim_is_const(const ir_graph *, ir_dim, int64_t *value);
-bool ir_dim_equals(const ir_graph *, ir_dim, int64_t value);    /* known to be this constant */
+bool ir_dim_equals(const ir_graph *, ir_dim, int64_t value); /* known to be this constant */
 /* Interval of all values the dim can take (saturated). */
 void ir_dim_range(const ir_graph *, ir_dim, int64_t *lo, int64_t *hi);
 /* Product of n dims. */
@@ -256,14 +283,15 @@ bool ir_dim_require(ir_graph *, ir_dim a, ir_dim b);
 /* Text as printed ("2*batch + floordiv(s, 2)"), in the arena. */
 const char *ir_dim_text(const ir_graph *, ir_dim);
 
-/* ---- expressions (expr.c) ------------------------------------------------------------------------ */
+/* ---- expressions (expr.c)
+ * ------------------------------------------------------------------------ */
 /* Constructors fold constants, identities and i64 arithmetic over dims (a DIM leaf holds the
  * polynomial); x + 0, x * 1, select on a constant and the like never build a node. */
 
 const ir_expr_node *ir_expr_get(const ir_graph *, ir_expr);
 ir_expr ir_x_int(ir_graph *, ir_elem type, int64_t);
 ir_expr ir_x_float(ir_graph *, ir_elem type, double);
-ir_expr ir_x_num(ir_graph *, ir_elem type, double);            /* int or float by the type */
+ir_expr ir_x_num(ir_graph *, ir_elem type, double); /* int or float by the type */
 ir_expr ir_x_dim(ir_graph *, ir_dim);
 ir_expr ir_x_index(ir_graph *, int axis);
 ir_expr ir_x_acc(ir_graph *, ir_elem type, int reduction);
@@ -276,8 +304,8 @@ ir_expr ir_x_cast(ir_graph *, ir_expr, ir_elem to);
 /* Any node, through the same folding; for parsers and substitution. */
 ir_expr ir_x_make(ir_graph *, ir_scalar, ir_elem type, int64_t imm, const ir_expr *args, int n);
 bool ir_x_is_const(const ir_graph *, ir_expr, int64_t *i, double *f);
-bool ir_x_is_dim(const ir_graph *, ir_expr, ir_dim *);         /* i64 constant or DIM leaf */
-bool ir_x_is_closed(const ir_graph *, ir_expr);                /* no INDEX, no LOAD, no ACC */
+bool ir_x_is_dim(const ir_graph *, ir_expr, ir_dim *); /* i64 constant or DIM leaf */
+bool ir_x_is_closed(const ir_graph *, ir_expr);        /* no INDEX, no LOAD, no ACC */
 
 /* Rewrites leaves bottom-up. Hooks may be NULL or return IR_NONE to keep the leaf; a LOAD hook sees
  * the load with its indices already rewritten. `node` is asked first, with any node as it was; what
@@ -291,7 +319,10 @@ typedef struct ir_rewrite {
 } ir_rewrite;
 ir_expr ir_x_rewrite(ir_graph *, ir_expr, const ir_rewrite *);
 /* Of all nodes below the expressions, each once (expr_cost.c). work: an addition is 1. */
-typedef struct ir_x_cost { int nodes, loads, work; bool checks; } ir_x_cost;
+typedef struct ir_x_cost {
+    int nodes, loads, work;
+    bool checks;
+} ir_x_cost;
 ir_x_cost ir_x_measure(ir_graph *, const ir_expr *, size_t n);
 /* A bit for each axis whose index is below the expression. */
 uint32_t ir_x_axes(ir_graph *, ir_expr);
@@ -299,7 +330,10 @@ uint32_t ir_x_axes(ir_graph *, ir_expr);
 bool ir_x_uses_axes(ir_graph *, ir_expr, int first);
 /* Closed numeric evaluation with given indices; loads by callback. Integers as int64, floats as
  * double bits. false: not evaluable. Used by fold and tests; the arithmetic is scalar.def's. */
-typedef union ir_scalar_value { int64_t i; double f; } ir_scalar_value;
+typedef union ir_scalar_value {
+    int64_t i;
+    double f;
+} ir_scalar_value;
 typedef struct ir_x_env {
     void *ctx;
     const int64_t *index, *symbols;
@@ -307,7 +341,8 @@ typedef struct ir_x_env {
 } ir_x_env;
 bool ir_x_eval(const ir_graph *, ir_expr, const ir_x_env *, ir_scalar_value *);
 
-/* ---- elements of constants (blob.c) ---------------------------------------------------------------- */
+/* ---- elements of constants (blob.c)
+ * ---------------------------------------------------------------- */
 
 /* Element i as a value of the arithmetic type; false: past the end, a string or complex. */
 bool ir_blob_get(ir_elem, const ir_blob *, int64_t i, ir_scalar_value *);
@@ -318,7 +353,8 @@ bool ir_blob_put(ir_elem, void *bytes, int64_t i, ir_scalar_value);
 uint64_t ir_bits_get(const void *bytes, int bits, int64_t i);
 void ir_bits_set(void *bytes, int bits, int64_t i, uint64_t);
 
-/* ---- attention (attention.c) ------------------------------------------------------------------------- */
+/* ---- attention (attention.c)
+ * ------------------------------------------------------------------------- */
 
 /* A factor of one of the two products: its element stands at base, an expression over the batch
  * axes without loads, plus for each other axis a coefficient times the index. */
@@ -329,13 +365,14 @@ typedef struct ir_walk {
 } ir_walk;
 /* What the axes of an attention node's space are. All parallel axes but m and d are batch. */
 typedef struct ir_attention {
-    int rank, m, d, n, k;       /* rows of q, columns of v, keys, terms of a score */
+    int rank, m, d, n, k; /* rows of q, columns of v, keys, terms of a score */
     ir_walk q, key, v;
 } ir_attention;
 /* NULL: well formed; else why not. The node's attributes must be there, in the right numbers. */
 const char *ir_attention_form(ir_graph *, const ir_node *, ir_attention *);
 
-/* ---- building (build.c) ---------------------------------------------------------------------------- */
+/* ---- building (build.c)
+ * ---------------------------------------------------------------------------- */
 /* A builder appends to the end of one block. Node constructors infer the result's type, evaluate
  * content where operands' contents are known, and return the (first) result. A constructor given
  * IR_NONE where a value is needed returns IR_NONE, so an importer may check once at its end. */
@@ -343,8 +380,8 @@ const char *ir_attention_form(ir_graph *, const ir_node *, ir_attention *);
 typedef struct ir_builder {
     ir_graph *g;
     ir_block_id block;
-    ir_str name, origin;        /* stamped on every node made */
-    int version;                /* of the operator set of `origin`, for messages; 0: none */
+    ir_str name, origin; /* stamped on every node made */
+    int version;         /* of the operator set of `origin`, for messages; 0: none */
 } ir_builder;
 
 /* A message about the node under construction and, unless it is IR_NONE, a tensor. */
@@ -359,48 +396,51 @@ diag_place ir_place(const ir_builder *, ir_value);
 ir_block_id ir_block_new(ir_graph *, ir_node_id parent);
 ir_value ir_param(ir_graph *, ir_block_id, const ir_type *, const char *name);
 void ir_result(ir_graph *, ir_block_id, ir_value);
-void ir_output(ir_graph *, ir_value, const char *name);        /* result of block 1 with its name */
+void ir_output(ir_graph *, ir_value, const char *name); /* result of block 1 with its name */
 
 /* The general constructor; attrs need not be sorted. Results get the inferred types; for operators
  * whose types inference cannot know (call, if, loop) types[] gives them. */
-ir_node_id ir_node_new(ir_builder *, ir_op, const ir_value *operands, size_t n, const ir_attr *attrs,
-                       size_t nattrs, const ir_type *types, size_t nresults,
+ir_node_id ir_node_new(ir_builder *, ir_op, const ir_value *operands, size_t n,
+                       const ir_attr *attrs, size_t nattrs, const ir_type *types, size_t nresults,
                        const ir_block_id *regions, size_t nregions);
 const ir_attr *ir_attr_find(const ir_node *, ir_key);
 int64_t ir_attr_int(const ir_node *, ir_key, int64_t otherwise);
-const char *ir_attr_str(const ir_graph *, const ir_node *, ir_key);   /* "" if absent */
+const char *ir_attr_str(const ir_graph *, const ir_node *, ir_key); /* "" if absent */
 ir_attr ir_a_int(ir_key, int64_t);
 ir_attr ir_a_float(ir_key, double);
 ir_attr ir_a_str(ir_graph *, ir_key, const char *);
-ir_attr ir_a_ints(ir_graph *, ir_key, const int64_t *, size_t);       /* lists are copied */
+ir_attr ir_a_ints(ir_graph *, ir_key, const int64_t *, size_t); /* lists are copied */
 ir_attr ir_a_floats(ir_graph *, ir_key, const double *, size_t);
 ir_attr ir_a_dims(ir_graph *, ir_key, const ir_dim *, size_t);
 ir_attr ir_a_exprs(ir_graph *, ir_key, const ir_expr *, size_t);
 ir_attr ir_a_syms(ir_graph *, ir_key, const ir_sym *, size_t);
 
-static inline const ir_type *ir_type_of(const ir_graph *g, ir_value v) { return &g->values[v].type; }
+static inline const ir_type *ir_type_of(const ir_graph *g, ir_value v)
+{
+    return &g->values[v].type;
+}
 ir_type ir_type_make(ir_elem, int rank, const ir_dim *dims);
 bool ir_type_equal(const ir_type *, const ir_type *);
-const char *ir_type_text(const ir_graph *, const ir_type *);    /* "f32[batch, 4]" */
-const char *ir_dims_text(const ir_graph *, const ir_type *);    /* "[batch, 4]" */
-ir_dim ir_type_count(ir_graph *, const ir_type *);              /* number of elements */
+const char *ir_type_text(const ir_graph *, const ir_type *); /* "f32[batch, 4]" */
+const char *ir_dims_text(const ir_graph *, const ir_type *); /* "[batch, 4]" */
+ir_dim ir_type_count(ir_graph *, const ir_type *);           /* number of elements */
 
 ir_value ir_const(ir_builder *, const ir_type *, const ir_blob *);
 ir_value ir_const_ints(ir_builder *, ir_elem, int rank, const int64_t *dims, const int64_t *values);
 ir_value ir_values(ir_builder *, ir_elem, int rank, const ir_dim *dims, const ir_expr *, size_t n);
-ir_value ir_scalar_const(ir_builder *, ir_elem, double);        /* rank 0 */
+ir_value ir_scalar_const(ir_builder *, ir_elem, double); /* rank 0 */
 ir_value ir_reshape(ir_builder *, ir_value, int rank, const ir_dim *dims);
 ir_value ir_concat(ir_builder *, const ir_value *, size_t n, int axis);
 
 /* A nest under construction: one map, reduce, ... node. Operands are added on first read. */
 typedef struct ir_nest {
     ir_builder *b;
-    int rank, nred;             /* axes of the space, of which the last nred are reduced */
+    int rank, nred; /* axes of the space, of which the last nred are reduced */
     ir_dim space[IR_MAX_SPACE];
     ir_value *args;
     size_t nargs, cap;
-    ir_elem elem;               /* of the value read last: what a view of it holds */
-    bool failed;                /* more axes than a space has, or a read that does not fit: reported */
+    ir_elem elem; /* of the value read last: what a view of it holds */
+    bool failed;  /* more axes than a space has, or a read that does not fit: reported */
 } ir_nest;
 
 void ir_nest_begin(ir_nest *, ir_builder *, int rank, const ir_dim *space, int nred);
@@ -413,27 +453,33 @@ int ir_dims_broadcast(ir_graph *, ir_dim *dims, int *rank, const ir_dim *other, 
 ir_expr ir_nest_index(ir_nest *, int axis);
 /* Element of v at this point, v's axes right-aligned with the parallel axes, dims of 1 repeated. */
 ir_expr ir_nest_read(ir_nest *, ir_value v);
-/* Element of v at given i64 indices (one an axis, each in range). Known content is used directly. */
+/* Element of v at given i64 indices (one an axis, each in range). Known content is used directly.
+ */
 ir_expr ir_nest_load(ir_nest *, ir_value v, const ir_expr *idx);
 ir_value ir_nest_map(ir_nest *, ir_elem out, ir_expr body);
 ir_value ir_nest_view(ir_nest *, ir_expr load);
-ir_value ir_nest_reduce(ir_nest *, ir_op reduce_or_contract, const char *kind, ir_elem out, ir_expr body);
+ir_value ir_nest_reduce(ir_nest *, ir_op reduce_or_contract, const char *kind, ir_elem out,
+                        ir_expr body);
 ir_value ir_nest_arg(ir_nest *, const char *kind, bool last, ir_expr body);
 ir_value ir_nest_cumulate(ir_nest *, const char *kind, int axis, bool exclusive, bool reverse,
                           ir_elem out, ir_expr body);
 /* data must not be read through the nest. idx: one i64 an axis of data, each in range. */
-ir_value ir_nest_scatter(ir_nest *, const char *kind, ir_value data, ir_expr value, const ir_expr *idx);
+ir_value ir_nest_scatter(ir_nest *, const char *kind, ir_value data, ir_expr value,
+                         const ir_expr *idx);
 
 /* Views as affine loads. perm[i]: the operand's axis that becomes axis i. */
 ir_value ir_permute(ir_builder *, ir_value, const int *perm);
 /* out[i] = in[start[a] + i*step[a]] with `dims` the result's dims. */
-ir_value ir_slice(ir_builder *, ir_value, const ir_dim *starts, const int64_t *steps, const ir_dim *dims);
-ir_value ir_expand(ir_builder *, ir_value, int rank, const ir_dim *dims);  /* NumPy broadcast to dims */
+ir_value ir_slice(ir_builder *, ir_value, const ir_dim *starts, const int64_t *steps,
+                  const ir_dim *dims);
+ir_value ir_expand(ir_builder *, ir_value, int rank,
+                   const ir_dim *dims); /* NumPy broadcast to dims */
 ir_value ir_unsqueeze(ir_builder *, ir_value, int axis);
 ir_value ir_squeeze(ir_builder *, ir_value, int axis);
 ir_value ir_cast(ir_builder *, ir_value, ir_elem);
 
-/* ---- whole-graph functions ---------------------------------------------------------------------------- */
+/* ---- whole-graph functions
+ * ---------------------------------------------------------------------------- */
 
 /* infer.c: result types of a node from its operands and attributes. */
 lathe_status ir_infer_node(ir_graph *, ir_node_id);
@@ -453,12 +499,13 @@ bool ir_content_dims(ir_graph *, ir_value, ir_dim *out, size_t cap, size_t *n);
 lathe_status ir_verify(ir_graph *);
 /* print.c / parse.c: a dump is valid input; parsing a print gives the same print. */
 lathe_status ir_print(const ir_graph *, FILE *);
-lathe_status ir_print_text(const ir_graph *, char **text, size_t *size);   /* malloc'ed */
+lathe_status ir_print_text(const ir_graph *, char **text, size_t *size); /* malloc'ed */
 ir_graph *ir_parse(ir_arena *, lathe_diag *, const char *file, const char *text, size_t size);
 
 /* edit.c: rewriting. */
-void ir_replace_uses(ir_graph *, ir_value from, ir_value to);  /* everywhere, results of blocks too */
-void ir_delete_node(ir_graph *, ir_node_id);                   /* unlinks; results must be unused */
+void ir_replace_uses(ir_graph *, ir_value from,
+                     ir_value to);           /* everywhere, results of blocks too */
+void ir_delete_node(ir_graph *, ir_node_id); /* unlinks; results must be unused */
 /* uses[v]: how often v is an operand or a block result; array of nvalues in the arena. */
 uint32_t *ir_count_uses(ir_graph *);
 /* Drops deleted nodes from the blocks' lists. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NUMBER = 63 };       /* characters of a number */
+enum { MAX_NUMBER = 63 }; /* characters of a number */
 
 static bool is_start(int c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 static bool is_digit(int c) { return c >= '0' && c <= '9'; }
@@ -144,16 +144,21 @@ static int unescape(const ir_lexer *l, const char **at)
     char c = (*at)[1];
     *at += 2;
     switch (c) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case '"': case '\\': return c;
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case '"':
+    case '\\':
+        return c;
     case 'x': {
         if (l->end - *at < 2) return -1;
         int high = hex_value((*at)[0]), low = hex_value((*at)[1]);
         *at += 2;
         return high < 0 || low < 0 || high + low == 0 ? -1 : 16 * high + low;
     }
-    default: return -1;
+    default:
+        return -1;
     }
 }
 

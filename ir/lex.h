@@ -4,17 +4,26 @@
 
 #include "ir/ir.h"
 
-typedef enum { LEX_END, LEX_BAD, LEX_NAME, LEX_INT, LEX_FLOAT, LEX_STRING, LEX_VALUE, LEX_OPERAND,
-               LEX_PUNCT } ir_lex_kind;
+typedef enum {
+    LEX_END,
+    LEX_BAD,
+    LEX_NAME,
+    LEX_INT,
+    LEX_FLOAT,
+    LEX_STRING,
+    LEX_VALUE,
+    LEX_OPERAND,
+    LEX_PUNCT
+} ir_lex_kind;
 
 typedef struct ir_token {
     ir_lex_kind kind;
-    const char *text;           /* in the input: a NAME, or a VALUE without its % */
+    const char *text; /* in the input: a NAME, or a VALUE without its % */
     size_t length;
     int line, column;
-    uint64_t i;                 /* INT: magnitude; OPERAND: number; PUNCT: the character */
-    double f;                   /* FLOAT */
-    const char *string;         /* STRING: unescaped, in the arena; BAD: what is wrong */
+    uint64_t i;         /* INT: magnitude; OPERAND: number; PUNCT: the character */
+    double f;           /* FLOAT */
+    const char *string; /* STRING: unescaped, in the arena; BAD: what is wrong */
     size_t string_length;
 } ir_token;
 

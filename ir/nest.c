@@ -218,7 +218,7 @@ ir_value ir_nest_reduce(ir_nest *n, ir_op op, const char *kind, ir_elem out, ir_
     ir_graph *g = n->b->g;
     ir_attr attrs[5] = {[2] = elem_attr(n, out), [3] = ir_a_int(IR_KEY_nred, n->nred)};
     size_t nattrs = 4;
-    if (op == IR_OP_CONTRACT && n->nargs == 0) {  /* all factors were known */
+    if (op == IR_OP_CONTRACT && n->nargs == 0) { /* all factors were known */
         op = IR_OP_REDUCE;
         kind = "sum";
     }

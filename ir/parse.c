@@ -136,7 +136,7 @@ typedef struct definition {
     ir_token at;
     ir_str name;
     ir_type type;
-    const char *tensor;         /* NULL: none */
+    const char *tensor; /* NULL: none */
 } definition;
 
 static definition parse_definition(ir_parser *p)

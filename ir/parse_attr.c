@@ -127,12 +127,24 @@ ir_attr ir_parse_attr(ir_parser *p, ir_key key, const ir_type *type)
     ir_parse_advance(p);
     ir_parse_expect(p, '=');
     switch (ir_key_kind(key)) {
-    case IR_ATTR_INT: a.u.i = ir_parse_int(p); break;
-    case IR_ATTR_FLOAT: a.u.f = ir_parse_float(p); break;
-    case IR_ATTR_STR: a.u.s = ir_intern(p->g, ir_parse_string(p)); break;
-    case IR_ATTR_INTS: a.u.ints = parse_list(p, sizeof(int64_t), int_item, &a.n); break;
-    case IR_ATTR_FLOATS: a.u.floats = parse_list(p, sizeof(double), float_item, &a.n); break;
-    case IR_ATTR_SYMS: a.u.syms = parse_list(p, sizeof(ir_sym), symbol_item, &a.n); break;
+    case IR_ATTR_INT:
+        a.u.i = ir_parse_int(p);
+        break;
+    case IR_ATTR_FLOAT:
+        a.u.f = ir_parse_float(p);
+        break;
+    case IR_ATTR_STR:
+        a.u.s = ir_intern(p->g, ir_parse_string(p));
+        break;
+    case IR_ATTR_INTS:
+        a.u.ints = parse_list(p, sizeof(int64_t), int_item, &a.n);
+        break;
+    case IR_ATTR_FLOATS:
+        a.u.floats = parse_list(p, sizeof(double), float_item, &a.n);
+        break;
+    case IR_ATTR_SYMS:
+        a.u.syms = parse_list(p, sizeof(ir_sym), symbol_item, &a.n);
+        break;
     case IR_ATTR_DIMS: {
         ir_dim *dims;
         a.n = ir_parse_dims(p, &dims);
@@ -145,7 +157,9 @@ ir_attr ir_parse_attr(ir_parser *p, ir_key key, const ir_type *type)
         a.u.exprs = exprs;
         break;
     }
-    case IR_ATTR_BLOB: a.u.blob = parse_blob(p, type); break;
+    case IR_ATTR_BLOB:
+        a.u.blob = parse_blob(p, type);
+        break;
     }
     return a;
 }

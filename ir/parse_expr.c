@@ -19,7 +19,7 @@ static bool at_number(const ir_parser *p)
 
 typedef struct number {
     bool is_int;
-    int64_t bits;               /* of an integer in [-2^63, 2^64) */
+    int64_t bits; /* of an integer in [-2^63, 2^64) */
     double f;
 } number;
 
@@ -94,7 +94,7 @@ static const struct {
     dim_binary make;
 } dim_functions[] = {
     {"floordiv", ir_dim_floordiv}, {"mod", ir_dim_mod}, {"min", ir_dim_min},
-    {"max", ir_dim_max}, {"eq", ir_dim_eq}, {"lt", ir_dim_lt},
+    {"max", ir_dim_max},           {"eq", ir_dim_eq},   {"lt", ir_dim_lt},
 };
 
 /* A symbol's name. */

@@ -1,6 +1,6 @@
 /* Interning. In: strings, dim and expression nodes; out: ids that are equal exactly if the things
- * are. Ids are dense, so tables indexed by them are plain arrays. The sets hold ids only; hashes are
- * kept beside the items, so that growing a set touches no item. */
+ * are. Ids are dense, so tables indexed by them are plain arrays. The sets hold ids only; hashes
+ * are kept beside the items, so that growing a set touches no item. */
 #include "ir/pool.h"
 
 #include <string.h>
@@ -34,7 +34,8 @@ uint64_t ir_hash_bytes(uint64_t seed, const void *bytes, size_t n)
     return ir_hash_mix(h, tail);
 }
 
-uint32_t ir_idset_find(const ir_idset *set, uint64_t hash, ir_id_equal equal, const void *ctx, size_t *slot)
+uint32_t ir_idset_find(const ir_idset *set, uint64_t hash, ir_id_equal equal, const void *ctx,
+                       size_t *slot)
 {
     size_t i = (size_t)hash & (set->cap - 1);
     while (set->ids[i] != IR_NONE && !equal(ctx, set->ids[i])) i = (i + 1) & (set->cap - 1);
@@ -42,8 +43,8 @@ uint32_t ir_idset_find(const ir_idset *set, uint64_t hash, ir_id_equal equal, co
     return set->ids[i];
 }
 
-void ir_idset_reserve(ir_arena *arena, ir_idset *set, uint64_t (*hash_of)(const ir_pool *, uint32_t),
-                      const ir_pool *pool)
+void ir_idset_reserve(ir_arena *arena, ir_idset *set,
+                      uint64_t (*hash_of)(const ir_pool *, uint32_t), const ir_pool *pool)
 {
     if (2 * (set->n + 1) <= set->cap) return;
     size_t cap = set->cap ? 2 * set->cap : 256;
@@ -81,15 +82,17 @@ static uint64_t string_hash(const ir_pool *p, uint32_t id)
 ir_str ir_intern_n(ir_graph *g, const char *text, size_t length)
 {
     if (!text) return IR_NONE;
-    length = strnlen(text, length);         /* a string ends at its first NUL */
+    length = strnlen(text, length); /* a string ends at its first NUL */
     if (!length) return IR_NONE;
     ir_pool *p = g->pool;
     ir_idset_reserve(p->arena, &p->string_set, string_hash, p);
     string_key key = {p, text, length};
     size_t slot;
-    uint32_t id = ir_idset_find(&p->string_set, ir_hash_bytes(1, text, length), string_equal, &key, &slot);
+    uint32_t id =
+        ir_idset_find(&p->string_set, ir_hash_bytes(1, text, length), string_equal, &key, &slot);
     if (id != IR_NONE) return id;
-    p->strings = ir_grow(p->arena, p->strings, &p->cap_strings, p->nstrings + 1, sizeof *p->strings);
+    p->strings =
+        ir_grow(p->arena, p->strings, &p->cap_strings, p->nstrings + 1, sizeof *p->strings);
     char *copy = ir_alloc(p->arena, length + 1, 1);
     memcpy(copy, text, length);
     p->strings[p->nstrings] = copy;
@@ -122,7 +125,8 @@ void ir_memo_begin(ir_pool *p, ir_memo *m)
 static ir_memo_entry *memo_slot(const ir_pool *p, const ir_memo *m, uint32_t key)
 {
     size_t i = (key * 0x9E3779B1u) & (m->size - 1);
-    while (p->memo[m->base + i].key != IR_NONE && p->memo[m->base + i].key != key) i = (i + 1) & (m->size - 1);
+    while (p->memo[m->base + i].key != IR_NONE && p->memo[m->base + i].key != key)
+        i = (i + 1) & (m->size - 1);
     return &p->memo[m->base + i];
 }
 

@@ -16,17 +16,17 @@ typedef struct ir_memo_entry {
 
 typedef struct ir_pool {
     ir_arena *arena;
-    const char **strings;           /* [1, nstrings) */
+    const char **strings; /* [1, nstrings) */
     size_t nstrings, cap_strings;
-    ir_dim_node *dims;              /* [1, ndims) */
+    ir_dim_node *dims; /* [1, ndims) */
     uint64_t *dim_hashes;
     size_t ndims, cap_dims, cap_dim_hashes;
-    ir_expr_node *exprs;            /* [1, nexprs) */
+    ir_expr_node *exprs; /* [1, nexprs) */
     uint64_t *expr_hashes;
-    uint8_t *closed;                /* parallel to exprs: no INDEX or LOAD below */
+    uint8_t *closed; /* parallel to exprs: no INDEX or LOAD below */
     size_t nexprs, cap_exprs, cap_expr_hashes, cap_closed;
     ir_idset string_set, dim_set, expr_set;
-    ir_memo_entry *memo;            /* stack of memo tables, see ir_memo_begin */
+    ir_memo_entry *memo; /* stack of memo tables, see ir_memo_begin */
     size_t nmemo, cap_memo;
 } ir_pool;
 
@@ -44,7 +44,8 @@ static inline uint64_t ir_hash_mix(uint64_t h, uint64_t x)
 typedef bool (*ir_id_equal)(const void *ctx, uint32_t id);
 uint32_t ir_idset_find(const ir_idset *, uint64_t hash, ir_id_equal, const void *ctx, size_t *slot);
 /* Makes room for one more; rehash: the stored hash of an id. Call before ir_idset_find. */
-void ir_idset_reserve(ir_arena *, ir_idset *, uint64_t (*hash_of)(const ir_pool *, uint32_t), const ir_pool *);
+void ir_idset_reserve(ir_arena *, ir_idset *, uint64_t (*hash_of)(const ir_pool *, uint32_t),
+                      const ir_pool *);
 
 /* A memo table from ids to ids, for one walk over a DAG. Tables nest like calls do. */
 typedef struct ir_memo {
@@ -60,11 +61,11 @@ int ir_dim_compare(const ir_graph *, ir_dim, ir_dim);
 
 /* Arithmetic of one operator on constants (scalar.c). false: not folded, because the result
  * would depend on the host's libm or the operator is no arithmetic. */
-bool ir_scalar_fold(ir_scalar, ir_elem type, ir_elem arg_type, int64_t imm, const ir_scalar_value *args,
-                    int n, ir_scalar_value *out);
+bool ir_scalar_fold(ir_scalar, ir_elem type, ir_elem arg_type, int64_t imm,
+                    const ir_scalar_value *args, int n, ir_scalar_value *out);
 /* The same, with libm for the rest; false for leaves only. */
-bool ir_scalar_apply(ir_scalar, ir_elem type, ir_elem arg_type, int64_t imm, const ir_scalar_value *args,
-                     int n, ir_scalar_value *out);
+bool ir_scalar_apply(ir_scalar, ir_elem type, ir_elem arg_type, int64_t imm,
+                     const ir_scalar_value *args, int n, ir_scalar_value *out);
 /* Wraps or rounds a value to an element type (the arithmetic type's representation). */
 int64_t ir_wrap_int(ir_elem, int64_t);
 double ir_round_float(ir_elem, double);

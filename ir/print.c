@@ -13,7 +13,7 @@
 typedef struct printer {
     const ir_graph *g;
     FILE *f;
-    uint32_t *numbers;          /* of values; 1 + number, 0: not yet defined */
+    uint32_t *numbers; /* of values; 1 + number, 0: not yet defined */
     uint32_t next;
 } printer;
 
@@ -72,9 +72,15 @@ static void print_numbers(const printer *p, const ir_attr *a)
     for (size_t i = 0; i < a->n; i++) {
         if (i) fputs(", ", p->f);
         switch (ir_key_kind(a->key)) {
-        case IR_ATTR_INTS: fprintf(p->f, "%" PRId64, a->u.ints[i]); break;
-        case IR_ATTR_FLOATS: ir_print_float(p->f, a->u.floats[i], false); break;
-        default: print_symbol_name(p, a->u.syms[i]); break;
+        case IR_ATTR_INTS:
+            fprintf(p->f, "%" PRId64, a->u.ints[i]);
+            break;
+        case IR_ATTR_FLOATS:
+            ir_print_float(p->f, a->u.floats[i], false);
+            break;
+        default:
+            print_symbol_name(p, a->u.syms[i]);
+            break;
         }
     }
     fputc(']', p->f);
@@ -84,15 +90,27 @@ static void print_attr(const printer *p, const ir_node *n, const ir_attr *a)
 {
     fprintf(p->f, " %s=", ir_key_name(a->key));
     switch (ir_key_kind(a->key)) {
-    case IR_ATTR_INT: fprintf(p->f, "%" PRId64, a->u.i); break;
-    case IR_ATTR_FLOAT: ir_print_float(p->f, a->u.f, false); break;
-    case IR_ATTR_STR: print_quoted(p, ir_text(p->g, a->u.s)); break;
-    case IR_ATTR_DIMS: ir_print_dims(p->f, p->g, a->u.dims, a->n); break;
-    case IR_ATTR_EXPRS: ir_print_exprs(p->f, p->g, a->u.exprs, a->n); break;
+    case IR_ATTR_INT:
+        fprintf(p->f, "%" PRId64, a->u.i);
+        break;
+    case IR_ATTR_FLOAT:
+        ir_print_float(p->f, a->u.f, false);
+        break;
+    case IR_ATTR_STR:
+        print_quoted(p, ir_text(p->g, a->u.s));
+        break;
+    case IR_ATTR_DIMS:
+        ir_print_dims(p->f, p->g, a->u.dims, a->n);
+        break;
+    case IR_ATTR_EXPRS:
+        ir_print_exprs(p->f, p->g, a->u.exprs, a->n);
+        break;
     case IR_ATTR_BLOB:
         ir_print_blob(p->f, p->g, ir_type_of(p->g, n->results[0]), &a->u.blob);
         break;
-    default: print_numbers(p, a); break;
+    default:
+        print_numbers(p, a);
+        break;
     }
 }
 

@@ -75,13 +75,13 @@ static void print_const(FILE *f, const ir_expr_node *n)
 
 typedef struct print_item {
     ir_expr expr;
-    uint32_t uses, height, name;    /* name: 1 + number, 0: written where it is used */
+    uint32_t uses, height, name; /* name: 1 + number, 0: written where it is used */
 } print_item;
 
 typedef struct expr_printer {
     FILE *f;
     const ir_graph *g;
-    ir_memo memo;                   /* expression -> 1 + item */
+    ir_memo memo; /* expression -> 1 + item */
     print_item *items;
     size_t nitems, cap;
 } expr_printer;
@@ -144,9 +144,15 @@ static void print_args(const expr_printer *p, const ir_expr_node *n)
 static void print_unnamed(const expr_printer *p, const ir_expr_node *n)
 {
     switch (n->op) {
-    case IR_X_CONST: print_const(p->f, n); return;
-    case IR_X_DIM: fprintf(p->f, "dim(%s)", ir_dim_text(p->g, (ir_dim)n->imm)); return;
-    case IR_X_INDEX: fprintf(p->f, "i%" PRId64, n->imm); return;
+    case IR_X_CONST:
+        print_const(p->f, n);
+        return;
+    case IR_X_DIM:
+        fprintf(p->f, "dim(%s)", ir_dim_text(p->g, (ir_dim)n->imm));
+        return;
+    case IR_X_INDEX:
+        fprintf(p->f, "i%" PRId64, n->imm);
+        return;
     case IR_X_ACC:
         fprintf(p->f, "acc%" PRId64, n->imm);
         if (n->type != IR_F32) fprintf(p->f, ":%s", ir_elem_name(n->type));
@@ -156,7 +162,8 @@ static void print_unnamed(const expr_printer *p, const ir_expr_node *n)
         print_args(p, n);
         fputc(']', p->f);
         return;
-    default: break;
+    default:
+        break;
     }
     fprintf(p->f, "%s(", scalar_names[n->op]);
     print_args(p, n);

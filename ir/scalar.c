@@ -35,10 +35,14 @@ static double round_binary(double v, int mantissa, int emin, double max)
 double ir_round_float(ir_elem elem, double v)
 {
     switch (elem) {
-    case IR_F32: return (float)v;
-    case IR_F16: return round_binary(v, 10, -14, 65504.0);
-    case IR_BF16: return (float)round_binary(v, 7, -126, 0x1.FEp127);
-    default: return v;
+    case IR_F32:
+        return (float)v;
+    case IR_F16:
+        return round_binary(v, 10, -14, 65504.0);
+    case IR_BF16:
+        return (float)round_binary(v, 7, -126, 0x1.FEp127);
+    default:
+        return v;
     }
 }
 
@@ -55,10 +59,14 @@ static int64_t divide(ir_scalar op, ir_elem t, int64_t a, int64_t b)
     }
     if (b == -1) return op == IR_X_DIV || op == IR_X_FLOORDIV ? (int64_t)(0 - (uint64_t)a) : 0;
     switch (op) {
-    case IR_X_DIV: return a / b;
-    case IR_X_REM: return a % b;
-    case IR_X_FLOORDIV: return ir_floordiv(a, b);
-    default: return ir_floormod(a, b);
+    case IR_X_DIV:
+        return a / b;
+    case IR_X_REM:
+        return a % b;
+    case IR_X_FLOORDIV:
+        return ir_floordiv(a, b);
+    default:
+        return ir_floormod(a, b);
     }
 }
 
@@ -94,29 +102,82 @@ static bool apply_int(ir_scalar op, ir_elem t, int64_t a, int64_t b, int64_t *r)
 {
     uint64_t x = (uint64_t)a, y = (uint64_t)b;
     switch (op) {
-    case IR_X_ADD: *r = (int64_t)(x + y); return true;
-    case IR_X_SUB: *r = (int64_t)(x - y); return true;
-    case IR_X_MUL: *r = (int64_t)(x * y); return true;
-    case IR_X_DIV: case IR_X_REM: case IR_X_FLOORDIV: case IR_X_MOD: *r = divide(op, t, a, b); return true;
-    case IR_X_MIN: *r = int_less(t, a, b) ? a : b; return true;
-    case IR_X_MAX: *r = int_less(t, a, b) ? b : a; return true;
-    case IR_X_POW: *r = power(a, b, is_unsigned(t)); return true;
-    case IR_X_NEG: *r = (int64_t)(0 - x); return true;
-    case IR_X_ABS: *r = a < 0 && !is_unsigned(t) ? (int64_t)(0 - x) : a; return true;
-    case IR_X_SIGN: *r = a == 0 ? 0 : a < 0 && !is_unsigned(t) ? -1 : 1; return true;
-    case IR_X_FLOOR: case IR_X_CEIL: case IR_X_ROUND: case IR_X_TRUNC: *r = a; return true;
-    case IR_X_EQ: *r = a == b; return true;
-    case IR_X_NE: *r = a != b; return true;
-    case IR_X_LT: *r = int_less(t, a, b); return true;
-    case IR_X_LE: *r = !int_less(t, b, a); return true;
-    case IR_X_ISNAN: case IR_X_ISINF: *r = 0; return true;
-    case IR_X_AND: *r = a & b; return true;
-    case IR_X_OR: *r = a | b; return true;
-    case IR_X_XOR: *r = a ^ b; return true;
-    case IR_X_NOT: *r = t == IR_BOOL ? !a : ~a; return true;
-    case IR_X_SHL: case IR_X_SHR: *r = shift(op, t, a, b); return true;
-    case IR_X_CHECK: *r = check(a, b); return true;
-    default: return false;
+    case IR_X_ADD:
+        *r = (int64_t)(x + y);
+        return true;
+    case IR_X_SUB:
+        *r = (int64_t)(x - y);
+        return true;
+    case IR_X_MUL:
+        *r = (int64_t)(x * y);
+        return true;
+    case IR_X_DIV:
+    case IR_X_REM:
+    case IR_X_FLOORDIV:
+    case IR_X_MOD:
+        *r = divide(op, t, a, b);
+        return true;
+    case IR_X_MIN:
+        *r = int_less(t, a, b) ? a : b;
+        return true;
+    case IR_X_MAX:
+        *r = int_less(t, a, b) ? b : a;
+        return true;
+    case IR_X_POW:
+        *r = power(a, b, is_unsigned(t));
+        return true;
+    case IR_X_NEG:
+        *r = (int64_t)(0 - x);
+        return true;
+    case IR_X_ABS:
+        *r = a < 0 && !is_unsigned(t) ? (int64_t)(0 - x) : a;
+        return true;
+    case IR_X_SIGN:
+        *r = a == 0 ? 0 : a < 0 && !is_unsigned(t) ? -1 : 1;
+        return true;
+    case IR_X_FLOOR:
+    case IR_X_CEIL:
+    case IR_X_ROUND:
+    case IR_X_TRUNC:
+        *r = a;
+        return true;
+    case IR_X_EQ:
+        *r = a == b;
+        return true;
+    case IR_X_NE:
+        *r = a != b;
+        return true;
+    case IR_X_LT:
+        *r = int_less(t, a, b);
+        return true;
+    case IR_X_LE:
+        *r = !int_less(t, b, a);
+        return true;
+    case IR_X_ISNAN:
+    case IR_X_ISINF:
+        *r = 0;
+        return true;
+    case IR_X_AND:
+        *r = a & b;
+        return true;
+    case IR_X_OR:
+        *r = a | b;
+        return true;
+    case IR_X_XOR:
+        *r = a ^ b;
+        return true;
+    case IR_X_NOT:
+        *r = t == IR_BOOL ? !a : ~a;
+        return true;
+    case IR_X_SHL:
+    case IR_X_SHR:
+        *r = shift(op, t, a, b);
+        return true;
+    case IR_X_CHECK:
+        *r = check(a, b);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -138,64 +199,153 @@ static double float_extremum(bool max, double a, double b)
 static bool apply_exact(ir_scalar op, double a, double b, double *r)
 {
     switch (op) {
-    case IR_X_ADD: *r = a + b; return true;
-    case IR_X_SUB: *r = a - b; return true;
-    case IR_X_MUL: *r = a * b; return true;
-    case IR_X_DIV: *r = a / b; return true;
-    case IR_X_REM: *r = fmod(a, b); return true;
-    case IR_X_MOD: *r = float_mod(a, b); return true;
-    case IR_X_MIN: *r = float_extremum(false, a, b); return true;
-    case IR_X_MAX: *r = float_extremum(true, a, b); return true;
-    case IR_X_NEG: *r = -a; return true;
-    case IR_X_ABS: *r = fabs(a); return true;
-    case IR_X_SIGN: *r = isnan(a) ? a : (a > 0) - (a < 0); return true;
-    case IR_X_FLOOR: *r = floor(a); return true;
-    case IR_X_CEIL: *r = ceil(a); return true;
-    case IR_X_ROUND: *r = nearbyint(a); return true;
-    case IR_X_TRUNC: *r = trunc(a); return true;
-    case IR_X_SQRT: *r = sqrt(a); return true;
-    default: return false;
+    case IR_X_ADD:
+        *r = a + b;
+        return true;
+    case IR_X_SUB:
+        *r = a - b;
+        return true;
+    case IR_X_MUL:
+        *r = a * b;
+        return true;
+    case IR_X_DIV:
+        *r = a / b;
+        return true;
+    case IR_X_REM:
+        *r = fmod(a, b);
+        return true;
+    case IR_X_MOD:
+        *r = float_mod(a, b);
+        return true;
+    case IR_X_MIN:
+        *r = float_extremum(false, a, b);
+        return true;
+    case IR_X_MAX:
+        *r = float_extremum(true, a, b);
+        return true;
+    case IR_X_NEG:
+        *r = -a;
+        return true;
+    case IR_X_ABS:
+        *r = fabs(a);
+        return true;
+    case IR_X_SIGN:
+        *r = isnan(a) ? a : (a > 0) - (a < 0);
+        return true;
+    case IR_X_FLOOR:
+        *r = floor(a);
+        return true;
+    case IR_X_CEIL:
+        *r = ceil(a);
+        return true;
+    case IR_X_ROUND:
+        *r = nearbyint(a);
+        return true;
+    case IR_X_TRUNC:
+        *r = trunc(a);
+        return true;
+    case IR_X_SQRT:
+        *r = sqrt(a);
+        return true;
+    default:
+        return false;
     }
 }
 
 static bool apply_libm(ir_scalar op, double a, double b, double *r)
 {
     switch (op) {
-    case IR_X_FLOORDIV: *r = floor(a / b); return true;
-    case IR_X_POW: *r = pow(a, b); return true;
-    case IR_X_ATAN2: *r = atan2(a, b); return true;
-    case IR_X_EXP: *r = exp(a); return true;
-    case IR_X_LOG: *r = log(a); return true;
-    case IR_X_LOG1P: *r = log1p(a); return true;
-    case IR_X_EXPM1: *r = expm1(a); return true;
-    case IR_X_TANH: *r = tanh(a); return true;
-    case IR_X_ERF: *r = erf(a); return true;
-    case IR_X_SIGMOID: *r = 1 / (1 + exp(-a)); return true;
-    case IR_X_SIN: *r = sin(a); return true;
-    case IR_X_COS: *r = cos(a); return true;
-    case IR_X_TAN: *r = tan(a); return true;
-    case IR_X_ASIN: *r = asin(a); return true;
-    case IR_X_ACOS: *r = acos(a); return true;
-    case IR_X_ATAN: *r = atan(a); return true;
-    case IR_X_SINH: *r = sinh(a); return true;
-    case IR_X_COSH: *r = cosh(a); return true;
-    case IR_X_ASINH: *r = asinh(a); return true;
-    case IR_X_ACOSH: *r = acosh(a); return true;
-    case IR_X_ATANH: *r = atanh(a); return true;
-    default: return false;
+    case IR_X_FLOORDIV:
+        *r = floor(a / b);
+        return true;
+    case IR_X_POW:
+        *r = pow(a, b);
+        return true;
+    case IR_X_ATAN2:
+        *r = atan2(a, b);
+        return true;
+    case IR_X_EXP:
+        *r = exp(a);
+        return true;
+    case IR_X_LOG:
+        *r = log(a);
+        return true;
+    case IR_X_LOG1P:
+        *r = log1p(a);
+        return true;
+    case IR_X_EXPM1:
+        *r = expm1(a);
+        return true;
+    case IR_X_TANH:
+        *r = tanh(a);
+        return true;
+    case IR_X_ERF:
+        *r = erf(a);
+        return true;
+    case IR_X_SIGMOID:
+        *r = 1 / (1 + exp(-a));
+        return true;
+    case IR_X_SIN:
+        *r = sin(a);
+        return true;
+    case IR_X_COS:
+        *r = cos(a);
+        return true;
+    case IR_X_TAN:
+        *r = tan(a);
+        return true;
+    case IR_X_ASIN:
+        *r = asin(a);
+        return true;
+    case IR_X_ACOS:
+        *r = acos(a);
+        return true;
+    case IR_X_ATAN:
+        *r = atan(a);
+        return true;
+    case IR_X_SINH:
+        *r = sinh(a);
+        return true;
+    case IR_X_COSH:
+        *r = cosh(a);
+        return true;
+    case IR_X_ASINH:
+        *r = asinh(a);
+        return true;
+    case IR_X_ACOSH:
+        *r = acosh(a);
+        return true;
+    case IR_X_ATANH:
+        *r = atanh(a);
+        return true;
+    default:
+        return false;
     }
 }
 
 static bool compare_floats(ir_scalar op, double a, double b, int64_t *r)
 {
     switch (op) {
-    case IR_X_EQ: *r = a == b; return true;
-    case IR_X_NE: *r = a != b; return true;
-    case IR_X_LT: *r = a < b; return true;
-    case IR_X_LE: *r = a <= b; return true;
-    case IR_X_ISNAN: *r = isnan(a) != 0; return true;
-    case IR_X_ISINF: *r = isinf(a) != 0; return true;
-    default: return false;
+    case IR_X_EQ:
+        *r = a == b;
+        return true;
+    case IR_X_NE:
+        *r = a != b;
+        return true;
+    case IR_X_LT:
+        *r = a < b;
+        return true;
+    case IR_X_LE:
+        *r = a <= b;
+        return true;
+    case IR_X_ISNAN:
+        *r = isnan(a) != 0;
+        return true;
+    case IR_X_ISINF:
+        *r = isinf(a) != 0;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -207,7 +357,8 @@ static int64_t saturate(ir_elem to, double v)
     if (isnan(v)) return 0;
     if (ir_elem_class(to) == 'U') {
         if (v <= 0) return 0;
-        if (v >= ldexp(1.0, bits)) return (int64_t)(bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
+        if (v >= ldexp(1.0, bits))
+            return (int64_t)(bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
         return (int64_t)(uint64_t)v;
     }
     double limit = ldexp(1.0, bits - 1);
@@ -255,19 +406,20 @@ static bool apply(bool exact_only, ir_scalar op, ir_elem type, ir_elem from, int
     }
     if (compare_floats(op, args[0].f, b.f, &out->i)) return true;
     double r;
-    if (!apply_exact(op, args[0].f, b.f, &r) && (exact_only || !apply_libm(op, args[0].f, b.f, &r))) return false;
+    if (!apply_exact(op, args[0].f, b.f, &r) && (exact_only || !apply_libm(op, args[0].f, b.f, &r)))
+        return false;
     out->f = ir_round_float(type, r);
     return true;
 }
 
-bool ir_scalar_fold(ir_scalar op, ir_elem type, ir_elem from, int64_t imm, const ir_scalar_value *args, int n,
-                    ir_scalar_value *out)
+bool ir_scalar_fold(ir_scalar op, ir_elem type, ir_elem from, int64_t imm,
+                    const ir_scalar_value *args, int n, ir_scalar_value *out)
 {
     return apply(true, op, type, from, imm, args, n, out);
 }
 
-bool ir_scalar_apply(ir_scalar op, ir_elem type, ir_elem from, int64_t imm, const ir_scalar_value *args, int n,
-                     ir_scalar_value *out)
+bool ir_scalar_apply(ir_scalar op, ir_elem type, ir_elem from, int64_t imm,
+                     const ir_scalar_value *args, int n, ir_scalar_value *out)
 {
     return apply(false, op, type, from, imm, args, n, out);
 }

@@ -3,7 +3,8 @@
  * In: a word and the names that would have been right. Out: the nearest by edit distance (letters
  * inserted, dropped, replaced, or two neighbours exchanged), or the only one that the word begins.
  * Invariant: only the first MAX_WORD bytes are looked at, so the tables have a fixed size; a name
- * counts as near when less than half of the word, and at most three letters, would have to change. */
+ * counts as near when less than half of the word, and at most three letters, would have to change.
+ */
 #include <string.h>
 
 #include "ir/diag.h"
@@ -43,7 +44,8 @@ static const char *only_begun(const char *word, const char *const *names, size_t
 const char *lathe_nearest(const char *word, const char *const *names, size_t n)
 {
     const char *near = NULL;
-    size_t length = strnlen(word, MAX_WORD), best = length ? least(MAX_CHANGES, (length - 1) / 2) + 1 : 0;
+    size_t length = strnlen(word, MAX_WORD),
+           best = length ? least(MAX_CHANGES, (length - 1) / 2) + 1 : 0;
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, names[i]);
         if (d >= best) continue;

@@ -42,11 +42,17 @@ ir_elem ir_elem_parse(const char *text, size_t length)
 ir_elem ir_elem_arith(ir_elem e)
 {
     switch (ir_elem_class(e)) {
-    case 'L': return IR_F32;
-    case 'S': return ir_elem_bits(e) < 8 ? IR_I8 : e;
-    case 'U': return ir_elem_bits(e) < 8 ? IR_U8 : e;
-    case 'F': case 'B': return e;
-    default: return IR_ELEM_NONE;
+    case 'L':
+        return IR_F32;
+    case 'S':
+        return ir_elem_bits(e) < 8 ? IR_I8 : e;
+    case 'U':
+        return ir_elem_bits(e) < 8 ? IR_U8 : e;
+    case 'F':
+    case 'B':
+        return e;
+    default:
+        return IR_ELEM_NONE;
     }
 }
 

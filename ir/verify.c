@@ -15,10 +15,10 @@ typedef struct verifier {
     ir_violation report;
     void *ctx;
     size_t violations;
-    ir_node_id node;            /* being looked at */
-    bool *values, *syms;        /* visible now */
-    bool *nodes;                /* met in a block */
-    ir_value *value_stack;      /* what is visible, in order of definition */
+    ir_node_id node;       /* being looked at */
+    bool *values, *syms;   /* visible now */
+    bool *nodes;           /* met in a block */
+    ir_value *value_stack; /* what is visible, in order of definition */
     ir_sym *sym_stack;
     size_t nvalues, nsyms, cap_values, cap_syms;
 } verifier;
@@ -65,8 +65,11 @@ static void visit_symbols(verifier *v, ir_dim d, symbol_visit visit)
 {
     const ir_dim_node *n = ir_dim_get(v->g, d);
     switch (n->kind) {
-    case IR_DIM_CONST: return;
-    case IR_DIM_SYM: visit(v, n->sym); return;
+    case IR_DIM_CONST:
+        return;
+    case IR_DIM_SYM:
+        visit(v, n->sym);
+        return;
     case IR_DIM_SUM:
         for (int i = 0; i < n->nterms; i++)
             for (int j = 0; j < n->terms[i].natoms; j++)

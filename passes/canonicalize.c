@@ -81,8 +81,8 @@ static bool replace_known(pass_sweep *s, const ir_node *n)
 typedef struct nest_fold {
     ir_graph *g;
     const ir_node *n;
-    ir_nest nest;               /* collects the operands */
-    bool contents;              /* known elements may take the place of loads */
+    ir_nest nest;  /* collects the operands */
+    bool contents; /* known elements may take the place of loads */
 } nest_fold;
 
 typedef struct view_point {
@@ -113,8 +113,8 @@ static void read_behind(ir_graph *g, ir_value *v, ir_expr *idx)
         bool moved = false;
         if (def->op == IR_OP_VIEW) moved = through_view(g, def, idx);
         if (def->op == IR_OP_RESHAPE)
-            moved = pass_through_reshape(g, ir_type_of(g, def->operands[0]), ir_type_of(g, *v)->dims,
-                                         ir_type_of(g, *v)->rank, idx);
+            moved = pass_through_reshape(g, ir_type_of(g, def->operands[0]),
+                                         ir_type_of(g, *v)->dims, ir_type_of(g, *v)->rank, idx);
         if (!moved) return;
         *v = def->operands[0];
     }
@@ -181,7 +181,7 @@ static bool fold_nest(pass_sweep *s, const ir_node *n)
     const ir_rewrite hooks = {.ctx = &f, .load = fold_load};
     bool changed = false;
     ir_nest_begin(&f.nest, &s->b, (int)space->n, space->u.dims, 0);
-    if (n->op == IR_OP_SCATTER) {       /* operand 0 is written, so it keeps a number of its own */
+    if (n->op == IR_OP_SCATTER) { /* operand 0 is written, so it keeps a number of its own */
         f.nest.args = ir_grow(s->g->arena, f.nest.args, &f.nest.cap, 1, sizeof(ir_value));
         f.nest.args[f.nest.nargs++] = IR_NONE;
     }
@@ -218,7 +218,7 @@ static ir_value simpler(pass_sweep *s, const ir_node *n)
 
 static bool canonicalize(pass_sweep *s, ir_node_id id)
 {
-    const ir_node n = s->g->nodes[id];      /* by value: building moves the array */
+    const ir_node n = s->g->nodes[id]; /* by value: building moves the array */
     if (replace_known(s, &n)) return true;
     ir_value v = simpler(s, &n);
     if (v != IR_NONE) {

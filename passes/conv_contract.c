@@ -30,10 +30,7 @@ static const int64_t *ints_of(const ir_node *node, ir_key key)
 {
     return ir_attr_find(node, key)->u.ints;
 }
-static ir_dim num(const conv *p, int64_t v)
-{
-    return ir_dim_const(p->g, v);
-}
+static ir_dim num(const conv *p, int64_t v) { return ir_dim_const(p->g, v); }
 
 static bool describe(ir_graph *g, const ir_node *node, conv *p)
 {

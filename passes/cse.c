@@ -10,12 +10,12 @@
 typedef struct cse_entry {
     ir_node_id node;
     uint64_t hash;
-    uint32_t next;              /* with the same bucket; 1 + index, 0: none */
+    uint32_t next; /* with the same bucket; 1 + index, 0: none */
 } cse_entry;
 
 typedef struct cse_table {
     uint32_t *buckets;
-    size_t nbuckets;            /* a power of two */
+    size_t nbuckets; /* a power of two */
     cse_entry *entries;
     size_t n, cap;
 } cse_table;
@@ -32,15 +32,33 @@ static bool is_pure(const ir_node *n)
 static const void *attr_list(const ir_attr *a, size_t *size)
 {
     switch (ir_key_kind(a->key)) {
-    case IR_ATTR_INTS: *size = a->n * sizeof *a->u.ints; return a->u.ints;
-    case IR_ATTR_FLOATS: *size = a->n * sizeof *a->u.floats; return a->u.floats;
-    case IR_ATTR_DIMS: *size = a->n * sizeof *a->u.dims; return a->u.dims;
-    case IR_ATTR_EXPRS: *size = a->n * sizeof *a->u.exprs; return a->u.exprs;
-    case IR_ATTR_SYMS: *size = a->n * sizeof *a->u.syms; return a->u.syms;
-    case IR_ATTR_BLOB: *size = a->u.blob.size; return a->u.blob.bytes;
-    case IR_ATTR_STR: *size = sizeof a->u.s; return &a->u.s;
-    case IR_ATTR_FLOAT: *size = sizeof a->u.f; return &a->u.f;
-    default: *size = sizeof a->u.i; return &a->u.i;
+    case IR_ATTR_INTS:
+        *size = a->n * sizeof *a->u.ints;
+        return a->u.ints;
+    case IR_ATTR_FLOATS:
+        *size = a->n * sizeof *a->u.floats;
+        return a->u.floats;
+    case IR_ATTR_DIMS:
+        *size = a->n * sizeof *a->u.dims;
+        return a->u.dims;
+    case IR_ATTR_EXPRS:
+        *size = a->n * sizeof *a->u.exprs;
+        return a->u.exprs;
+    case IR_ATTR_SYMS:
+        *size = a->n * sizeof *a->u.syms;
+        return a->u.syms;
+    case IR_ATTR_BLOB:
+        *size = a->u.blob.size;
+        return a->u.blob.bytes;
+    case IR_ATTR_STR:
+        *size = sizeof a->u.s;
+        return &a->u.s;
+    case IR_ATTR_FLOAT:
+        *size = sizeof a->u.f;
+        return &a->u.f;
+    default:
+        *size = sizeof a->u.i;
+        return &a->u.i;
     }
 }
 

@@ -10,8 +10,8 @@
 
 typedef struct liveness {
     ir_graph *g;
-    bool *nodes, *dims, *exprs;     /* by id: reached */
-    ir_node_id *maker;              /* of data symbols */
+    bool *nodes, *dims, *exprs; /* by id: reached */
+    ir_node_id *maker;          /* of data symbols */
     ir_node_id *work;
     size_t nwork, cap;
 } liveness;
@@ -100,14 +100,17 @@ static bool is_known(const liveness *l, ir_dim d)
 {
     const ir_dim_node *n = ir_dim_get(l->g, d);
     switch (n->kind) {
-    case IR_DIM_CONST: return true;
-    case IR_DIM_SYM: return l->g->syms[n->sym].kind == IR_SYM_INPUT || l->dims[d];
+    case IR_DIM_CONST:
+        return true;
+    case IR_DIM_SYM:
+        return l->g->syms[n->sym].kind == IR_SYM_INPUT || l->dims[d];
     case IR_DIM_SUM:
         for (int i = 0; i < n->nterms; i++)
             for (int j = 0; j < n->terms[i].natoms; j++)
                 if (!is_known(l, n->terms[i].atoms[j])) return false;
         return true;
-    default: return is_known(l, n->a) && is_known(l, n->b);
+    default:
+        return is_known(l, n->a) && is_known(l, n->b);
     }
 }
 

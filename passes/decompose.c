@@ -1,27 +1,36 @@
 /* decompose: operators that no kernel takes whole become maps and reductions. In: a graph that may
- * hold softmax, norm, conv, pool and attention; out: the same values from nests, which the general emitter
- * knows. The plain formulas are kept, so a row that is masked entirely gives what they give. */
+ * hold softmax, norm, conv, pool and attention; out: the same values from nests, which the general
+ * emitter knows. The plain formulas are kept, so a row that is masked entirely gives what they
+ * give. */
 #include "passes/decompose.h"
 #include "passes/pass.h"
 
 typedef ir_value (*decompose_rule)(ir_builder *, const ir_node *);
 
-/* Attention has a kernel of its own, but not at level 0; elsewhere fuse_attention makes it again. */
+/* Attention has a kernel of its own, but not at level 0; elsewhere fuse_attention makes it again.
+ */
 static decompose_rule find_rule(ir_op op)
 {
     switch (op) {
-    case IR_OP_ATTENTION: return decompose_attention;
-    case IR_OP_SOFTMAX: return decompose_softmax;
-    case IR_OP_NORM: return decompose_norm;
-    case IR_OP_CONV: return decompose_conv;
-    case IR_OP_POOL: return decompose_pool;
-    default: return NULL;
+    case IR_OP_ATTENTION:
+        return decompose_attention;
+    case IR_OP_SOFTMAX:
+        return decompose_softmax;
+    case IR_OP_NORM:
+        return decompose_norm;
+    case IR_OP_CONV:
+        return decompose_conv;
+    case IR_OP_POOL:
+        return decompose_pool;
+    default:
+        return NULL;
     }
 }
 
-static lathe_status decompose_node(ir_builder *b, ir_node_id id, decompose_rule rule, lathe_diag *diag)
+static lathe_status decompose_node(ir_builder *b, ir_node_id id, decompose_rule rule,
+                                   lathe_diag *diag)
 {
-    const ir_node node = b->g->nodes[id];       /* by value: building moves the array */
+    const ir_node node = b->g->nodes[id]; /* by value: building moves the array */
     b->name = node.name;
     b->origin = node.origin;
     ir_value v = rule(b, &node);
@@ -47,7 +56,8 @@ static lathe_status decompose_block(ir_graph *g, ir_block_id block, lathe_diag *
             TRY(decompose_node(&b, nodes[i], rule, diag));
         } else {
             ir_block *at = &g->blocks[block];
-            at->nodes = ir_grow(g->arena, at->nodes, &at->cap_nodes, at->nnodes + 1, sizeof *at->nodes);
+            at->nodes =
+                ir_grow(g->arena, at->nodes, &at->cap_nodes, at->nnodes + 1, sizeof *at->nodes);
             at->nodes[at->nnodes++] = nodes[i];
         }
     }
@@ -57,7 +67,8 @@ static lathe_status decompose_block(ir_graph *g, ir_block_id block, lathe_diag *
 lathe_status pass_decompose(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
     (void)options;
-    for (size_t block = 1; block < g->nblocks; block++) TRY(decompose_block(g, (ir_block_id)block, diag));
+    for (size_t block = 1; block < g->nblocks; block++)
+        TRY(decompose_block(g, (ir_block_id)block, diag));
     ir_compact(g);
     return LATHE_OK;
 }

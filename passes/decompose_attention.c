@@ -46,10 +46,7 @@ static ir_expr place(parts *p, ir_expr e, bool row)
         &(ir_rewrite){.ctx = p, .node = row ? acc_of : NULL, .index = index_of, .load = load_of});
 }
 
-static const ir_attr *body_of(const parts *p)
-{
-    return ir_attr_find(p->n, IR_KEY_body);
-}
+static const ir_attr *body_of(const parts *p) { return ir_attr_find(p->n, IR_KEY_body); }
 
 /* The parallel axes but the columns, then the keys, then, for the scores, the terms. */
 static void begin(parts *p, bool terms)

@@ -16,23 +16,36 @@ typedef struct windows {
     bool transposed, padded;
 } windows;
 
-static const ir_dim *dims_of(const ir_node *node, ir_key key) { return ir_attr_find(node, key)->u.dims; }
-static const int64_t *ints_of(const ir_node *node, ir_key key) { return ir_attr_find(node, key)->u.ints; }
+static const ir_dim *dims_of(const ir_node *node, ir_key key)
+{
+    return ir_attr_find(node, key)->u.dims;
+}
+static const int64_t *ints_of(const ir_node *node, ir_key key)
+{
+    return ir_attr_find(node, key)->u.ints;
+}
 
 static void windows_begin(windows *w, ir_graph *g, const ir_node *node)
 {
     ir_value x = node->operands[0];
-    *w = (windows){.g = g, .x = x, .in = *ir_type_of(g, x), .out = dims_of(node, IR_KEY_dims),
-                   .kernel = dims_of(node, IR_KEY_kernel), .pads = dims_of(node, IR_KEY_pads),
-                   .strides = ints_of(node, IR_KEY_strides), .dilations = ints_of(node, IR_KEY_dilations)};
+    *w = (windows){.g = g,
+                   .x = x,
+                   .in = *ir_type_of(g, x),
+                   .out = dims_of(node, IR_KEY_dims),
+                   .kernel = dims_of(node, IR_KEY_kernel),
+                   .pads = dims_of(node, IR_KEY_pads),
+                   .strides = ints_of(node, IR_KEY_strides),
+                   .dilations = ints_of(node, IR_KEY_dilations)};
     w->n = w->in.rank - 2;
     w->transposed = strcmp(ir_attr_str(g, node, IR_KEY_kind), "transposed") == 0;
     w->padded = w->transposed;
     for (int i = 0; i < 2 * w->n; i++) w->padded |= !ir_dim_equals(g, w->pads[i], 0);
     /* A result rounded up may reach beyond the operand without any padding. */
     for (int i = 0; i < w->n && !w->padded; i++) {
-        ir_dim last = ir_dim_mul(g, ir_dim_sub(g, w->out[2 + i], ir_dim_const(g, 1)), ir_dim_const(g, w->strides[i]));
-        ir_dim reach = ir_dim_mul(g, ir_dim_sub(g, w->kernel[i], ir_dim_const(g, 1)), ir_dim_const(g, w->dilations[i]));
+        ir_dim last = ir_dim_mul(g, ir_dim_sub(g, w->out[2 + i], ir_dim_const(g, 1)),
+                                 ir_dim_const(g, w->strides[i]));
+        ir_dim reach = ir_dim_mul(g, ir_dim_sub(g, w->kernel[i], ir_dim_const(g, 1)),
+                                  ir_dim_const(g, w->dilations[i]));
         int64_t lo, hi;
         ir_dim_range(g, ir_dim_sub(g, w->in.dims[2 + i], ir_dim_add(g, last, reach)), &lo, &hi);
         w->padded = lo < 1;
@@ -40,7 +53,10 @@ static void windows_begin(windows *w, ir_graph *g, const ir_node *node)
 }
 
 static ir_expr num(const windows *w, int64_t v) { return ir_x_int(w->g, IR_I64, v); }
-static ir_expr op2(const windows *w, ir_scalar op, ir_expr a, ir_expr b) { return ir_x_2(w->g, op, a, b); }
+static ir_expr op2(const windows *w, ir_scalar op, ir_expr a, ir_expr b)
+{
+    return ir_x_2(w->g, op, a, b);
+}
 
 /* Index along spatial axis i of the tap `k` for result place `o`; inside gets the condition. */
 static ir_expr tap(const windows *w, int i, ir_expr o, ir_expr k, ir_expr *inside)
@@ -55,7 +71,8 @@ static ir_expr tap(const windows *w, int i, ir_expr o, ir_expr k, ir_expr *insid
         *inside = op2(w, IR_X_EQ, op2(w, IR_X_MOD, place, stride), num(w, 0));
         at = op2(w, IR_X_FLOORDIV, place, stride);
     } else {
-        at = op2(w, IR_X_SUB, op2(w, IR_X_ADD, op2(w, IR_X_MUL, o, num(w, w->strides[i])), reach), pad);
+        at = op2(w, IR_X_SUB, op2(w, IR_X_ADD, op2(w, IR_X_MUL, o, num(w, w->strides[i])), reach),
+                 pad);
     }
     if (!w->padded) return at;
     ir_expr low = op2(w, IR_X_LE, num(w, 0), at), high = op2(w, IR_X_LT, at, size);
@@ -82,7 +99,8 @@ ir_value decompose_conv(ir_builder *b, const ir_node *node)
     windows_begin(&w, g, node);
     const ir_type weight = *ir_type_of(g, node->operands[1]);
     ir_dim groups = ir_dim_const(g, ir_attr_int(node, IR_KEY_group, 1));
-    ir_dim per_group = ir_dim_floordiv(g, w.out[1], groups), channels = ir_dim_floordiv(g, w.in.dims[1], groups);
+    ir_dim per_group = ir_dim_floordiv(g, w.out[1], groups),
+           channels = ir_dim_floordiv(g, w.in.dims[1], groups);
     int rank = 2 + w.n, total = rank + 1 + w.n;
     if (total > IR_MAX_SPACE || groups == IR_NONE || per_group == IR_NONE) return IR_NONE;
     ir_dim space[IR_MAX_SPACE];
@@ -91,7 +109,8 @@ ir_value decompose_conv(ir_builder *b, const ir_node *node)
     memcpy(space + rank + 1, w.kernel, (size_t)w.n * sizeof *space);
     ir_nest nest;
     ir_nest_begin(&nest, b, total, space, 1 + w.n);
-    ir_expr m = ir_nest_index(&nest, 1), c = ir_nest_index(&nest, rank), x_idx[IR_MAX_RANK], w_idx[IR_MAX_RANK];
+    ir_expr m = ir_nest_index(&nest, 1), c = ir_nest_index(&nest, rank), x_idx[IR_MAX_RANK],
+            w_idx[IR_MAX_RANK];
     bool one = ir_dim_equals(g, groups, 1);
     ir_expr group = op2(&w, IR_X_FLOORDIV, m, ir_x_dim(g, per_group)), channel = c;
     if (!one) channel = op2(&w, IR_X_ADD, op2(&w, IR_X_MUL, group, ir_x_dim(g, channels)), c);
@@ -108,7 +127,8 @@ ir_value decompose_conv(ir_builder *b, const ir_node *node)
     if (!bias || sum == IR_NONE || weight.rank != rank) return weight.rank == rank ? sum : IR_NONE;
     ir_nest_begin(&nest, b, rank, w.out, 0);
     ir_expr channel_index = ir_nest_index(&nest, 1);
-    ir_expr added = op2(&w, IR_X_ADD, ir_nest_read(&nest, sum), ir_nest_load(&nest, node->operands[2], &channel_index));
+    ir_expr added = op2(&w, IR_X_ADD, ir_nest_read(&nest, sum),
+                        ir_nest_load(&nest, node->operands[2], &channel_index));
     return ir_nest_map(&nest, w.in.elem, added);
 }
 
@@ -122,8 +142,10 @@ static ir_expr clamp(const windows *w, ir_expr v, ir_expr hi)
 /* How many of the taps of place o lie in [lo, hi). */
 static ir_expr count_taps(const windows *w, int i, ir_expr o, ir_expr lo, ir_expr hi)
 {
-    ir_expr start = op2(w, IR_X_SUB, op2(w, IR_X_MUL, o, num(w, w->strides[i])), ir_x_dim(w->g, w->pads[i]));
-    ir_expr d = num(w, w->dilations[i]), up = num(w, w->dilations[i] - 1), k = ir_x_dim(w->g, w->kernel[i]);
+    ir_expr start =
+        op2(w, IR_X_SUB, op2(w, IR_X_MUL, o, num(w, w->strides[i])), ir_x_dim(w->g, w->pads[i]));
+    ir_expr d = num(w, w->dilations[i]), up = num(w, w->dilations[i] - 1),
+            k = ir_x_dim(w->g, w->kernel[i]);
     ir_expr below_hi = op2(w, IR_X_FLOORDIV, op2(w, IR_X_ADD, op2(w, IR_X_SUB, hi, start), up), d);
     ir_expr below_lo = op2(w, IR_X_FLOORDIV, op2(w, IR_X_ADD, op2(w, IR_X_SUB, lo, start), up), d);
     return op2(w, IR_X_SUB, clamp(w, below_hi, k), clamp(w, below_lo, k));
@@ -175,7 +197,9 @@ ir_value decompose_pool(ir_builder *b, const ir_node *node)
     ir_nest_begin(&nest, b, rank + w.n, space, w.n);
     ir_expr idx[IR_MAX_RANK] = {ir_nest_index(&nest, 0), ir_nest_index(&nest, 1)};
     ir_elem arith = ir_elem_arith(w.in.elem);
-    ir_expr x = read_tap(&w, &nest, idx, rank, max ? lowest(b->g, arith) : ir_x_num(b->g, arith, 0));
-    ir_value v = ir_nest_reduce(&nest, IR_OP_REDUCE, max ? "max" : "sum", max ? w.in.elem : arith, x);
+    ir_expr x =
+        read_tap(&w, &nest, idx, rank, max ? lowest(b->g, arith) : ir_x_num(b->g, arith, 0));
+    ir_value v =
+        ir_nest_reduce(&nest, IR_OP_REDUCE, max ? "max" : "sum", max ? w.in.elem : arith, x);
     return max ? v : average(&w, b, v, ir_attr_int(node, IR_KEY_include_pad, 0) != 0);
 }

@@ -1,5 +1,5 @@
-/* softmax and norm as reductions along rows and maps over them. Sums are made in the arithmetic type;
- * only the result is rounded to a low-precision element type. */
+/* softmax and norm as reductions along rows and maps over them. Sums are made in the arithmetic
+ * type; only the result is rounded to a low-precision element type. */
 #include "passes/decompose.h"
 
 #include <string.h>
@@ -122,7 +122,8 @@ ir_value decompose_norm(ir_builder *b, const ir_node *node)
     const ir_attr *eps = ir_attr_find(node, IR_KEY_eps);
     ir_value x = node->operands[0];
     rows r;
-    unsigned all = (1u << ir_type_of(b->g, x)->rank) - 1, outer = (1u << ir_attr_int(node, IR_KEY_axis, 0)) - 1;
+    unsigned all = (1u << ir_type_of(b->g, x)->rank) - 1,
+             outer = (1u << ir_attr_int(node, IR_KEY_axis, 0)) - 1;
     rows_begin(&r, b, x, all & ~outer);
     bool layer = strcmp(ir_attr_str(b->g, node, IR_KEY_kind), "layer") == 0;
     ir_value centred = layer ? subtract(&r, mean_rows(&r, x, false), IR_X_NONE) : x;

@@ -68,9 +68,11 @@ lathe_status pass_check_names(const pass_options *o, lathe_diag *diag)
 }
 
 /* Runs a pass unless it is off, and notes the numbers of nodes for the report. */
-static lathe_status step(ir_graph *g, const pass_info *pass, const pass_options *o, lathe_diag *diag)
+static lathe_status step(ir_graph *g, const pass_info *pass, const pass_options *o,
+                         lathe_diag *diag)
 {
-    pass_line line = {.name = pass->name, .run = pass->level <= o->level && !is_disabled(o, pass->name)};
+    pass_line line = {.name = pass->name,
+                      .run = pass->level <= o->level && !is_disabled(o, pass->name)};
     pass_count_nodes(g, &line.before);
     if (line.run) TRY(run(g, pass, o, diag));
     pass_count_nodes(g, &line.after);

@@ -119,9 +119,9 @@ static bool view_element(const folder *f, ir_expr body, ir_elem elem, void *byte
         idx[k] = v.i;
     }
     if (!place_of(f->g, ir_type_of(f->g, f->n->operands[0]), idx, &place)) return false;
-    ir_bits_set(bytes, ir_elem_bits(elem), i,
-                ir_bits_get(fold_blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem),
-                            place));
+    ir_bits_set(
+        bytes, ir_elem_bits(elem), i,
+        ir_bits_get(fold_blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem), place));
     return true;
 }
 
@@ -180,7 +180,7 @@ static bool fold_reshape(pass_sweep *s, const ir_node *n)
 static bool fold(pass_sweep *s, ir_node_id id)
 {
     ir_graph *g = s->g;
-    const ir_node n = g->nodes[id];     /* by value: building moves the array */
+    const ir_node n = g->nodes[id]; /* by value: building moves the array */
     if (n.op == IR_OP_RESHAPE) return fold_reshape(s, &n);
     folder f = {.g = g, .n = &n};
     int64_t count, size, sizes[IR_MAX_RANK];

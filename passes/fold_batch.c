@@ -15,19 +15,19 @@ enum { MOST_GROWTH = 65536, MOST_BYTES = 1 << 28, MOST_POINTS = 1 << 28, CHEAP_W
 
 typedef struct batch {
     ir_graph *g;
-    bool checks;                /* nodes that might fault take part */
-    bool has_checks;            /* some do */
-    bool *constant;             /* by value: depends on constants alone */
-    bool *decoded;              /* by value: made from the result of a dequantisation */
-    bool *stays;                /* by value: read by what stays whatever is chosen */
-    bool *needed;               /* by value: read by what stays */
-    int64_t *room;              /* by value, of constants that may go: bytes not yet used up */
-    uint32_t *seen, stamp;       /* by value: the root that reached it last */
-    ir_node_id *nodes;          /* that depend on constants alone, in order */
+    bool checks;           /* nodes that might fault take part */
+    bool has_checks;       /* some do */
+    bool *constant;        /* by value: depends on constants alone */
+    bool *decoded;         /* by value: made from the result of a dequantisation */
+    bool *stays;           /* by value: read by what stays whatever is chosen */
+    bool *needed;          /* by value: read by what stays */
+    int64_t *room;         /* by value, of constants that may go: bytes not yet used up */
+    uint32_t *seen, stamp; /* by value: the root that reached it last */
+    ir_node_id *nodes;     /* that depend on constants alone, in order */
     size_t nnodes, cap_nodes;
-    ir_value *roots;            /* that become constants */
+    ir_value *roots; /* that become constants */
     size_t nroots, cap_roots;
-    void **bytes;               /* by root */
+    void **bytes; /* by root */
 } batch;
 
 /* ---- what depends on constants alone ---- */
@@ -74,8 +74,8 @@ static bool is_static(batch *b, const ir_node *n, bool *checks)
         ir_attr_kind kind = ir_key_kind(a->key);
         int64_t points;
         if (kind == IR_ATTR_SYMS && a->n) return false;
-        if (kind == IR_ATTR_DIMS && (!fold_static_count(g, a->u.dims, (int)a->n, NULL, &points) ||
-                                     points > MOST_POINTS))
+        if (kind == IR_ATTR_DIMS &&
+            (!fold_static_count(g, a->u.dims, (int)a->n, NULL, &points) || points > MOST_POINTS))
             return false;
         if (kind != IR_ATTR_EXPRS) continue;
         if (has_sizes(g, a)) return false;
@@ -250,8 +250,7 @@ static void add_parameter(ir_graph *s, ir_value v)
 {
     ir_block *body = &s->blocks[1];
     ir_value_info *info = &s->values[v];
-    body->params =
-        ir_grow(s->arena, body->params, &body->cap_params, body->nparams + 1, sizeof v);
+    body->params = ir_grow(s->arena, body->params, &body->cap_params, body->nparams + 1, sizeof v);
     info->def = IR_NONE;
     info->block = 1;
     info->index = (uint32_t)body->nparams;

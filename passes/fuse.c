@@ -66,10 +66,7 @@ typedef struct point {
     ir_expr (*load)(void *, const ir_expr_node *);
 } point;
 
-static ir_expr index_at(void *ctx, int axis)
-{
-    return ((const point *)ctx)->idx[axis];
-}
+static ir_expr index_at(void *ctx, int axis) { return ((const point *)ctx)->idx[axis]; }
 
 static ir_expr load_at(void *ctx, const ir_expr_node *load)
 {

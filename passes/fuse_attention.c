@@ -110,14 +110,8 @@ static const ir_node *behind(match *m, ir_value v, ir_op op, ir_expr *idx)
     return is_private(m, v) ? fuse_def(g, v, op, m->values.block) : NULL;
 }
 
-static const ir_attr *space_of(const ir_node *n)
-{
-    return ir_attr_find(n, IR_KEY_space);
-}
-static int64_t nred_of(const ir_node *n)
-{
-    return ir_attr_int(n, IR_KEY_nred, 0);
-}
+static const ir_attr *space_of(const ir_node *n) { return ir_attr_find(n, IR_KEY_space); }
+static int64_t nred_of(const ir_node *n) { return ir_attr_int(n, IR_KEY_nred, 0); }
 
 /* The two sizes are the same in every run. */
 static bool are_equal(const ir_graph *g, ir_dim a, ir_dim b)
@@ -247,10 +241,7 @@ static bool set_space(match *m)
     return true;
 }
 
-static ir_expr row_index(void *ctx, int axis)
-{
-    return ((const match *)ctx)->row_at[axis];
-}
+static ir_expr row_index(void *ctx, int axis) { return ((const match *)ctx)->row_at[axis]; }
 
 /* The contract that makes the scores, which the row reads at one place. */
 static bool find_scores(match *m)
@@ -271,10 +262,7 @@ static bool find_scores(match *m)
 
 /* ---- the new node's expressions ---- */
 
-static void push(match *m, ir_expr e)
-{
-    m->body[m->nbody++] = e;
-}
+static void push(match *m, ir_expr e) { m->body[m->nbody++] = e; }
 
 static void place_scores(match *m)
 {

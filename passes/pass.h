@@ -5,7 +5,11 @@
 #include "ir/ir.h"
 
 /* For --report: the walk over the passes fills in `passes`, whoever prints it the sizes. */
-typedef struct pass_line { const char *name; bool run; size_t before, after; } pass_line;
+typedef struct pass_line {
+    const char *name;
+    bool run;
+    size_t before, after;
+} pass_line;
 typedef struct pass_report {
     pass_line passes[32];
     size_t n, kernels, code_bytes;
@@ -13,13 +17,13 @@ typedef struct pass_report {
 } pass_report;
 
 typedef struct pass_options {
-    pass_report *report;                /* NULL: none */
-    int level;                          /* 0 or 2 */
+    pass_report *report; /* NULL: none */
+    int level;           /* 0 or 2 */
     const char *const *disabled;
     size_t ndisabled;
-    const char *dump_after;             /* pass name, "all" or NULL */
+    const char *dump_after; /* pass name, "all" or NULL */
     FILE *dump;
-    bool verify;                        /* after every pass */
+    bool verify; /* after every pass */
     /* Computes a graph without symbols on this machine: the bytes of each parameter in, of each
      * result out. LATHE_BAD_VALUE without a message: an index was outside. NULL: nobody can. */
     lathe_status (*evaluate)(void *ctx, ir_graph *, const ir_blob *in, void *const *out);
@@ -28,13 +32,14 @@ typedef struct pass_options {
 
 typedef lathe_status (*pass_run)(ir_graph *, const pass_options *, lathe_diag *);
 
-#define PASS(function, name, level, summary) lathe_status pass_##function(ir_graph *, const pass_options *, lathe_diag *);
+#define PASS(function, name, level, summary)                                                       \
+    lathe_status pass_##function(ir_graph *, const pass_options *, lathe_diag *);
 #include "passes/passes.def"
 #undef PASS
 
 typedef struct pass_info {
     const char *name, *summary;
-    int level;                          /* runs at this -O level and above */
+    int level; /* runs at this -O level and above */
     pass_run run;
 } pass_info;
 size_t pass_count(void);

@@ -1,9 +1,10 @@
 /* What the passes did, for the user: nodes before and behind each pass, and for each pair of nests
  * that still pass a tensor through memory why they are not one.
  *
- * In: counts that the walk over the passes took, and the final graph. Out: text, or one JSON object.
- * The reasons are read off the final graph, not recorded by the fusing passes: what keeps two nests
- * apart there (a second reader, an output, another order of the elements) is what kept them apart. */
+ * In: counts that the walk over the passes took, and the final graph. Out: text, or one JSON
+ * object. The reasons are read off the final graph, not recorded by the fusing passes: what keeps
+ * two nests apart there (a second reader, an output, another order of the elements) is what kept
+ * them apart. */
 #include <string.h>
 
 #include "passes/pass.h"
@@ -19,7 +20,7 @@ static const char *const reasons[] = {
 
 typedef struct pair_count {
     size_t n[NREASONS];
-    ir_node_id first[NREASONS];         /* the reader of the first such pair */
+    ir_node_id first[NREASONS]; /* the reader of the first such pair */
 } pair_count;
 
 void pass_count_nodes(const ir_graph *g, size_t *count)
@@ -51,10 +52,10 @@ static void count_pairs(ir_graph *g, pair_count *pairs)
             ir_value v = reader->operands[k];
             const ir_node *maker = v == IR_NONE ? NULL : &g->nodes[g->values[v].def];
             if (!maker || !is_nest(maker->op) || maker->block != reader->block) continue;
-            int why = is_result(g, v)             ? OUTPUT
-                      : uses[v] > 1               ? MANY
-                      : maker->op != IR_OP_MAP    ? SPLIT_SUM
-                                                  : ORDER;
+            int why = is_result(g, v)          ? OUTPUT
+                      : uses[v] > 1            ? MANY
+                      : maker->op != IR_OP_MAP ? SPLIT_SUM
+                                               : ORDER;
             if (!pairs->n[why]++) pairs->first[why] = n;
         }
     }
@@ -82,14 +83,15 @@ static void print_json(const ir_graph *g, const pass_report *r, const pair_count
     fputs("{\"passes\": [", f);
     for (size_t i = 0; i < r->n; i++) {
         const pass_line *p = &r->passes[i];
-        fprintf(f, "%s{\"name\": \"%s\", \"run\": %s, \"before\": %zu, \"after\": %zu}", i ? ", " : "",
-                p->name, p->run ? "true" : "false", p->before, p->after);
+        fprintf(f, "%s{\"name\": \"%s\", \"run\": %s, \"before\": %zu, \"after\": %zu}",
+                i ? ", " : "", p->name, p->run ? "true" : "false", p->before, p->after);
     }
     fputs("], \"not_fused\": [", f);
     const char *comma = "";
     for (int i = 0; i < NREASONS; i++) {
         if (!pairs->n[i]) continue;
-        fprintf(f, "%s{\"reason\": \"%s\", \"count\": %zu, \"first\": ", comma, reasons[i], pairs->n[i]);
+        fprintf(f, "%s{\"reason\": \"%s\", \"count\": %zu, \"first\": ", comma, reasons[i],
+                pairs->n[i]);
         lathe_json_string(f, ir_text(g, g->nodes[pairs->first[i]].name));
         fputc('}', f);
         comma = ", ";

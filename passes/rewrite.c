@@ -46,7 +46,7 @@ static void sweep_block(pass_sweep *s, pass_rule rule, ir_block_id block)
     const ir_node_id *nodes = ir_copy(g->arena, g->blocks[block].nodes, n, sizeof *nodes);
     g->blocks[block].nnodes = 0;
     for (size_t i = 0; i < n; i++) {
-        const ir_node node = g->nodes[nodes[i]];    /* by value: building moves the array */
+        const ir_node node = g->nodes[nodes[i]]; /* by value: building moves the array */
         if (node.op == IR_OP_NONE) continue;
         update(s, node.operands, node.noperands);
         s->b = (ir_builder){.g = g, .block = block, .name = node.name, .origin = node.origin};

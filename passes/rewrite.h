@@ -8,7 +8,7 @@
 typedef struct pass_sweep {
     ir_graph *g;
     ir_builder b;
-    ir_value *to;               /* replacements, by value; IR_NONE: itself */
+    ir_value *to; /* replacements, by value; IR_NONE: itself */
     size_t cap;
     void *ctx;
     size_t changes;

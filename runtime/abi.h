@@ -17,23 +17,23 @@
 
 #include "lathe_rt.h"
 
-#define LATHE_MAGIC 0x3154414Cu            /* "LAT1" */
+#define LATHE_MAGIC 0x3154414Cu /* "LAT1" */
 
 /* First error of a run. Kernels store node once (compare-exchange from 0) and value. */
 typedef struct lathe_fault {
-    uint32_t node;                         /* 0: none; else 1 + index in nodes[] */
-    uint32_t kind;                         /* LATHE_FAULT_* */
-    int64_t value, limit;                  /* the index and its bound */
+    uint32_t node;        /* 0: none; else 1 + index in nodes[] */
+    uint32_t kind;        /* LATHE_FAULT_* */
+    int64_t value, limit; /* the index and its bound */
 } lathe_fault;
 enum { LATHE_FAULT_INDEX = 1, LATHE_FAULT_GUARD = 2 };
 
 typedef struct lathe_args {
-    void *const *buf;                      /* operands, then the result; each readable for >= 64 bytes
-                                              if it is empty, at least its size otherwise */
-    const int64_t *dim;                    /* the step's dims, in the kernel's order */
+    void *const *buf;   /* operands, then the result; each readable for >= 64 bytes
+                           if it is empty, at least its size otherwise */
+    const int64_t *dim; /* the step's dims, in the kernel's order */
     lathe_fault *fault;
-    void *scratch;                         /* of the worker */
-    uint32_t node;                         /* for the fault: 1 + index in nodes[] */
+    void *scratch; /* of the worker */
+    uint32_t node; /* for the fault: 1 + index in nodes[] */
 } lathe_args;
 /* Rows [begin, end) of the kernel's parallel range. */
 typedef void (*lathe_kernel)(const lathe_args *, int64_t begin, int64_t end, int worker);
@@ -47,30 +47,43 @@ typedef struct lathe_call {
     const double *floats;
     int64_t *syms;
     int32_t nin, nout, nints, nfloats, nsyms;
-    char *message;                         /* 256 bytes */
+    char *message; /* 256 bytes */
 } lathe_call;
 typedef lathe_status (*lathe_func)(lathe_call *);
 
 /* Dim program. b is a slot number, or unused. CONST: imm; SYM: symbol number a. Overflow or a
  * division by zero fails the run with LATHE_BAD_DIMS. */
-enum { LATHE_DIM_CONST, LATHE_DIM_SYM, LATHE_DIM_ADD, LATHE_DIM_MUL, LATHE_DIM_FLOORDIV,
-       LATHE_DIM_MOD, LATHE_DIM_MIN, LATHE_DIM_MAX, LATHE_DIM_EQ, LATHE_DIM_LT };
+enum {
+    LATHE_DIM_CONST,
+    LATHE_DIM_SYM,
+    LATHE_DIM_ADD,
+    LATHE_DIM_MUL,
+    LATHE_DIM_FLOORDIV,
+    LATHE_DIM_MOD,
+    LATHE_DIM_MIN,
+    LATHE_DIM_MAX,
+    LATHE_DIM_EQ,
+    LATHE_DIM_LT
+};
 typedef struct lathe_dim_op {
     uint32_t op, segment;
     uint32_t a, b;
     int64_t imm;
 } lathe_dim_op;
 
-/* Symbols: the first n_free are read off the inputs and have maxima; the others are set by steps. */
+/* Symbols: the first n_free are read off the inputs and have maxima; the others are set by steps.
+ */
 typedef struct lathe_sym {
-    uint32_t name;                         /* offset in strings */
-    uint32_t bound_slot;                   /* a data symbol's upper bound, or LATHE_NO_SLOT */
+    uint32_t name;       /* offset in strings */
+    uint32_t bound_slot; /* a data symbol's upper bound, or LATHE_NO_SLOT */
     int64_t lo, hi;
 } lathe_sym;
 #define LATHE_NO_SLOT 0xFFFFFFFFu
 
 /* slot a == slot b, or (or_one) slot b == 1. Checked after the dim program of its segment. */
-typedef struct lathe_guard { uint32_t a, b, or_one, node, segment, text; } lathe_guard;
+typedef struct lathe_guard {
+    uint32_t a, b, or_one, node, segment, text;
+} lathe_guard;
 
 /* dims: index into u32s of `rank` slot numbers. */
 typedef struct lathe_io {
@@ -81,10 +94,10 @@ typedef struct lathe_io {
  * here: values that share memory share the buffer's number. */
 enum { LATHE_BUF_ARENA, LATHE_BUF_INPUT, LATHE_BUF_OUTPUT, LATHE_BUF_WEIGHT, LATHE_BUF_GROWING };
 typedef struct lathe_buf {
-    uint32_t kind, index;                  /* index: of the input or output */
-    uint32_t bytes;                        /* slot (WEIGHT: unused) */
+    uint32_t kind, index; /* index: of the input or output */
+    uint32_t bytes;       /* slot (WEIGHT: unused) */
     uint32_t first, last;
-    uint64_t offset, size;                 /* WEIGHT: place in the weight data */
+    uint64_t offset, size; /* WEIGHT: place in the weight data */
 } lathe_buf;
 
 /* Steps run in order; IF and LOOP hold their bodies as the step ranges that follow them.
@@ -97,25 +110,36 @@ typedef struct lathe_buf {
  * IF: args[0] is the buffer of the bool; a: steps in then, b: steps in else; both follow.
  * LOOP: see lathe_loop, a = its index; b: steps of the body.
  * COPY: args[0], args[1]: buffers src, dst; range: slot of the bytes.
- * GUARD: args[0] is the buffer of a bool; if it is false, the run fails with LATHE_BAD_VALUE and the
- * text at a in strings. */
-enum { LATHE_STEP_KERNEL, LATHE_STEP_CALL, LATHE_STEP_SEGMENT, LATHE_STEP_BIND, LATHE_STEP_IF,
-       LATHE_STEP_LOOP, LATHE_STEP_COPY, LATHE_STEP_SET, LATHE_STEP_GUARD };
+ * GUARD: args[0] is the buffer of a bool; if it is false, the run fails with LATHE_BAD_VALUE and
+ * the text at a in strings. */
+enum {
+    LATHE_STEP_KERNEL,
+    LATHE_STEP_CALL,
+    LATHE_STEP_SEGMENT,
+    LATHE_STEP_BIND,
+    LATHE_STEP_IF,
+    LATHE_STEP_LOOP,
+    LATHE_STEP_COPY,
+    LATHE_STEP_SET,
+    LATHE_STEP_GUARD
+};
 typedef struct lathe_step {
-    uint32_t kind, func;                   /* func: index of kernels[] or funcs[] */
-    uint32_t node;                         /* index of nodes[] */
+    uint32_t kind, func; /* func: index of kernels[] or funcs[] */
+    uint32_t node;       /* index of nodes[] */
     uint32_t args, nbufs, ndims;
-    uint32_t range, work;                  /* slots */
+    uint32_t range, work; /* slots */
     uint32_t a, b;
 } lathe_step;
 
 /* A value with its dims, for CALL: dims indexes u32s (slots). */
-typedef struct lathe_value { uint32_t buffer, elem, rank, dims; } lathe_value;
+typedef struct lathe_value {
+    uint32_t buffer, elem, rank, dims;
+} lathe_value;
 /* ints, floats: index in i64s, f64s. syms: index in u32s of nsyms symbol numbers, which receive
  * lathe_call.syms. A result's buffer has room for its bytes at the symbols' bounds; a GROWING one
- * is given that room, from the sizes known so far, before the call. custom: offset in strings of the
- * name of a function of the app, which is called instead of the step's func, with the attributes at
- * another offset; 0: none. */
+ * is given that room, from the sizes known so far, before the call. custom: offset in strings of
+ * the name of a function of the app, which is called instead of the step's func, with the
+ * attributes at another offset; 0: none. */
 typedef struct lathe_call_info {
     uint32_t nin, nout, ints, nints, floats, nfloats, syms, nsyms;
     uint32_t custom, attributes;
@@ -140,25 +164,32 @@ typedef struct lathe_call_info {
 typedef struct lathe_loop {
     uint32_t trip, cond, iter, cond_param, cond_result, turns;
     uint32_t carried, ncarried, syms, nsyms, scans, nscans;
-    uint32_t segment;                      /* dim segment of the body, computed each turn */
+    uint32_t segment; /* dim segment of the body, computed each turn */
 } lathe_loop;
 
-typedef struct lathe_node { uint32_t name, op; } lathe_node;    /* strings */
+typedef struct lathe_node {
+    uint32_t name, op;
+} lathe_node; /* strings */
 
 /* Code for processors that have `features`: LATHE_CPU_* bits, all that the code uses beyond its
- * architecture's baseline. Targets stand from the best to the least; the first one that the processor
- * can run is used. All share the tables and the weights. */
-typedef struct lathe_target { uint32_t name, features; } lathe_target;   /* name: strings */
+ * architecture's baseline. Targets stand from the best to the least; the first one that the
+ * processor can run is used. All share the tables and the weights. */
+typedef struct lathe_target {
+    uint32_t name, features;
+} lathe_target; /* name: strings */
 
-typedef struct lathe_span { uint32_t offset, count; } lathe_span;   /* bytes into tables, entries */
+typedef struct lathe_span {
+    uint32_t offset, count;
+} lathe_span; /* bytes into tables, entries */
 
 typedef struct lathe_tables {
     uint32_t magic, abi_version, size, n_free;
-    uint64_t build_id, weights_size, weights_hash;    /* xxh3-style 64-bit hash by the runtime */
-    uint32_t name;                                    /* strings */
+    uint64_t build_id, weights_size, weights_hash; /* xxh3-style 64-bit hash by the runtime */
+    uint32_t name;                                 /* strings */
     uint32_t n_segments, max_bufs, max_dims;
-    uint32_t scratch_slot;                            /* slot of scratch bytes a worker */
-    lathe_span targets, strings, dims, syms, guards, inputs, outputs, bufs, steps, values, calls, loops, nodes;
+    uint32_t scratch_slot; /* slot of scratch bytes a worker */
+    lathe_span targets, strings, dims, syms, guards, inputs, outputs, bufs, steps, values, calls,
+        loops, nodes;
     lathe_span u32s, i64s, f64s;
 } lathe_tables;
 
@@ -166,10 +197,10 @@ typedef struct lathe_tables {
 struct lathe_desc {
     const lathe_rt_api *rt;
     const lathe_tables *tables;
-    const lathe_kernel *kernels;           /* all of the first target, then all of the next ... */
+    const lathe_kernel *kernels; /* all of the first target, then all of the next ... */
     const lathe_func *funcs;
-    const void *weights;                   /* embedded weight data (no header), 64-byte aligned, or NULL */
-    uint32_t n_kernels, n_funcs;           /* n_kernels: of all targets together */
+    const void *weights;         /* embedded weight data (no header), 64-byte aligned, or NULL */
+    uint32_t n_kernels, n_funcs; /* n_kernels: of all targets together */
 };
 
 extern const lathe_rt_api lathe_rt_api_v1;
@@ -177,7 +208,7 @@ extern const lathe_rt_api lathe_rt_api_v1;
 /* The weight file: this header, padding to 4096, then the data that offsets refer to. */
 typedef struct lathe_weights_header {
     uint32_t magic, abi_version;
-    uint64_t build_id, size, hash;         /* of the data */
+    uint64_t build_id, size, hash; /* of the data */
 } lathe_weights_header;
 #define LATHE_WEIGHTS_DATA 4096
 

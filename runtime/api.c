@@ -12,10 +12,14 @@ static int api_count(const lathe_desc *desc, int what)
     rt_text text;
     if (rt_view_make(desc, &v, &text) != LATHE_OK) return 0;
     switch (what) {
-    case LATHE_INPUTS: return (int)v.ninputs;
-    case LATHE_OUTPUTS: return (int)v.noutputs;
-    case LATHE_SYMBOLS: return v.t->n_free <= v.nsyms ? (int)v.t->n_free : 0;
-    default: return 0;
+    case LATHE_INPUTS:
+        return (int)v.ninputs;
+    case LATHE_OUTPUTS:
+        return (int)v.noutputs;
+    case LATHE_SYMBOLS:
+        return v.t->n_free <= v.nsyms ? (int)v.t->n_free : 0;
+    default:
+        return 0;
     }
 }
 
@@ -24,8 +28,8 @@ static lathe_status describe(const rt_view *v, const lathe_io *io, lathe_tensor_
     if (io->rank > LATHE_MAX_RANK || io->dims > v->t->u32s.count ||
         io->rank > v->t->u32s.count - io->dims)
         return LATHE_MISMATCH;
-    *info = (lathe_tensor_info){.name = rt_string(v, io->name), .elem = (lathe_elem)io->elem,
-                                .rank = (int32_t)io->rank};
+    *info = (lathe_tensor_info){
+        .name = rt_string(v, io->name), .elem = (lathe_elem)io->elem, .rank = (int32_t)io->rank};
     for (uint32_t i = 0; i < io->rank; i++) {
         uint32_t slot = v->u32s[io->dims + i];
         if (slot >= v->ndims) return LATHE_MISMATCH;

@@ -33,7 +33,7 @@ static bool place(const lathe_tables *t, const lathe_span *span, size_t size, co
 {
     *table = (const char *)t + span->offset;
     if (!span->count) return true;
-    size_t align = size > 8 || !size ? 8 : size;      /* entries hold nothing wider than 8 bytes */
+    size_t align = size > 8 || !size ? 8 : size; /* entries hold nothing wider than 8 bytes */
     if (size % 8 && size > 4) align = 4;
     return span->offset % align == 0 && span->offset <= t->size &&
            span->count <= (t->size - span->offset) / size;
@@ -48,9 +48,9 @@ static bool place_all(rt_view *v)
         const void **table;
     } all[] = {
 #define TABLE(name) {&t->name, sizeof *v->name, (const void **)&v->name}
-        TABLE(targets), TABLE(strings), TABLE(dims), TABLE(syms), TABLE(guards), TABLE(inputs),
-        TABLE(outputs), TABLE(bufs), TABLE(steps), TABLE(values), TABLE(calls),
-        TABLE(loops), TABLE(nodes), TABLE(u32s), TABLE(i64s), TABLE(f64s),
+        TABLE(targets), TABLE(strings), TABLE(dims),  TABLE(syms),   TABLE(guards), TABLE(inputs),
+        TABLE(outputs), TABLE(bufs),    TABLE(steps), TABLE(values), TABLE(calls),  TABLE(loops),
+        TABLE(nodes),   TABLE(u32s),    TABLE(i64s),  TABLE(f64s),
 #undef TABLE
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -223,9 +223,9 @@ static bool call_ok(const rt_view *v, const lathe_step *st)
 {
     if (st->a >= v->t->calls.count) return false;
     const lathe_call_info *c = &v->calls[st->a];
-    return (c->custom || st->func < v->desc->n_funcs) && (uint64_t)c->nin + c->nout == st->nbufs && st->nbufs <= v->t->max_bufs &&
-           list_ok(v, st->args, st->nbufs, v->t->values.count) && results_writable(v, st, c->nin) &&
-           span_ok(c->ints, c->nints, v->t->i64s.count) &&
+    return (c->custom || st->func < v->desc->n_funcs) && (uint64_t)c->nin + c->nout == st->nbufs &&
+           st->nbufs <= v->t->max_bufs && list_ok(v, st->args, st->nbufs, v->t->values.count) &&
+           results_writable(v, st, c->nin) && span_ok(c->ints, c->nints, v->t->i64s.count) &&
            span_ok(c->floats, c->nfloats, v->t->f64s.count) &&
            list_ok(v, c->syms, c->nsyms, v->nsyms);
 }

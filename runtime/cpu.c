@@ -8,9 +8,9 @@
 #include "runtime/rt.h"
 
 static const char *const names[] = {
-    "SSE4.2", "AVX2", "FMA", "F16C", "AVX-512", "AVX512-VNNI", "AVX512-BF16", "AVX512-FP16",
-    "AMX-TILE", "AMX-BF16", "AMX-INT8", "AVX-VNNI", "?", "?", "?", "?",
-    "DOTPROD", "FP16", "I8MM", "BF16", "SVE",
+    "SSE4.2",      "AVX2",     "FMA",      "F16C",     "AVX-512",  "AVX512-VNNI", "AVX512-BF16",
+    "AVX512-FP16", "AMX-TILE", "AMX-BF16", "AMX-INT8", "AVX-VNNI", "?",           "?",
+    "?",           "?",        "DOTPROD",  "FP16",     "I8MM",     "BF16",        "SVE",
 };
 
 const char *rt_cpu_name(uint32_t lowest_bit)
@@ -24,7 +24,9 @@ const char *rt_cpu_name(uint32_t lowest_bit)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-typedef struct leaf { unsigned r[4]; } leaf;          /* eax ebx ecx edx */
+typedef struct leaf {
+    unsigned r[4];
+} leaf; /* eax ebx ecx edx */
 enum { EAX, EBX, ECX, EDX };
 
 static leaf cpuid(unsigned number, unsigned sub)

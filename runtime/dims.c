@@ -23,15 +23,28 @@ static bool floormod(int64_t a, int64_t b, int64_t *r)
 bool rt_dim_apply(uint32_t op, int64_t a, int64_t b, int64_t *result)
 {
     switch (op) {
-    case LATHE_DIM_ADD: return !__builtin_add_overflow(a, b, result);
-    case LATHE_DIM_MUL: return !__builtin_mul_overflow(a, b, result);
-    case LATHE_DIM_FLOORDIV: return floordiv(a, b, result);
-    case LATHE_DIM_MOD: return floormod(a, b, result);
-    case LATHE_DIM_MIN: *result = a < b ? a : b; return true;
-    case LATHE_DIM_MAX: *result = a > b ? a : b; return true;
-    case LATHE_DIM_EQ: *result = a == b; return true;
-    case LATHE_DIM_LT: *result = a < b; return true;
-    default: return false;
+    case LATHE_DIM_ADD:
+        return !__builtin_add_overflow(a, b, result);
+    case LATHE_DIM_MUL:
+        return !__builtin_mul_overflow(a, b, result);
+    case LATHE_DIM_FLOORDIV:
+        return floordiv(a, b, result);
+    case LATHE_DIM_MOD:
+        return floormod(a, b, result);
+    case LATHE_DIM_MIN:
+        *result = a < b ? a : b;
+        return true;
+    case LATHE_DIM_MAX:
+        *result = a > b ? a : b;
+        return true;
+    case LATHE_DIM_EQ:
+        *result = a == b;
+        return true;
+    case LATHE_DIM_LT:
+        *result = a < b;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -73,7 +86,7 @@ static rt_range div_range(rt_range a, rt_range b)
     floordiv(a.hi, b.lo, &corners[2]);
     floordiv(a.hi, b.hi, &corners[3]);
     rt_range r = hull4(corners);
-    if (a.hi == INT64_MAX) r.hi = INT64_MAX;       /* unbounded stays recognisable */
+    if (a.hi == INT64_MAX) r.hi = INT64_MAX; /* unbounded stays recognisable */
     return r;
 }
 
@@ -92,16 +105,23 @@ static rt_range apply_range(uint32_t op, rt_range a, rt_range b)
     switch (op) {
     case LATHE_DIM_ADD:
         return (rt_range){saturate((__int128)a.lo + b.lo), saturate((__int128)a.hi + b.hi)};
-    case LATHE_DIM_MUL: return mul_range(a, b);
-    case LATHE_DIM_FLOORDIV: return div_range(a, b);
-    case LATHE_DIM_MOD: return mod_range(a, b);
-    case LATHE_DIM_MIN: return (rt_range){least(a.lo, b.lo), least(a.hi, b.hi)};
-    case LATHE_DIM_MAX: return (rt_range){most(a.lo, b.lo), most(a.hi, b.hi)};
+    case LATHE_DIM_MUL:
+        return mul_range(a, b);
+    case LATHE_DIM_FLOORDIV:
+        return div_range(a, b);
+    case LATHE_DIM_MOD:
+        return mod_range(a, b);
+    case LATHE_DIM_MIN:
+        return (rt_range){least(a.lo, b.lo), least(a.hi, b.hi)};
+    case LATHE_DIM_MAX:
+        return (rt_range){most(a.lo, b.lo), most(a.hi, b.hi)};
     case LATHE_DIM_EQ:
         return (rt_range){a.lo == a.hi && b.lo == b.hi && a.lo == b.lo,
                           a.lo <= b.hi && b.lo <= a.hi};
-    case LATHE_DIM_LT: return (rt_range){a.hi < b.lo, a.lo < b.hi};
-    default: return everything;
+    case LATHE_DIM_LT:
+        return (rt_range){a.hi < b.lo, a.lo < b.hi};
+    default:
+        return everything;
     }
 }
 

@@ -102,7 +102,8 @@ static lathe_status find_customs(lathe_model *m, const lathe_open_options *o, rt
         if (v->calls[i].custom && !m->custom[i])
             return rt_fail(text, LATHE_NOT_FOUND,
                            "the model calls a function '%.200s' of the app, which is not among the "
-                           "custom functions given", name);
+                           "custom functions given",
+                           name);
     }
     return LATHE_OK;
 }

@@ -20,14 +20,19 @@ lathe_status lathe_rt_unique(lathe_call *);
 lathe_status lathe_rt_nms(lathe_call *);
 
 /* Width in bytes and kind ('U', 'S', 'F'; 0: none that can be compared) of an element type. */
-typedef struct rt_scalar_kind { unsigned char bytes; char kind; } rt_scalar_kind;
+typedef struct rt_scalar_kind {
+    unsigned char bytes;
+    char kind;
+} rt_scalar_kind;
 rt_scalar_kind rt_scalar_of(lathe_elem);
 /* An unsigned number that orders as element i does; zero's key is that of either zero, and NaN is
  * above all. */
 uint64_t rt_order_key(const void *data, rt_scalar_kind, int64_t i);
 
 /* A tensor as outer x size x inner around one axis. */
-typedef struct rt_axis { int64_t outer, size, inner; } rt_axis;
+typedef struct rt_axis {
+    int64_t outer, size, inner;
+} rt_axis;
 rt_axis rt_split_axis(const lathe_tensor *, int64_t axis);
 int64_t rt_element_count(const lathe_tensor *);
 

@@ -20,7 +20,7 @@ rt_scalar_kind rt_scalar_of(lathe_elem elem)
 uint64_t rt_order_key(const void *data, rt_scalar_kind kind, int64_t i)
 {
     uint64_t bits = 0, sign = (uint64_t)1 << (kind.bytes * 8 - 1);
-    memcpy(&bits, (const char *)data + i * kind.bytes, kind.bytes);     /* little-endian */
+    memcpy(&bits, (const char *)data + i * kind.bytes, kind.bytes); /* little-endian */
     if (kind.kind == 'U') return bits;
     if (kind.kind == 'S') return bits ^ sign;
     if (bits == sign) bits = 0;

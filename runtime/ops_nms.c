@@ -3,10 +3,12 @@
  * nothing is sorted or kept beside the result's rows. */
 #include "runtime/ops.h"
 
-typedef struct box { float y0, x0, y1, x1; } box;
+typedef struct box {
+    float y0, x0, y1, x1;
+} box;
 
 typedef struct search {
-    const float *boxes, *scores;        /* of one batch; of one class */
+    const float *boxes, *scores; /* of one batch; of one class */
     int64_t n, limit;
     float overlap, threshold;
     bool center;
@@ -18,7 +20,7 @@ static float most(float a, float b) { return a > b ? a : b; }
 static box box_at(const search *s, int64_t i)
 {
     const float *b = s->boxes + 4 * i;
-    if (s->center)              /* x center, y center, width, height */
+    if (s->center) /* x center, y center, width, height */
         return (box){b[1] - b[3] / 2, b[0] - b[2] / 2, b[1] + b[3] / 2, b[0] + b[2] / 2};
     return (box){least(b[0], b[2]), least(b[1], b[3]), most(b[0], b[2]), most(b[1], b[3])};
 }

@@ -7,7 +7,7 @@
 typedef struct row {
     const char *data;
     rt_scalar_kind kind;
-    int64_t first, step;        /* element i of the row is at first + i * step */
+    int64_t first, step; /* element i of the row is at first + i * step */
     bool largest;
 } row;
 

@@ -60,7 +60,7 @@ static int (*const orders[])(const void *, const void *) = {by_size, by_pressure
 /* at[i]: placed items, by offset. */
 static uint64_t place(rt_item *it, rt_item **at, size_t nplaced)
 {
-    uint64_t end = 0, best = UINT64_MAX;      /* end of what is alive below the gap looked at */
+    uint64_t end = 0, best = UINT64_MAX; /* end of what is alive below the gap looked at */
     it->offset = 0;
     for (size_t i = 0; i < nplaced; i++) {
         const rt_item *p = at[i];

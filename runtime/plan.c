@@ -14,15 +14,12 @@ const char rt_pad[RT_ALIGN] __attribute__((aligned(RT_ALIGN)));
 typedef struct layout {
     rt_item *items;
     rt_item **placed;
-    uint64_t *live;             /* by step */
+    uint64_t *live; /* by step */
     size_t nitems;
     uint64_t end;
 } layout;
 
-static uint64_t aligned(uint64_t size)
-{
-    return (size + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
-}
+static uint64_t aligned(uint64_t size) { return (size + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN; }
 
 /* ---- what is to be placed ---- */
 
@@ -57,8 +54,8 @@ static void add_store(lathe_session *s, layout *l, uint32_t store, int64_t bytes
     }
     st->home_capacity = bytes > 0 ? (uint64_t)bytes : 0;
     if (!st->home_capacity) return;
-    l->items[l->nitems++] = (rt_item){.size = aligned(st->home_capacity), .first = first,
-                                      .last = last, .store = store};
+    l->items[l->nitems++] =
+        (rt_item){.size = aligned(st->home_capacity), .first = first, .last = last, .store = store};
 }
 
 static void collect(lathe_session *s, layout *l)
@@ -183,8 +180,12 @@ static lathe_status grow(lathe_session *s, rt_store *st, uint64_t bytes)
     if (s->model->flags & LATHE_OPEN_POISON) memset(home, 0xFF, (size_t)size);
     if (st->home_capacity) memcpy(home, st->home, (size_t)st->home_capacity);
     if (st->growing && st->home_capacity) rt_free(s->model, st->home, (size_t)st->home_capacity);
-    *st = (rt_store){.data = home, .home = home, .capacity = size, .home_capacity = size,
-                     .used = st->used, .growing = true};
+    *st = (rt_store){.data = home,
+                     .home = home,
+                     .capacity = size,
+                     .home_capacity = size,
+                     .used = st->used,
+                     .growing = true};
     return LATHE_OK;
 }
 

@@ -19,18 +19,22 @@
 enum { SPIN_NS = 20000, MAX_WORKERS = 1024 };
 
 typedef struct pool pool;
-typedef struct worker { pool *p; pthread_t thread; int number; } worker;
+typedef struct worker {
+    pool *p;
+    pthread_t thread;
+    int number;
+} worker;
 
 struct pool {
-    lathe_threads interface;                /* first: what the caller holds */
+    lathe_threads interface; /* first: what the caller holds */
     atomic_flag busy;
-    lathe_task task;                        /* of the region */
+    lathe_task task; /* of the region */
     void *arg;
     int64_t chunks;
     _Alignas(64) _Atomic int64_t left;
     _Alignas(64) _Atomic int64_t done;
-    _Alignas(64) _Atomic uint32_t started;  /* futex of idle workers: regions begun */
-    _Atomic uint32_t finished;              /* futex of the caller: regions ended */
+    _Alignas(64) _Atomic uint32_t started; /* futex of idle workers: regions begun */
+    _Atomic uint32_t finished;             /* futex of the caller: regions ended */
     _Atomic int sleepers, caller_sleeps;
     atomic_bool stop;
     int nthreads;

@@ -13,10 +13,12 @@
 #define RT_ALIGN 64u
 /* A size above this counts as unbounded: the buffer grows with the run instead of being planned. */
 #define RT_MAX_BYTES ((int64_t)1 << 46)
-#define RT_MAX_DEPTH 64             /* nesting of if and loop steps */
+#define RT_MAX_DEPTH 64 /* nesting of if and loop steps */
 
 /* ---- messages (text.c) ---- */
-typedef struct rt_text { char s[512]; } rt_text;
+typedef struct rt_text {
+    char s[512];
+} rt_text;
 lathe_status rt_fail(rt_text *, lathe_status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Tells the app's log, if there is one, of a failure; the status. */
@@ -27,7 +29,7 @@ lathe_status rt_tell(const lathe_log *, lathe_status, const rt_text *);
 typedef struct rt_view {
     const lathe_desc *desc;
     const lathe_tables *t;
-    const lathe_kernel *kernels;    /* of the target in use, from rt_target_choose on */
+    const lathe_kernel *kernels; /* of the target in use, from rt_target_choose on */
     const lathe_target *targets;
     const char *strings;
     const lathe_dim_op *dims;
@@ -59,7 +61,7 @@ static inline bool rt_some(uint32_t number) { return number != LATHE_NO_SLOT; }
 
 /* ---- element types (text.c) ---- */
 const char *rt_elem_name(uint32_t elem);
-unsigned rt_elem_bits(uint32_t elem);              /* strings: of a pointer; 0: unknown */
+unsigned rt_elem_bits(uint32_t elem); /* strings: of a pointer; 0: unknown */
 unsigned rt_elem_align(uint32_t elem);
 
 /* ---- the processor (cpu.c, target.c) ---- */
@@ -72,7 +74,9 @@ lathe_status rt_target_choose(rt_view *, uint32_t features, const lathe_target *
 
 /* ---- models (model.c, weights.c) ---- */
 /* Numbers of a table's entries, sorted by segment: those of s are item[start[s]] .. start[s+1]. */
-typedef struct rt_group { uint32_t *start, *item; } rt_group;
+typedef struct rt_group {
+    uint32_t *start, *item;
+} rt_group;
 
 struct lathe_model {
     const lathe_rt_api *rt;
@@ -83,8 +87,8 @@ struct lathe_model {
     lathe_log log;
     unsigned flags;
     rt_group dims, guards, bufs;
-    const lathe_custom **custom;    /* of each call; NULL where it calls the runtime */
-    void *block;                    /* of custom and the groups */
+    const lathe_custom **custom; /* of each call; NULL where it calls the runtime */
+    void *block;                 /* of custom and the groups */
     size_t block_size;
     const char *weights;
     void *mapping;
@@ -100,7 +104,9 @@ void *rt_alloc(const lathe_model *, size_t size);
 void rt_free(const lathe_model *, void *, size_t size);
 
 /* ---- sizes (dims.c) ---- */
-typedef struct rt_range { int64_t lo, hi; } rt_range;
+typedef struct rt_range {
+    int64_t lo, hi;
+} rt_range;
 /* One op; false on overflow or a division by zero. */
 bool rt_dim_apply(uint32_t op, int64_t a, int64_t b, int64_t *result);
 /* All slots' intervals, from those of the symbols; data symbols are narrowed by their bound. */
@@ -111,32 +117,32 @@ void rt_ranges(const rt_view *, rt_range *syms, rt_range *slots);
 typedef struct rt_store {
     char *data, *home;
     uint64_t capacity, home_capacity;
-    uint64_t used;                  /* bytes appended to a scan output */
-    bool growing;                   /* home has an allocation of its own */
+    uint64_t used; /* bytes appended to a scan output */
+    bool growing;  /* home has an allocation of its own */
 } rt_store;
 
 struct lathe_session {
     const lathe_rt_api *rt;
     lathe_model *model;
     const rt_view *v;
-    bool grows;                     /* made without maxima: a run may raise them */
+    bool grows; /* made without maxima: a run may raise them */
     bool planned;
-    bool in_block;                  /* session and arena lie in the app's memory */
-    int64_t *maxima;                /* of the free symbols */
-    int64_t *syms, *slots;          /* of the run */
-    bool *known;                    /* symbols that this run has set */
+    bool in_block;         /* session and arena lie in the app's memory */
+    int64_t *maxima;       /* of the free symbols */
+    int64_t *syms, *slots; /* of the run */
+    bool *known;           /* symbols that this run has set */
     rt_range *sym_range, *slot_range, *corner_range;
     int64_t *corner_most;
-    rt_store *stores;               /* one a buffer, then one an output without its own buffer */
+    rt_store *stores; /* one a buffer, then one an output without its own buffer */
     char *arena;
-    size_t arena_size;              /* planned buffers, then scratch */
-    uint64_t scratch_pitch;         /* of a worker */
+    size_t arena_size;      /* planned buffers, then scratch */
+    uint64_t scratch_pitch; /* of a worker */
     lathe_memory memory;
-    void **args_buf;                /* of the step */
+    void **args_buf; /* of the step */
     int64_t *args_dim;
     lathe_tensor *call_tensors;
     int64_t *call_syms;
-    size_t size;                    /* of the session with its arrays */
+    size_t size; /* of the session with its arrays */
     atomic_bool cancelled;
     lathe_fault fault;
     rt_text text;
@@ -159,9 +165,9 @@ void rt_bounds_now(lathe_session *);
 
 /* place.c */
 typedef struct rt_item {
-    uint64_t size, offset;          /* size: a multiple of RT_ALIGN */
-    uint64_t best, pressure;        /* of the best placement so far; most bytes alive with it */
-    uint32_t first, last, store;    /* alive in steps [first, last], last <= nsteps */
+    uint64_t size, offset;       /* size: a multiple of RT_ALIGN */
+    uint64_t best, pressure;     /* of the best placement so far; most bytes alive with it */
+    uint32_t first, last, store; /* alive in steps [first, last], last <= nsteps */
 } rt_item;
 /* Gives n items their offsets, in another order of the array; the size of the block. at: room for n
  * pointers; live: nsteps + 2 zeros. lower_bound: what no placement can go below. */
@@ -169,7 +175,7 @@ uint64_t rt_place(rt_item *, size_t n, rt_item **at, uint64_t *live, uint32_t ns
                   uint64_t *lower_bound);
 
 /* plan.c */
-extern const char rt_pad[RT_ALIGN];                 /* what buffers of no bytes point to */
+extern const char rt_pad[RT_ALIGN]; /* what buffers of no bytes point to */
 /* Places all buffers for s->maxima and allocates; on failure the session has no plan. */
 lathe_status rt_plan(lathe_session *);
 void rt_unplan(lathe_session *);

@@ -59,11 +59,17 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
         return rt_fail_node(s, LATHE_LIMIT, st->node, "too little scratch memory");
     for (uint32_t i = 0; i < st->nbufs; i++) s->args_buf[i] = s->stores[numbers[i]].data;
     for (uint32_t i = 0; i < st->ndims; i++) s->args_dim[i] = s->slots[numbers[st->nbufs + i]];
-    lathe_args args = {.buf = s->args_buf, .dim = s->args_dim, .fault = &s->fault,
+    lathe_args args = {.buf = s->args_buf,
+                       .dim = s->args_dim,
+                       .fault = &s->fault,
                        .node = rt_some(st->node) ? st->node + 1 : UINT32_MAX};
-    region r = {.kernel = s->v->kernels[st->func], .args = &args, .rows = rows,
-                .chunk_rows = chunk_rows(s, st, rows), .scratch = s->arena + s->memory.arena,
-                .scratch_pitch = s->scratch_pitch, .cancelled = &s->cancelled};
+    region r = {.kernel = s->v->kernels[st->func],
+                .args = &args,
+                .rows = rows,
+                .chunk_rows = chunk_rows(s, st, rows),
+                .scratch = s->arena + s->memory.arena,
+                .scratch_pitch = s->scratch_pitch,
+                .cancelled = &s->cancelled};
     int64_t chunks = (rows - 1) / r.chunk_rows + 1;
     const lathe_threads *threads = &s->model->threads;
     if (threads->workers > 1 && chunks > 1)
@@ -97,10 +103,13 @@ static lathe_status call_custom(lathe_session *s, const lathe_step *st, const la
 {
     const lathe_custom *custom = s->model->custom[st->a];
     for (uint32_t i = 0; i < st->nbufs; i++) trim(&s->call_tensors[i]);
-    const lathe_custom_call c = {.in = call->in, .out = call->out, .nin = call->nin,
+    const lathe_custom_call c = {.in = call->in,
+                                 .out = call->out,
+                                 .nin = call->nin,
                                  .nout = call->nout,
                                  .attributes = rt_string(s->v, s->v->calls[st->a].attributes),
-                                 .message = call->message, .message_size = 256,
+                                 .message = call->message,
+                                 .message_size = 256,
                                  .ctx = custom->ctx};
     return custom->func(&c);
 }
@@ -118,11 +127,17 @@ static lathe_status run_call(lathe_session *s, const lathe_step *st)
     for (uint32_t i = 0; i < st->nbufs; i++)
         describe(s, &v->values[numbers[i]], &s->call_tensors[i]);
     char message[256] = "";
-    lathe_call call = {.in = s->call_tensors, .out = s->call_tensors + info->nin,
-                       .ints = v->i64s + info->ints, .floats = v->f64s + info->floats,
-                       .syms = s->call_syms, .nin = (int32_t)info->nin, .nout = (int32_t)info->nout,
-                       .nints = (int32_t)info->nints, .nfloats = (int32_t)info->nfloats,
-                       .nsyms = (int32_t)info->nsyms, .message = message};
+    lathe_call call = {.in = s->call_tensors,
+                       .out = s->call_tensors + info->nin,
+                       .ints = v->i64s + info->ints,
+                       .floats = v->f64s + info->floats,
+                       .syms = s->call_syms,
+                       .nin = (int32_t)info->nin,
+                       .nout = (int32_t)info->nout,
+                       .nints = (int32_t)info->nints,
+                       .nfloats = (int32_t)info->nfloats,
+                       .nsyms = (int32_t)info->nsyms,
+                       .message = message};
     memset(s->call_syms, 0, info->nsyms * sizeof *s->call_syms);
     status = info->custom ? call_custom(s, st, &call) : v->desc->funcs[st->func](&call);
     if (status) return rt_fail_node(s, status, st->node, "%.255s", message);
@@ -183,15 +198,24 @@ static lathe_status run_guard(lathe_session *s, const lathe_step *st)
 static lathe_status run_step(lathe_session *s, const lathe_step *st, uint32_t body)
 {
     switch (st->kind) {
-    case LATHE_STEP_KERNEL: return run_kernel(s, st);
-    case LATHE_STEP_CALL: return run_call(s, st);
-    case LATHE_STEP_SEGMENT: return rt_segment(s, st->a);
-    case LATHE_STEP_BIND: return run_bind(s, st);
-    case LATHE_STEP_SET: return run_set(s, st);
-    case LATHE_STEP_COPY: return run_copy(s, st);
-    case LATHE_STEP_IF: return run_if(s, st, body);
-    case LATHE_STEP_GUARD: return run_guard(s, st);
-    default: return rt_loop(s, st, body);
+    case LATHE_STEP_KERNEL:
+        return run_kernel(s, st);
+    case LATHE_STEP_CALL:
+        return run_call(s, st);
+    case LATHE_STEP_SEGMENT:
+        return rt_segment(s, st->a);
+    case LATHE_STEP_BIND:
+        return run_bind(s, st);
+    case LATHE_STEP_SET:
+        return run_set(s, st);
+    case LATHE_STEP_COPY:
+        return run_copy(s, st);
+    case LATHE_STEP_IF:
+        return run_if(s, st, body);
+    case LATHE_STEP_GUARD:
+        return run_guard(s, st);
+    default:
+        return rt_loop(s, st, body);
     }
 }
 

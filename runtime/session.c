@@ -141,8 +141,8 @@ lathe_status rt_session_new(lathe_model *m, const int64_t *maxima, lathe_buffer 
     if (session) *session = NULL;
     if (!m || !session) return LATHE_BAD_INPUT;
     rt_text text = {{0}};
-    lathe_status status = memory ? place(m, maxima, memory, session, &text)
-                                 : allocate(m, maxima, session, &text);
+    lathe_status status =
+        memory ? place(m, maxima, memory, session, &text) : allocate(m, maxima, session, &text);
     return rt_tell(&m->log, status, &text);
 }
 
@@ -159,7 +159,7 @@ static lathe_status reserve(lathe_session *s, const int64_t *maxima)
 {
     s->text.s[0] = 0;
     if (!maxima && s->v->t->n_free) return rt_fail(&s->text, LATHE_BAD_INPUT, "maxima is NULL");
-    int64_t *old = s->syms;                        /* free until the next run */
+    int64_t *old = s->syms; /* free until the next run */
     memcpy(old, s->maxima, s->v->t->n_free * sizeof *old);
     lathe_status status = set_maxima(s, maxima, true);
     if (status != LATHE_OK) return status;
@@ -188,10 +188,7 @@ lathe_status rt_session_memory(const lathe_session *s, lathe_memory *memory)
     return LATHE_OK;
 }
 
-const char *rt_session_message(const lathe_session *s)
-{
-    return s ? s->text.s : "no session";
-}
+const char *rt_session_message(const lathe_session *s) { return s ? s->text.s : "no session"; }
 
 void rt_session_cancel(lathe_session *s)
 {

@@ -28,7 +28,10 @@ static const struct {
 } elems[] = {
 #define ELEM(NAME, text, onnx, width, class)                                                       \
     [onnx] = {text, #class[0] == 'T' ? 64 : width,                                                 \
-              #class[0] == 'T' ? 8 : #class[0] == 'C' ? width / 16 : width < 8 ? 1 : width / 8},
+              #class[0] == 'T'   ? 8                                                               \
+              : #class[0] == 'C' ? width / 16                                                      \
+              : width < 8        ? 1                                                               \
+                                 : width / 8},
 #include "ir/types.def"
 #undef ELEM
 };
@@ -38,17 +41,8 @@ static bool known(uint32_t elem)
     return elem < sizeof elems / sizeof elems[0] && elems[elem].bits;
 }
 
-const char *rt_elem_name(uint32_t elem)
-{
-    return known(elem) ? elems[elem].name : "?";
-}
+const char *rt_elem_name(uint32_t elem) { return known(elem) ? elems[elem].name : "?"; }
 
-unsigned rt_elem_bits(uint32_t elem)
-{
-    return known(elem) ? elems[elem].bits : 0;
-}
+unsigned rt_elem_bits(uint32_t elem) { return known(elem) ? elems[elem].bits : 0; }
 
-unsigned rt_elem_align(uint32_t elem)
-{
-    return known(elem) ? elems[elem].align : 1;
-}
+unsigned rt_elem_align(uint32_t elem) { return known(elem) ? elems[elem].align : 1; }

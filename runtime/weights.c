@@ -4,8 +4,8 @@
  * Invariant: m->weights is readable for tables->weights_size bytes and 64-byte aligned, and its
  * header names the same build as the tables. Opening reads only the header; hashing everything is
  * asked for by LATHE_OPEN_VERIFY. A file is searched beside the library (or program) that holds
- * the tables, then beside the running program; the descriptor itself does not tell, because a linker
- * may copy it from the library into the program. */
+ * the tables, then beside the running program; the descriptor itself does not tell, because a
+ * linker may copy it from the library into the program. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,13 @@
 
 #include "adder.h"
 
-enum { PROMPT = 8, DIGITS = 4, LENGTH = PROMPT + DIGITS, VOCABULARY = ADDER_OUT_LOGITS_DIM_2, BATCH = 100 };
+enum {
+    PROMPT = 8,
+    DIGITS = 4,
+    LENGTH = PROMPT + DIGITS,
+    VOCABULARY = ADDER_OUT_LOGITS_DIM_2,
+    BATCH = 100
+};
 
 static int64_t most_likely(const float *logits)
 {
@@ -57,12 +63,14 @@ static int64_t *read_problems(const char *path, size_t *rows)
     FILE *file = fopen(path, "rb");
     int64_t *data = NULL;
     long size = 0;
-    if (file && fread(head, 1, sizeof head, file) == sizeof head && memcmp(head, "\x93NUMPY\1", 7) == 0) {
+    if (file && fread(head, 1, sizeof head, file) == sizeof head &&
+        memcmp(head, "\x93NUMPY\1", 7) == 0) {
         long start = 10 + head[8] + 256L * head[9];
         if (fseek(file, 0, SEEK_END) == 0) size = ftell(file) - start;
         *rows = size > 0 ? (size_t)size / (LENGTH * sizeof *data) : 0;
         data = malloc(*rows * LENGTH * sizeof *data + 1);
-        if (data && (fseek(file, start, SEEK_SET) != 0 || fread(data, LENGTH * sizeof *data, *rows, file) != *rows)) {
+        if (data && (fseek(file, start, SEEK_SET) != 0 ||
+                     fread(data, LENGTH * sizeof *data, *rows, file) != *rows)) {
             free(data);
             data = NULL;
         }
@@ -83,7 +91,8 @@ static int solve_file(lathe_session *session, const char *path)
         int64_t tokens[BATCH * LENGTH];
         size_t n = rows - at < BATCH ? rows - at : BATCH;
         memcpy(tokens, problems + at * LENGTH, n * LENGTH * sizeof *tokens);
-        for (size_t i = 0; i < n; i++) memset(tokens + i * LENGTH + PROMPT, 0, DIGITS * sizeof *tokens);
+        for (size_t i = 0; i < n; i++)
+            memset(tokens + i * LENGTH + PROMPT, 0, DIGITS * sizeof *tokens);
         if (answer(session, (int64_t)n, tokens) != LATHE_OK) {
             fprintf(stderr, "run: %s\n", lathe_session_message(session));
             free(problems);
@@ -93,7 +102,8 @@ static int solve_file(lathe_session *session, const char *path)
             const int64_t *t = tokens + i * LENGTH;
             right += memcmp(t, problems + (at + i) * LENGTH, LENGTH * sizeof *t) == 0;
             if (at + i < 5)
-                printf("%ld + %ld = %ld\n", value(t, 0, 2, 1), value(t, 4, 6, 1), value(t, LENGTH - 1, PROMPT, -1));
+                printf("%ld + %ld = %ld\n", value(t, 0, 2, 1), value(t, 4, 6, 1),
+                       value(t, LENGTH - 1, PROMPT, -1));
         }
     }
     printf("%zu of %zu problems right\n", right, rows);
@@ -103,7 +113,8 @@ static int solve_file(lathe_session *session, const char *path)
 
 static int solve_one(lathe_session *session, long a, long b)
 {
-    int64_t t[LENGTH] = {a / 100 % 10, a / 10 % 10, a % 10, 10, b / 100 % 10, b / 10 % 10, b % 10, 11};
+    int64_t t[LENGTH] = {a / 100 % 10, a / 10 % 10, a % 10, 10,
+                         b / 100 % 10, b / 10 % 10, b % 10, 11};
     if (answer(session, 1, t) != LATHE_OK) {
         fprintf(stderr, "run: %s\n", lathe_session_message(session));
         return 1;
@@ -129,7 +140,8 @@ int main(int argc, char **argv)
     } else if (adder_session_new(model, &max, &session) != LATHE_OK) {
         fprintf(stderr, "no memory for a session\n");
     } else {
-        code = argc == 2 ? solve_file(session, argv[1]) : solve_one(session, atol(argv[1]), atol(argv[2]));
+        code = argc == 2 ? solve_file(session, argv[1])
+                         : solve_one(session, atol(argv[1]), atol(argv[2]));
     }
     lathe_session_free(session);
     lathe_model_close(model);

@@ -16,14 +16,18 @@
 
 #include "digits.h"
 
-enum { PIXELS = DIGITS_IN_IMAGE_DIM_2 * DIGITS_IN_IMAGE_DIM_3, CLASSES = DIGITS_OUT_LOGITS_DIM_1, BATCH = 400 };
+enum {
+    PIXELS = DIGITS_IN_IMAGE_DIM_2 * DIGITS_IN_IMAGE_DIM_3,
+    CLASSES = DIGITS_OUT_LOGITS_DIM_1,
+    BATCH = 400
+};
 enum { MAX_WORKERS = 64 };
 
 typedef struct jobs {
     pthread_mutex_t lock;
     pthread_cond_t begun, ended;
     pthread_t threads[MAX_WORKERS];
-    int workers, numbers, active;       /* active: threads that have not finished the round */
+    int workers, numbers, active; /* active: threads that have not finished the round */
     unsigned round;
     bool stop;
     lathe_task task;
@@ -45,7 +49,7 @@ static void *thread_main(void *arg)
     jobs *j = arg;
     unsigned seen = 0;
     pthread_mutex_lock(&j->lock);
-    int worker = ++j->numbers;          /* the caller is worker 0 */
+    int worker = ++j->numbers; /* the caller is worker 0 */
     for (;;) {
         while (j->round == seen && !j->stop) pthread_cond_wait(&j->begun, &j->lock);
         if (j->stop) break;
@@ -84,7 +88,8 @@ static void jobs_start(jobs *j, int workers)
     pthread_cond_init(&j->begun, NULL);
     pthread_cond_init(&j->ended, NULL);
     j->workers = 1;
-    while (j->workers < workers && pthread_create(&j->threads[j->workers], NULL, thread_main, j) == 0)
+    while (j->workers < workers &&
+           pthread_create(&j->threads[j->workers], NULL, thread_main, j) == 0)
         j->workers++;
 }
 
@@ -100,10 +105,12 @@ static void jobs_stop(jobs *j)
 /* ---- the model ---- */
 
 /* threads NULL: the caller's thread alone. */
-static lathe_status name_pictures(const lathe_threads *threads, const float *pictures, float *logits)
+static lathe_status name_pictures(const lathe_threads *threads, const float *pictures,
+                                  float *logits)
 {
     char message[256] = "";
-    lathe_open_options options = {.threads = threads, .message = message, .message_size = sizeof message};
+    lathe_open_options options = {
+        .threads = threads, .message = message, .message_size = sizeof message};
     lathe_model *model = NULL;
     lathe_session *session = NULL;
     digits_dims max = {.batch = BATCH};
@@ -122,7 +129,8 @@ static bool load(const char *path, float *pictures)
 {
     unsigned char head[10];
     FILE *f = fopen(path, "rb");
-    bool ok = f && fread(head, 1, sizeof head, f) == sizeof head && memcmp(head, "\x93NUMPY\1", 7) == 0 &&
+    bool ok = f && fread(head, 1, sizeof head, f) == sizeof head &&
+              memcmp(head, "\x93NUMPY\1", 7) == 0 &&
               fseek(f, 10 + head[8] + 256L * head[9], SEEK_SET) == 0 &&
               fread(pictures, sizeof(float), BATCH * PIXELS, f) == BATCH * PIXELS;
     if (f) fclose(f);
@@ -145,6 +153,7 @@ int main(int argc, char **argv)
     jobs_stop(&j);
     if (s != LATHE_OK) return 1;
     bool same = memcmp(ours, alone, sizeof ours) == 0;
-    printf("%d workers: %s\n", j.workers, same ? "the same bits as on one thread" : "not what one thread gives");
+    printf("%d workers: %s\n", j.workers,
+           same ? "the same bits as on one thread" : "not what one thread gives");
     return !same;
 }

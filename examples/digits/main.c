@@ -8,7 +8,12 @@
 
 #include "digits.h"
 
-enum { SIDE = DIGITS_IN_IMAGE_DIM_2, PIXELS = SIDE * SIDE, CLASSES = DIGITS_OUT_LOGITS_DIM_1, BATCH = 64 };
+enum {
+    SIDE = DIGITS_IN_IMAGE_DIM_2,
+    PIXELS = SIDE * SIDE,
+    CLASSES = DIGITS_OUT_LOGITS_DIM_1,
+    BATCH = 64
+};
 
 /* The elements of a .npy file, `size` bytes each; NULL if it is not one. */
 static void *read_npy(const char *path, size_t size, size_t *count)
@@ -16,12 +21,14 @@ static void *read_npy(const char *path, size_t size, size_t *count)
     unsigned char head[10];
     FILE *file = fopen(path, "rb");
     void *data = NULL;
-    if (file && fread(head, 1, sizeof head, file) == sizeof head && memcmp(head, "\x93NUMPY\1", 7) == 0) {
+    if (file && fread(head, 1, sizeof head, file) == sizeof head &&
+        memcmp(head, "\x93NUMPY\1", 7) == 0) {
         long start = 10 + head[8] + 256L * head[9], bytes = 0;
         if (fseek(file, 0, SEEK_END) == 0) bytes = ftell(file) - start;
         *count = bytes > 0 ? (size_t)bytes / size : 0;
         data = malloc(*count * size + 1);
-        if (data && (fseek(file, start, SEEK_SET) != 0 || fread(data, size, *count, file) != *count)) {
+        if (data &&
+            (fseek(file, start, SEEK_SET) != 0 || fread(data, size, *count, file) != *count)) {
             free(data);
             data = NULL;
         }
@@ -32,7 +39,8 @@ static void *read_npy(const char *path, size_t size, size_t *count)
 }
 
 /* names[i]: the digit that picture i shows. */
-static lathe_status name_pictures(lathe_session *session, const float *pictures, size_t n, int *names)
+static lathe_status name_pictures(lathe_session *session, const float *pictures, size_t n,
+                                  int *names)
 {
     for (size_t at = 0; at < n; at += BATCH) {
         float logits[BATCH * CLASSES];

@@ -27,9 +27,9 @@ enum { NCACHES = 0 CACHES(COUNT) };
 typedef struct writer {
     lathe_session *session;
     float *cache[2][NCACHES];
-    int now;                    /* the set that holds the past */
-    int64_t past;               /* tokens in it */
-    float *logits;              /* of the last run */
+    int now;       /* the set that holds the past */
+    int64_t past;  /* tokens in it */
+    float *logits; /* of the last run */
 } writer;
 
 /* Feeds n tokens; the logits of the last one, or of all, are in w->logits afterwards. */
@@ -63,7 +63,10 @@ static int most_likely(const float *logits)
     return best;
 }
 
-typedef struct choice { float p; int token; } choice;
+typedef struct choice {
+    float p;
+    int token;
+} choice;
 
 static int by_falling_p(const void *a, const void *b)
 {
@@ -96,7 +99,8 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static lathe_status generate(writer *w, const char *prompt, int bytes, double temperature, double top_p)
+static lathe_status generate(writer *w, const char *prompt, int bytes, double temperature,
+                             double top_p)
 {
     int64_t tokens[CHUNK];
     int64_t n = (int64_t)strlen(prompt) < CHUNK ? (int64_t)strlen(prompt) : CHUNK;
@@ -139,7 +143,8 @@ static lathe_status evaluate(writer *w, const char *path)
         w->past = 0;
         lathe_status status = feed(w, tokens, CHUNK);
         if (status != LATHE_OK) return status;
-        for (int i = 0; i < CHUNK; i++) total += surprise(w->logits + i * VOCABULARY, text[at + (size_t)i + 1]);
+        for (int i = 0; i < CHUNK; i++)
+            total += surprise(w->logits + i * VOCABULARY, text[at + (size_t)i + 1]);
         scored += CHUNK;
     }
     printf("%.6f nats per byte over %zu bytes\n", scored ? total / (double)scored : NAN, scored);
@@ -169,7 +174,8 @@ static void writer_end(writer *w)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: licence_lm [-n BYTES] [-t TEMPERATURE] [-p TOP_P] [-s SEED] PROMPT | -e TOKENS.npy\n");
+    fprintf(stderr, "usage: licence_lm [-n BYTES] [-t TEMPERATURE] [-p TOP_P] [-s SEED] PROMPT | "
+                    "-e TOKENS.npy\n");
     return 2;
 }
 
@@ -186,7 +192,8 @@ int main(int argc, char **argv)
         else if (option == 'e') eval = optarg;
         else return usage();
     }
-    if (bytes < 0 || bytes > CONTEXT - CHUNK || (!eval && (optind + 1 != argc || !*argv[optind]))) return usage();
+    if (bytes < 0 || bytes > CONTEXT - CHUNK || (!eval && (optind + 1 != argc || !*argv[optind])))
+        return usage();
     char message[256] = "";
     lathe_open_options options = {.message = message, .message_size = sizeof message};
     lathe_model *model = NULL;

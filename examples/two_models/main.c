@@ -1,7 +1,7 @@
 /* Two compiled models in one program, on one set of threads.
  *
- *   two_models images.npy FIRST   reads six pictures of digits from FIRST on as two numbers of three
- *                                 digits each and adds them
+ *   two_models images.npy FIRST   reads six pictures of digits from FIRST on as two numbers of
+ * three digits each and adds them
  *
  * Both models are linked statically and share one copy of the runtime. `digits` names the pictures,
  * `adder` adds. A model sees the threads when it is opened; they must outlive it. */
@@ -56,7 +56,7 @@ static lathe_status read_digits(app *a, const float *pictures, int64_t digits[PI
 {
     digits_io io = {.dims = {.batch = PICTURES}, .in = {.image = pictures}};
     lathe_status s = digits_run(a->reader, &io);
-    const float *logits = io.out.logits.data;      /* no buffer was given: the session's own */
+    const float *logits = io.out.logits.data; /* no buffer was given: the session's own */
     for (int i = 0; s == LATHE_OK && i < PICTURES; i++)
         digits[i] = most_likely(logits + i * CLASSES, CLASSES);
     return s;
@@ -69,7 +69,8 @@ static lathe_status add(app *a, int64_t tokens[LENGTH])
         adder_io io = {.dims = {.batch = 1, .sequence = n}, .in = {.input_ids = tokens}};
         lathe_status s = adder_run(a->summer, &io);
         if (s != LATHE_OK) return s;
-        tokens[n] = most_likely((const float *)io.out.logits.data + (n - 1) * VOCABULARY, VOCABULARY);
+        tokens[n] =
+            most_likely((const float *)io.out.logits.data + (n - 1) * VOCABULARY, VOCABULARY);
     }
     return LATHE_OK;
 }
@@ -79,9 +80,11 @@ static int load(const char *path, long first, float *pictures)
 {
     unsigned char head[10];
     FILE *f = fopen(path, "rb");
-    int ok = f && fread(head, 1, sizeof head, f) == sizeof head && memcmp(head, "\x93NUMPY\1", 7) == 0 &&
-             fseek(f, 10 + head[8] + 256L * head[9] + first * PIXELS * (long)sizeof(float), SEEK_SET) == 0 &&
-             fread(pictures, sizeof(float), PICTURES * PIXELS, f) == PICTURES * PIXELS;
+    int ok =
+        f && fread(head, 1, sizeof head, f) == sizeof head && memcmp(head, "\x93NUMPY\1", 7) == 0 &&
+        fseek(f, 10 + head[8] + 256L * head[9] + first * PIXELS * (long)sizeof(float), SEEK_SET) ==
+            0 &&
+        fread(pictures, sizeof(float), PICTURES * PIXELS, f) == PICTURES * PIXELS;
     if (f) fclose(f);
     return ok;
 }
@@ -102,8 +105,8 @@ int main(int argc, char **argv)
         int64_t t[LENGTH] = {d[0], d[1], d[2], 10, d[3], d[4], d[5], 11};
         s = add(&a, t);
         if (s == LATHE_OK)
-            printf("%d%d%d + %d%d%d = %d%d%d%d\n", (int)d[0], (int)d[1], (int)d[2], (int)d[3], (int)d[4],
-                   (int)d[5], (int)t[11], (int)t[10], (int)t[9], (int)t[8]);
+            printf("%d%d%d + %d%d%d = %d%d%d%d\n", (int)d[0], (int)d[1], (int)d[2], (int)d[3],
+                   (int)d[4], (int)d[5], (int)t[11], (int)t[10], (int)t[9], (int)t[8]);
     }
     if (s != LATHE_OK) fprintf(stderr, "two_models: status %d %s\n", (int)s, message);
     stop(&a);

@@ -2,12 +2,12 @@
  *
  *   stress SECONDS EXAMPLES LIBRARIES
  *
- * Three models are linked into this program and share one runtime; two come as shared libraries that
- * each hold their own. Each is opened on the caller's thread alone, on one pool for all, and on the
- * job system below, which all share too. 64 sessions over these 15 models are run by 8 threads: a
- * thread takes a session that nobody runs, gives it one of several inputs and compares every bit of
- * the results with those of one session on one thread. Meanwhile one more thread cancels runs, and
- * now and then a thread opens and closes a model of its own. */
+ * Three models are linked into this program and share one runtime; two come as shared libraries
+ * that each hold their own. Each is opened on the caller's thread alone, on one pool for all, and
+ * on the job system below, which all share too. 64 sessions over these 15 models are run by 8
+ * threads: a thread takes a session that nobody runs, gives it one of several inputs and compares
+ * every bit of the results with those of one session on one thread. Meanwhile one more thread
+ * cancels runs, and now and then a thread opens and closes a model of its own. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,11 +25,11 @@ enum { MODELS = 5, VARIANTS = 4, MODES = 3, OPEN = MODELS * MODES, SESSIONS = 64
 enum { MOST = 32, HELPERS = 2, POOL = 3 };
 
 typedef struct subject {
-    const char *folder;                    /* of EXAMPLES */
+    const char *folder; /* of EXAMPLES */
     const lathe_desc *desc;
     library lib;
     int nin, nout, nsyms;
-    int64_t sizes[MOST];                   /* of the free symbols */
+    int64_t sizes[MOST]; /* of the free symbols */
     lathe_tensor in[VARIANTS][MOST], want[VARIANTS][MOST];
 } subject;
 
@@ -71,8 +71,19 @@ typedef struct jobs {
     int64_t next, chunks;
 } jobs;
 
-static jobs own = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
-                   PTHREAD_COND_INITIALIZER, {0}, 0, 0, 0, false, NULL, NULL, 0, 0};
+static jobs own = {PTHREAD_MUTEX_INITIALIZER,
+                   PTHREAD_MUTEX_INITIALIZER,
+                   PTHREAD_COND_INITIALIZER,
+                   PTHREAD_COND_INITIALIZER,
+                   {0},
+                   0,
+                   0,
+                   0,
+                   false,
+                   NULL,
+                   NULL,
+                   0,
+                   0};
 
 /* With j->lock held. */
 static void take_chunks(jobs *j, int worker)
@@ -180,8 +191,8 @@ static lathe_model *open_model(const subject *s, const lathe_threads *threads)
 {
     char message[512] = "";
     lathe_model *m = NULL;
-    const lathe_open_options o = {.threads = threads, .message = message,
-                                  .message_size = sizeof message};
+    const lathe_open_options o = {
+        .threads = threads, .message = message, .message_size = sizeof message};
     must(lathe_model_open(s->desc, &o, &m) == LATHE_OK, s->folder, message);
     return m;
 }

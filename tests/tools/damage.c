@@ -41,8 +41,26 @@ size_t damage_below(size_t n) { return n ? (size_t)((damage_next() >> 11) % n) :
 
 int64_t damage_odd_number(void)
 {
-    static const int64_t odd[] = {0, 1, -1, 2, 3, 7, -2, -3, 63, 64, 65, 1000, INT32_MAX, INT32_MIN, INT64_MAX,
-                                  INT64_MIN, INT64_C(1) << 40, INT64_C(1) << 31, 100000, UINT32_MAX};
+    static const int64_t odd[] = {0,
+                                  1,
+                                  -1,
+                                  2,
+                                  3,
+                                  7,
+                                  -2,
+                                  -3,
+                                  63,
+                                  64,
+                                  65,
+                                  1000,
+                                  INT32_MAX,
+                                  INT32_MIN,
+                                  INT64_MAX,
+                                  INT64_MIN,
+                                  INT64_C(1) << 40,
+                                  INT64_C(1) << 31,
+                                  100000,
+                                  UINT32_MAX};
     return odd[damage_below(sizeof odd / sizeof *odd)];
 }
 
@@ -90,13 +108,15 @@ static int judge(const char *what, lathe_status s, const lathe_diag *diag)
     }
     lathe_message m = lathe_diag_get(diag, 0);
     trial_note("%s: node '%s' (%s): status %d: %s", what, m.node, m.op, (int)s, m.text);
-    return m.text[0] ? s == LATHE_INTERNAL || s == LATHE_TOOLCHAIN ? TRIAL_INTERNAL : TRIAL_FINE : TRIAL_SILENT;
+    return m.text[0] ? s == LATHE_INTERNAL || s == LATHE_TOOLCHAIN ? TRIAL_INTERNAL : TRIAL_FINE
+                     : TRIAL_SILENT;
 }
 
 /* Zeros, small numbers, or anything. */
 static void fill(lathe_tensor *t)
 {
-    size_t bits = (size_t)tensor_elem_bits(t->elem), step = bits < 8 ? 1 : bits / 8, how = damage_below(3);
+    size_t bits = (size_t)tensor_elem_bits(t->elem), step = bits < 8 ? 1 : bits / 8,
+           how = damage_below(3);
     if (t->elem == LATHE_STRING || how == 0) return;
     for (size_t i = 0; i < t->size; i += how == 1 ? step : 1)
         ((uint8_t *)t->data)[i] = (uint8_t)(how == 1 ? damage_below(4) : damage_next());
@@ -123,10 +143,15 @@ static int run_library(const char *path)
 static int attempt(void *ctx)
 {
     const copy_paths *p = ctx;
-    static lathe_status (*const stages[])(const lathe_options *, lathe_diag *) = {lathe_check, lathe_compile};
+    static lathe_status (*const stages[])(const lathe_options *, lathe_diag *) = {lathe_check,
+                                                                                  lathe_compile};
     static const char *const names[] = {"check", "compile"};
-    lathe_options options = {.model = p->model, .name = "damaged", .output = p->library, .runtime = p->runtime,
-                             .memory_limit = (size_t)2 << 30, .level = 2};
+    lathe_options options = {.model = p->model,
+                             .name = "damaged",
+                             .output = p->library,
+                             .runtime = p->runtime,
+                             .memory_limit = (size_t)2 << 30,
+                             .level = 2};
     lathe_status said[2] = {LATHE_OK, LATHE_OK};
     int verdict = TRIAL_FINE;
     for (int i = 0; i < 2 && verdict == TRIAL_FINE; i++) {
@@ -151,7 +176,8 @@ typedef struct tally {
     long fine, bad;
 } tally;
 
-static void keep(const char *source, const char *folder, long k, const damage_copy *c, const char *what)
+static void keep(const char *source, const char *folder, long k, const damage_copy *c,
+                 const char *what)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/bad-%ld.onnx", folder, k) >= (int)sizeof path) return;
@@ -190,7 +216,8 @@ static void remove_folder(const char *folder)
     char path[PATH_MAX];
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));)
-        if (e->d_name[0] != '.' && snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path)
+        if (e->d_name[0] != '.' &&
+            snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path)
             unlink(path);
     if (d) closedir(d);
     rmdir(folder);
@@ -215,9 +242,11 @@ int main(int argc, char **argv)
         if (number) try_copy(source, folder, &p, k, &t);
         else try_kept(source, &p, &t);
     }
-    printf("refused by check %ld, by compile %ld, by open %ld; inputs too large to try %ld; refused by run %ld, ran %ld\n",
-           trial_counted(TRIAL_AT_CHECK), trial_counted(TRIAL_AT_COMPILE), trial_counted(TRIAL_AT_OPEN),
-           trial_counted(TRIAL_AT_SIZE), trial_counted(TRIAL_AT_RUN), trial_counted(TRIAL_AT_END));
+    printf("refused by check %ld, by compile %ld, by open %ld; inputs too large to try %ld; "
+           "refused by run %ld, ran %ld\n",
+           trial_counted(TRIAL_AT_CHECK), trial_counted(TRIAL_AT_COMPILE),
+           trial_counted(TRIAL_AT_OPEN), trial_counted(TRIAL_AT_SIZE), trial_counted(TRIAL_AT_RUN),
+           trial_counted(TRIAL_AT_END));
     printf("%ld passed, %ld failed\n", t.fine, t.bad);
     if (!t.bad) remove_folder(folder);
     return t.bad != 0;

@@ -13,10 +13,15 @@ typedef enum { OTHER, MODEL, GRAPH, NODE, ATTRIBUTE, TENSOR, SPARSE, FUNCTION } 
 
 static message child(message in, uint64_t field)
 {
-    static const struct { message in; unsigned field; message is; } children[] = {
-        {MODEL, 7, GRAPH},      {MODEL, 25, FUNCTION},   {GRAPH, 1, NODE},        {GRAPH, 5, TENSOR},
-        {GRAPH, 15, SPARSE},    {FUNCTION, 7, NODE},     {NODE, 5, ATTRIBUTE},    {ATTRIBUTE, 5, TENSOR},
-        {ATTRIBUTE, 6, GRAPH},  {ATTRIBUTE, 10, TENSOR}, {ATTRIBUTE, 11, GRAPH},  {ATTRIBUTE, 22, SPARSE},
+    static const struct {
+        message in;
+        unsigned field;
+        message is;
+    } children[] = {
+        {MODEL, 7, GRAPH},       {MODEL, 25, FUNCTION},  {GRAPH, 1, NODE},
+        {GRAPH, 5, TENSOR},      {GRAPH, 15, SPARSE},    {FUNCTION, 7, NODE},
+        {NODE, 5, ATTRIBUTE},    {ATTRIBUTE, 5, TENSOR}, {ATTRIBUTE, 6, GRAPH},
+        {ATTRIBUTE, 10, TENSOR}, {ATTRIBUTE, 11, GRAPH}, {ATTRIBUTE, 22, SPARSE},
         {ATTRIBUTE, 23, SPARSE}, {SPARSE, 1, TENSOR},    {SPARSE, 2, TENSOR},
     };
     for (size_t i = 0; i < sizeof children / sizeof *children; i++)
@@ -41,21 +46,29 @@ static bool varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
 }
 
 /* Sets mark[i] for the bytes of tensor data in [at, end); sources are whole models. */
-static void mark_data(const uint8_t *base, const uint8_t *at, const uint8_t *end, message in, uint8_t *mark)
+static void mark_data(const uint8_t *base, const uint8_t *at, const uint8_t *end, message in,
+                      uint8_t *mark)
 {
     uint64_t tag, n = 0;
     while (at < end && varint(&at, end, &tag)) {
         const uint8_t *start = at;
         switch (tag & 7) {
-        case 0: if (!varint(&at, end, &n)) return; break;
-        case 1: at += 8; break;
-        case 5: at += 4; break;
+        case 0:
+            if (!varint(&at, end, &n)) return;
+            break;
+        case 1:
+            at += 8;
+            break;
+        case 5:
+            at += 4;
+            break;
         case 2:
             if (!varint(&at, end, &n) || n > (uint64_t)(end - at)) return;
             start = at;
             at += n;
             break;
-        default: return;
+        default:
+            return;
         }
         if (at > end) return;
         if (is_data(in, tag >> 3)) memset(mark + (start - base), 1, (size_t)(at - start));
@@ -74,7 +87,8 @@ typedef struct target {
 static size_t place(const target *t)
 {
     size_t at = damage_below(t->c->n);
-    for (int turn = 0; turn < 100000 && at < t->c->n && t->mark[at]; turn++) at = damage_below(t->c->n);
+    for (int turn = 0; turn < 100000 && at < t->c->n && t->mark[at]; turn++)
+        at = damage_below(t->c->n);
     return at;
 }
 
@@ -116,9 +130,13 @@ static void remove_bytes(target *t)
 
 void damage_bytes(damage_copy *c)
 {
-    static const struct { void (*run)(target *); const char *name; } damages[] = {
-        {change_bytes, "bytes changed"}, {flip_bit, "a bit flipped"},      {truncate_copy, "cut"},
-        {blow_up, "a length blown up"},  {insert_bytes, "bytes inserted"}, {remove_bytes, "bytes removed"},
+    static const struct {
+        void (*run)(target *);
+        const char *name;
+    } damages[] = {
+        {change_bytes, "bytes changed"},  {flip_bit, "a bit flipped"},
+        {truncate_copy, "cut"},           {blow_up, "a length blown up"},
+        {insert_bytes, "bytes inserted"}, {remove_bytes, "bytes removed"},
     };
     uint8_t *mark = calloc(c->n, 1);
     size_t k = damage_below(sizeof damages / sizeof *damages);

@@ -14,7 +14,10 @@ typedef Onnx__GraphProto graph;
 typedef Onnx__NodeProto node;
 typedef Onnx__AttributeProto attribute;
 
-static node *any_node(const graph *g) { return g->n_node ? g->node[damage_below(g->n_node)] : NULL; }
+static node *any_node(const graph *g)
+{
+    return g->n_node ? g->node[damage_below(g->n_node)] : NULL;
+}
 
 static attribute *any_attribute(const node *n)
 {
@@ -157,7 +160,8 @@ static void retype_attribute(graph *g)
 static void drop_attribute(graph *g)
 {
     node *n = any_node(g);
-    if (n && n->n_attribute) onnx__attribute_proto__free_unpacked(n->attribute[--n->n_attribute], NULL);
+    if (n && n->n_attribute)
+        onnx__attribute_proto__free_unpacked(n->attribute[--n->n_attribute], NULL);
 }
 
 /* ---- tensors and types ---- */
@@ -210,23 +214,37 @@ static void change_sizes(graph *g)
     Onnx__TensorProto *t = any_tensor(g);
     int64_t value = damage_odd_number();
     if (!t || t->data_type != LATHE_I64) return;
-    if (t->n_int64_data && t->n_int64_data <= 16) t->int64_data[damage_below(t->n_int64_data)] = value;
+    if (t->n_int64_data && t->n_int64_data <= 16)
+        t->int64_data[damage_below(t->n_int64_data)] = value;
     if (t->raw_data.len >= sizeof value && t->raw_data.len <= 16 * sizeof value)
-        memcpy(t->raw_data.data + damage_below(t->raw_data.len / sizeof value) * sizeof value, &value, sizeof value);
+        memcpy(t->raw_data.data + damage_below(t->raw_data.len / sizeof value) * sizeof value,
+               &value, sizeof value);
 }
 
 /* ---- all of it ---- */
 
-static const struct { void (*run)(graph *); const char *name; } changes[] = {
-    {swap_names, "names exchanged"},          {duplicate_name, "a name twice"},
-    {forget_name, "a name changed"},          {drop_input, "an input missing"},
-    {add_input, "an input too many"},         {drop_output, "an output missing"},
-    {swap_nodes, "nodes exchanged"},          {swap_operators, "operators exchanged"},
-    {other_operator, "another operator"},     {swap_attributes, "attributes exchanged"},
-    {change_attribute, "an attribute changed"}, {shorten_attribute, "an attribute cut"},
-    {retype_attribute, "an attribute's type"}, {drop_attribute, "an attribute missing"},
-    {change_dims, "dims changed"},            {change_rank, "a rank changed"},
-    {change_type, "a type changed"},          {change_sizes, "sizes changed"},
+static const struct {
+    void (*run)(graph *);
+    const char *name;
+} changes[] = {
+    {swap_names, "names exchanged"},
+    {duplicate_name, "a name twice"},
+    {forget_name, "a name changed"},
+    {drop_input, "an input missing"},
+    {add_input, "an input too many"},
+    {drop_output, "an output missing"},
+    {swap_nodes, "nodes exchanged"},
+    {swap_operators, "operators exchanged"},
+    {other_operator, "another operator"},
+    {swap_attributes, "attributes exchanged"},
+    {change_attribute, "an attribute changed"},
+    {shorten_attribute, "an attribute cut"},
+    {retype_attribute, "an attribute's type"},
+    {drop_attribute, "an attribute missing"},
+    {change_dims, "dims changed"},
+    {change_rank, "a rank changed"},
+    {change_type, "a type changed"},
+    {change_sizes, "sizes changed"},
 };
 
 /* The graph itself or, now and then, one inside of it. */
@@ -259,6 +277,7 @@ void damage_graph(damage_copy *c)
         if (opset) change_opset(m);
         else changes[i].run(any_graph(m->graph));
     }
-    if (m && m->graph && onnx__model_proto__get_packed_size(m) <= c->room) c->n = onnx__model_proto__pack(m, c->at);
+    if (m && m->graph && onnx__model_proto__get_packed_size(m) <= c->room)
+        c->n = onnx__model_proto__pack(m, c->at);
     if (m) onnx__model_proto__free_unpacked(m, NULL);
 }

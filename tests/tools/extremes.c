@@ -23,10 +23,24 @@ enum { LIMIT_S = 60 };
 
 /* ---- values ---- */
 
-typedef enum { ZERO, MINUS, HIGHEST, LOWEST, NOT_A_NUMBER, HUGE_NUMBER, MINUS_HUGE, TINY, NEAR, MIXED, RANDOM, KINDS } kind;
+typedef enum {
+    ZERO,
+    MINUS,
+    HIGHEST,
+    LOWEST,
+    NOT_A_NUMBER,
+    HUGE_NUMBER,
+    MINUS_HUGE,
+    TINY,
+    NEAR,
+    MIXED,
+    RANDOM,
+    KINDS
+} kind;
 
-static const char *const kind_names[KINDS] = {"zeros", "minus", "highest", "lowest", "nan", "huge",
-                                              "minus huge", "tiny", "near", "mixed", "random"};
+static const char *const kind_names[KINDS] = {"zeros", "minus", "highest",    "lowest",
+                                              "nan",   "huge",  "minus huge", "tiny",
+                                              "near",  "mixed", "random"};
 
 static uint64_t state = 88172645463325252u;
 
@@ -38,7 +52,10 @@ static uint64_t chance(void)
     return state >> 8;
 }
 
-typedef struct format { lathe_elem elem; int exponent, mantissa; } format;
+typedef struct format {
+    lathe_elem elem;
+    int exponent, mantissa;
+} format;
 
 static uint64_t float_bits(const format *f, kind k)
 {
@@ -46,41 +63,64 @@ static uint64_t float_bits(const format *f, kind k)
     uint64_t infinity = (((uint64_t)1 << f->exponent) - 1) << f->mantissa;
     uint64_t one = (((uint64_t)1 << (f->exponent - 1)) - 1) << f->mantissa;
     switch (k) {
-    case ZERO: return 0;
-    case MINUS: return sign;                                    /* -0 */
-    case HIGHEST: return infinity;
-    case LOWEST: return infinity | sign;
-    case NOT_A_NUMBER: return infinity | (uint64_t)1 << (chance() % (unsigned)f->mantissa) | (chance() & 1 ? sign : 0);
-    case HUGE_NUMBER: return infinity - 1;
-    case MINUS_HUGE: return (infinity - 1) | sign;
-    case TINY: return 1;
-    case NEAR: return one + chance() % ((uint64_t)5 << f->mantissa) + (chance() & 1 ? sign : 0);
-    default: return chance() << 32 ^ chance();
+    case ZERO:
+        return 0;
+    case MINUS:
+        return sign; /* -0 */
+    case HIGHEST:
+        return infinity;
+    case LOWEST:
+        return infinity | sign;
+    case NOT_A_NUMBER:
+        return infinity | (uint64_t)1 << (chance() % (unsigned)f->mantissa) |
+               (chance() & 1 ? sign : 0);
+    case HUGE_NUMBER:
+        return infinity - 1;
+    case MINUS_HUGE:
+        return (infinity - 1) | sign;
+    case TINY:
+        return 1;
+    case NEAR:
+        return one + chance() % ((uint64_t)5 << f->mantissa) + (chance() & 1 ? sign : 0);
+    default:
+        return chance() << 32 ^ chance();
     }
 }
 
 static uint64_t integer_bits(int width, bool is_signed, kind k)
 {
-    uint64_t all = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1, top = (uint64_t)1 << (width - 1);
+    uint64_t all = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1,
+             top = (uint64_t)1 << (width - 1);
     switch (k) {
-    case ZERO: return 0;
-    case MINUS: return all;
-    case HIGHEST: return is_signed ? top - 1 : all;
-    case LOWEST: return is_signed ? top : all - 1;
-    case NOT_A_NUMBER: return UINT64_C(0xAAAAAAAAAAAAAAAA);
-    case HUGE_NUMBER: return top >> 1;
-    case MINUS_HUGE: return top + 1;
-    case TINY: return 1;
-    case NEAR: return chance() % 41 - 20;                       /* about the dims of small models */
-    default: return chance() << 32 ^ chance();
+    case ZERO:
+        return 0;
+    case MINUS:
+        return all;
+    case HIGHEST:
+        return is_signed ? top - 1 : all;
+    case LOWEST:
+        return is_signed ? top : all - 1;
+    case NOT_A_NUMBER:
+        return UINT64_C(0xAAAAAAAAAAAAAAAA);
+    case HUGE_NUMBER:
+        return top >> 1;
+    case MINUS_HUGE:
+        return top + 1;
+    case TINY:
+        return 1;
+    case NEAR:
+        return chance() % 41 - 20; /* about the dims of small models */
+    default:
+        return chance() << 32 ^ chance();
     }
 }
 
 static const format *find_format(lathe_elem elem)
 {
-    static const format formats[] = {{LATHE_F32, 8, 23}, {LATHE_F64, 11, 52}, {LATHE_F16, 5, 10}, {LATHE_BF16, 8, 7},
-                                     {LATHE_F8E4M3FN, 4, 3}, {LATHE_F8E4M3FNUZ, 4, 3}, {LATHE_F8E5M2, 5, 2},
-                                     {LATHE_F8E5M2FNUZ, 5, 2}};
+    static const format formats[] = {{LATHE_F32, 8, 23},     {LATHE_F64, 11, 52},
+                                     {LATHE_F16, 5, 10},     {LATHE_BF16, 8, 7},
+                                     {LATHE_F8E4M3FN, 4, 3}, {LATHE_F8E4M3FNUZ, 4, 3},
+                                     {LATHE_F8E5M2, 5, 2},   {LATHE_F8E5M2FNUZ, 5, 2}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (formats[i].elem == elem) return &formats[i];
     return NULL;
@@ -91,11 +131,13 @@ static const format *find_format(lathe_elem elem)
 /* From PARTS on: in input number p - PARTS alone. */
 typedef enum { ALL, FLOATS, INTEGERS, FEW, PARTS } part;
 
-static const char *const part_names[] = {"everywhere", "in floats", "in integers", "here and there", "in one input"};
+static const char *const part_names[] = {"everywhere", "in floats", "in integers", "here and there",
+                                         "in one input"};
 
 static const char *hostile_string(kind k)
 {
-    static const char *const strings[] = {"", "-", "1e999", "nan", "\xff\xfe\xc0", "%s%n", "0x", "-9223372036854775809"};
+    static const char *const strings[] = {
+        "", "-", "1e999", "nan", "\xff\xfe\xc0", "%s%n", "0x", "-9223372036854775809"};
     static char longest[5000];
     memset(longest, 'a', sizeof longest - 1);
     return k == HIGHEST ? longest : strings[chance() % (sizeof strings / sizeof *strings)];
@@ -103,7 +145,9 @@ static const char *hostile_string(kind k)
 
 static void fill(lathe_tensor *t, kind k, part p)
 {
-    lathe_elem elem = t->elem == LATHE_C64 ? LATHE_F32 : t->elem == LATHE_C128 ? LATHE_F64 : t->elem;
+    lathe_elem elem = t->elem == LATHE_C64    ? LATHE_F32
+                      : t->elem == LATHE_C128 ? LATHE_F64
+                                              : t->elem;
     const format *f = find_format(elem);
     char class = tensor_elem_class(elem);
     int bits = tensor_elem_bits(elem);
@@ -114,7 +158,7 @@ static void fill(lathe_tensor *t, kind k, part p)
         uint64_t value = f ? float_bits(f, now) : integer_bits((int)bytes * 8, class == 'S', now);
         if (p == FEW && chance() % 5) continue;
         if (elem == LATHE_STRING) ((const char **)t->data)[i] = hostile_string(now);
-        else memcpy((char *)t->data + i * bytes, &value, bytes);           /* little-endian */
+        else memcpy((char *)t->data + i * bytes, &value, bytes); /* little-endian */
     }
 }
 
@@ -129,8 +173,12 @@ typedef struct test_case {
 
 static int compile(const test_case *c)
 {
-    lathe_options options = {.model = c->model, .name = "extremes", .output = c->library, .runtime = c->runtime,
-                             .target = c->target, .level = c->level};
+    lathe_options options = {.model = c->model,
+                             .name = "extremes",
+                             .output = c->library,
+                             .runtime = c->runtime,
+                             .target = c->target,
+                             .level = c->level};
     lathe_diag *diag = lathe_diag_new();
     lathe_status s = lathe_compile(&options, diag);
     lathe_message m = {0};
@@ -146,7 +194,8 @@ static int read_inputs(const test_case *c, trial_model *m, tensor_file *files)
     char path[PATH_MAX];
     bool found = true;
     for (int i = 0; i < m->nin && found; i++) {
-        found = snprintf(path, sizeof path, "%s/test_data_set_0/input_%d.pb", c->folder, i) < (int)sizeof path &&
+        found = snprintf(path, sizeof path, "%s/test_data_set_0/input_%d.pb", c->folder, i) <
+                    (int)sizeof path &&
                 tensor_read_pb(path, &files[i], NULL) == LATHE_OK;
         m->in[i] = files[i].tensor;
         m->in[i].data = NULL;
@@ -169,10 +218,15 @@ static int run_all(trial_model *m, const tensor_file *files)
     for (int turn = -1; turn < KINDS * parts && verdict == TRIAL_FINE; turn++) {
         kind k = turn < 0 ? ZERO : (kind)(turn / parts);
         int p = turn < 0 ? -1 : turn % parts;
-        trial_note("%s %s %d", kind_names[k], part_names[p < 0 ? 0 : p < PARTS ? p : PARTS], p - PARTS);
+        trial_note("%s %s %d", kind_names[k],
+                   part_names[p < 0       ? 0
+                              : p < PARTS ? p
+                                          : PARTS],
+                   p - PARTS);
         for (int i = 0; i < m->nin; i++) {
             if (files[i].tensor.data) memcpy(m->in[i].data, files[i].tensor.data, m->in[i].size);
-            if (p >= 0 && (p < PARTS || i == p - PARTS)) fill(&m->in[i], k, p < PARTS ? (part)p : ALL);
+            if (p >= 0 && (p < PARTS || i == p - PARTS))
+                fill(&m->in[i], k, p < PARTS ? (part)p : ALL);
         }
         verdict = trial_run(m);
     }
@@ -197,11 +251,14 @@ static int attempt(void *ctx)
     return verdict == TRIAL_FINE ? run_all(&m, files) : verdict;
 }
 
-static const struct form { const char *target; int level; } forms[] = {
+static const struct form {
+    const char *target;
+    int level;
+} forms[] = {
 #if defined(__x86_64__)
     {"x86-64-v3", 2}, {"x86-64", 2}, {"x86-64-v4", 2}, {"x86-64-v3", 0}, {"x86-64", 0},
 #endif
-    {NULL, 2}, {NULL, 0},
+    {NULL, 2},        {NULL, 0},
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
@@ -213,12 +270,14 @@ static void try_case(test_case *c, const struct form *f, tally *t)
 {
     c->target = f->target;
     c->level = f->level;
-    if (snprintf(c->model, sizeof c->model, "%s/model.onnx", c->folder) >= (int)sizeof c->model) return;
+    if (snprintf(c->model, sizeof c->model, "%s/model.onnx", c->folder) >= (int)sizeof c->model)
+        return;
     if (access(c->model, R_OK) != 0) return;
     const char *what = trial_in_child(attempt, c, LIMIT_S);
     *(!what ? &t->fine : trial_refused() ? &t->refused : &t->bad) += 1;
     if (what && !trial_refused())
-        printf("FAIL %s, %s, level %d: %s\n", c->folder, c->target ? c->target : "this machine", c->level, what);
+        printf("FAIL %s, %s, level %d: %s\n", c->folder, c->target ? c->target : "this machine",
+               c->level, what);
     fflush(stdout);
 }
 
@@ -237,7 +296,8 @@ int main(int argc, char **argv)
     snprintf(header, sizeof header, "%s/extremes.h", folder);
     for (int k = 0; 3 + (long)k * (every ? every : 1) < argc; k++) {
         c.folder = argv[3 + (long)k * (every ? every : 1)];
-        for (int i = 0; i < (every ? 1 : FORMS); i++) try_case(&c, &forms[every ? k % FORMS : i], &t);
+        for (int i = 0; i < (every ? 1 : FORMS); i++)
+            try_case(&c, &forms[every ? k % FORMS : i], &t);
     }
     unlink(c.library);
     unlink(weights);

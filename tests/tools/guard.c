@@ -1,12 +1,14 @@
-/* Guarded memory: a mapping of its own for each block, a page without rights on either side. A block
- * stands at the end of its pages, so that one byte too many is a fault. */
+/* Guarded memory: a mapping of its own for each block, a page without rights on either side. A
+ * block stands at the end of its pages, so that one byte too many is a fault. */
 #include "tests/tools/guard.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-typedef struct extent { size_t page, used, pages; } extent;
+typedef struct extent {
+    size_t page, used, pages;
+} extent;
 
 static size_t round_up(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 

@@ -1,5 +1,5 @@
-/* target LIBRARY [BITS]: opens a compiled model, with these LATHE_CPU_* taken as missing, and prints
- * the target that it runs, or the message of the refusal. Exit code 0 if it opened. */
+/* target LIBRARY [BITS]: opens a compiled model, with these LATHE_CPU_* taken as missing, and
+ * prints the target that it runs, or the message of the refusal. Exit code 0 if it opened. */
 #include "driver/library.h"
 
 #include <stdio.h>

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum { NOTE_SIZE = 4096, WALL_LIMIT_S = 300, CANCEL_S = 2 };
-#define MOST_BYTES ((size_t)1 << 26)          /* of one allocation of a trial */
+#define MOST_BYTES ((size_t)1 << 26) /* of one allocation of a trial */
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -34,8 +34,8 @@ int trial_leaks(void) { return TRIAL_FINE; }
 
 static struct shared {
     char note[NOTE_SIZE];
-    trial_stage stage;                    /* of the newest child */
-} *shared;
+    trial_stage stage; /* of the newest child */
+} * shared;
 
 static long counted[TRIAL_STAGES];
 
@@ -69,7 +69,10 @@ static void limit(unsigned seconds)
 
 static int last_status;
 
-bool trial_refused(void) { return WIFEXITED(last_status) && WEXITSTATUS(last_status) == TRIAL_REFUSED; }
+bool trial_refused(void)
+{
+    return WIFEXITED(last_status) && WEXITSTATUS(last_status) == TRIAL_REFUSED;
+}
 
 static const char *verdict_text(int status)
 {
@@ -92,7 +95,9 @@ const char *trial_in_child(int (*attempt)(void *), void *ctx, unsigned seconds)
 {
     static char text[NOTE_SIZE + 128];
     int status = 0;
-    if (!shared) shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!shared)
+        shared =
+            mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return "no memory for a trial";
     shared->note[0] = '\0';
     shared->stage = TRIAL_AT_START;
@@ -142,7 +147,8 @@ static void read_weights(trial_model *m, const char *path, lathe_open_options *o
     char name[PATH_MAX];
     struct stat st;
     const char *slash = strrchr(path, '/');
-    int n = snprintf(name, sizeof name, "%.*s%s.weights", slash ? (int)(slash - path + 1) : 0, path, m->lib.name);
+    int n = snprintf(name, sizeof name, "%.*s%s.weights", slash ? (int)(slash - path + 1) : 0, path,
+                     m->lib.name);
     FILE *f = n < (int)sizeof name ? fopen(name, "rb") : NULL;
     if (!f) return;
     if (fstat(fileno(f), &st) == 0 && st.st_size > 0) {
@@ -159,7 +165,9 @@ static void read_weights(trial_model *m, const char *path, lathe_open_options *o
 int trial_open(trial_model *m, const char *path)
 {
     char message[256] = "";
-    lathe_open_options o = {.message = message, .message_size = sizeof message, .allocator = &allocator,
+    lathe_open_options o = {.message = message,
+                            .message_size = sizeof message,
+                            .allocator = &allocator,
                             .flags = LATHE_OPEN_POISON};
     *m = (trial_model){0};
     if (library_open(path, &m->lib, message, sizeof message) != LATHE_OK) return TRIAL_OTHER;
@@ -176,14 +184,16 @@ int trial_open(trial_model *m, const char *path)
     m->out = calloc((size_t)m->nout + 1, sizeof *m->out);
     if (!m->in || !m->out) return TRIAL_OTHER;
     s = lathe_session_new(m->model, NULL, &m->session);
-    if (s == LATHE_OK || s == LATHE_OUT_OF_MEMORY) return TRIAL_FINE;      /* nothing else can be missing */
+    if (s == LATHE_OK || s == LATHE_OUT_OF_MEMORY)
+        return TRIAL_FINE; /* nothing else can be missing */
     trial_note("a session: status %d", (int)s);
     return TRIAL_INTERNAL;
 }
 
 void trial_close(trial_model *m)
 {
-    for (int i = 0; i < m->nin && m->in; i++) guard_free(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
+    for (int i = 0; i < m->nin && m->in; i++)
+        guard_free(m->in[i].data, m->in[i].size, trial_align(m->in[i].elem));
     free(m->in);
     free(m->out);
     if (m->session) lathe_session_free(m->session);
@@ -235,7 +245,8 @@ static void cancel(int sig)
 
 static int run_once(trial_model *m, lathe_status *status)
 {
-    const struct itimerval after = {.it_interval.tv_sec = 1, .it_value.tv_sec = CANCEL_S}, never = {0};
+    const struct itimerval after = {.it_interval.tv_sec = 1, .it_value.tv_sec = CANCEL_S},
+                           never = {0};
     running = m->session;
     signal(SIGPROF, cancel);
     setitimer(ITIMER_PROF, &after, NULL);
@@ -270,12 +281,14 @@ int trial_run(trial_model *m)
     if (!verdict && !status) trial_reached(TRIAL_AT_END);
     lathe_tensor *guarded = verdict || status ? NULL : calloc(1, bytes + 1);
     if (!guarded) return verdict;
-    for (int i = 0; i < m->nout; i++) guarded[i] = (lathe_tensor){.size = m->out[i].size, .elem = m->out[i].elem};
+    for (int i = 0; i < m->nout; i++)
+        guarded[i] = (lathe_tensor){.size = m->out[i].size, .elem = m->out[i].elem};
     if (guard_outputs(guarded, m->nout)) {
         memcpy(m->out, guarded, bytes);
         verdict = run_once(m, &status);
     }
-    for (int i = 0; i < m->nout; i++) guard_free(guarded[i].data, guarded[i].size, trial_align(guarded[i].elem));
+    for (int i = 0; i < m->nout; i++)
+        guard_free(guarded[i].data, guarded[i].size, trial_align(guarded[i].elem));
     free(guarded);
     return verdict;
 }

@@ -23,10 +23,18 @@ void trial_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* How far an attempt came, and how many of all children came how far. A child without a say of its
  * own is at the start. */
-typedef enum { TRIAL_AT_START, TRIAL_AT_CHECK, TRIAL_AT_COMPILE, TRIAL_AT_OPEN, TRIAL_AT_SIZE, TRIAL_AT_RUN,
-               TRIAL_AT_END, TRIAL_STAGES } trial_stage;
+typedef enum {
+    TRIAL_AT_START,
+    TRIAL_AT_CHECK,
+    TRIAL_AT_COMPILE,
+    TRIAL_AT_OPEN,
+    TRIAL_AT_SIZE,
+    TRIAL_AT_RUN,
+    TRIAL_AT_END,
+    TRIAL_STAGES
+} trial_stage;
 void trial_reached(trial_stage);
-trial_stage trial_how_far(void);        /* of the newest child */
+trial_stage trial_how_far(void); /* of the newest child */
 long trial_counted(trial_stage);
 
 /* TRIAL_LEAK if memory was lost since the program began; only a leak sanitizer can tell. */
@@ -39,9 +47,9 @@ size_t trial_align(lathe_elem);
 typedef struct trial_model {
     library lib;
     lathe_model *model;
-    lathe_session *session;             /* NULL: the model was refused, with a message */
+    lathe_session *session; /* NULL: the model was refused, with a message */
     int nin, nout;
-    lathe_tensor *in, *out;             /* inputs: for the caller to fill */
+    lathe_tensor *in, *out; /* inputs: for the caller to fill */
     void *weights;
     size_t weights_size;
 } trial_model;

@@ -22,8 +22,8 @@ typedef struct compiled {
     int nin, nout, nsyms;
     tensor_file files[COMPILED_MOST];
     lathe_tensor in[COMPILED_MOST], out[COMPILED_MOST];
-    size_t room[COMPILED_MOST];        /* bytes allocated for in[].data */
-    int64_t given[COMPILED_MOST];      /* free symbols, as the data set has them */
+    size_t room[COMPILED_MOST];   /* bytes allocated for in[].data */
+    int64_t given[COMPILED_MOST]; /* free symbols, as the data set has them */
 } compiled;
 
 static inline bool compiled_fail(const char *model, const char *what)
@@ -40,8 +40,8 @@ static inline bool compiled_build(compiled *c, const char *model)
     snprintf(path, sizeof path, "%s/model.onnx", model);
     snprintf(output, sizeof output, "%s/libm.so", c->folder);
     lathe_diag *diag = lathe_diag_new();
-    const lathe_options o = {.model = path, .name = "m", .output = output, .level = 2,
-                             .runtime = LATHE_RUNTIME_ARCHIVE};
+    const lathe_options o = {
+        .model = path, .name = "m", .output = output, .level = 2, .runtime = LATHE_RUNTIME_ARCHIVE};
     lathe_status s = diag ? lathe_compile(&o, diag) : LATHE_OUT_OF_MEMORY;
     if (s && diag && lathe_diag_count(diag)) compiled_fail(model, lathe_diag_get(diag, 0).text);
     lathe_diag_free(diag);

@@ -70,7 +70,10 @@ static inline ir_value gather(ir_value data, ir_value idx)
     return ir_nest_map(&n, ir_type_of(g, data)->elem, ir_nest_load(&n, data, &at));
 }
 
-static inline const char *text_of(ir_value v) { return v ? ir_type_text(g, ir_type_of(g, v)) : "none"; }
+static inline const char *text_of(ir_value v)
+{
+    return v ? ir_type_text(g, ir_type_of(g, v)) : "none";
+}
 
 static inline const ir_node *node_of(ir_value v) { return &g->nodes[g->values[v].def]; }
 

@@ -30,7 +30,9 @@
 /* Zero-initialise (a static one is). */
 typedef struct hand_model {
     lathe_tables head;
-#define TABLE(type, name, cap) type name[cap]; uint32_t n##name;
+#define TABLE(type, name, cap)                                                                     \
+    type name[cap];                                                                                \
+    uint32_t n##name;
     HAND_TABLES(TABLE)
 #undef TABLE
     lathe_kernel kernels[8];
@@ -97,8 +99,9 @@ static inline uint32_t hand_list(hand_model *h, uint32_t n, const uint32_t *numb
 static inline uint32_t hand_buf(hand_model *h, uint32_t kind, uint32_t index, uint32_t bytes,
                                 uint32_t first, uint32_t last)
 {
-    return PUSH(h, bufs, (lathe_buf){.kind = kind, .index = index, .bytes = bytes, .first = first,
-                                     .last = last});
+    return PUSH(
+        h, bufs,
+        (lathe_buf){.kind = kind, .index = index, .bytes = bytes, .first = first, .last = last});
 }
 
 /* A vector input or output of f32 or i64 with its own buffer; the buffer's number. */
@@ -123,8 +126,14 @@ static inline uint32_t hand_kernel(hand_model *h, lathe_kernel kernel)
 static inline uint32_t hand_step(hand_model *h, uint32_t kernel, uint32_t nbufs, uint32_t ndims,
                                  uint32_t args, uint32_t range, uint32_t work)
 {
-    return PUSH(h, steps, (lathe_step){.kind = LATHE_STEP_KERNEL, .func = kernel, .nbufs = nbufs,
-                                       .ndims = ndims, .args = args, .range = range, .work = work});
+    return PUSH(h, steps,
+                (lathe_step){.kind = LATHE_STEP_KERNEL,
+                             .func = kernel,
+                             .nbufs = nbufs,
+                             .ndims = ndims,
+                             .args = args,
+                             .range = range,
+                             .work = work});
 }
 
 /* Packs the tables; may be called again after a change. */
@@ -144,9 +153,13 @@ static inline const lathe_desc *hand_finish(hand_model *h)
     memcpy(h->block + h->head.name.offset, h->name, h->n##name * sizeof(type));
     HAND_TABLES(TABLE)
 #undef TABLE
-    h->desc = (lathe_desc){.rt = &lathe_rt_api_v1, .tables = (const lathe_tables *)h->block,
-                           .kernels = h->kernels, .funcs = h->funcs, .weights = h->desc.weights,
-                           .n_kernels = h->n_kernels, .n_funcs = h->n_funcs};
+    h->desc = (lathe_desc){.rt = &lathe_rt_api_v1,
+                           .tables = (const lathe_tables *)h->block,
+                           .kernels = h->kernels,
+                           .funcs = h->funcs,
+                           .weights = h->desc.weights,
+                           .n_kernels = h->n_kernels,
+                           .n_funcs = h->n_funcs};
     return &h->desc;
 }
 

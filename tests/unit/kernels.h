@@ -41,8 +41,7 @@ static inline cg_operand operand(ir_elem elem, int rank, const ir_dim *dims)
 static inline void kernels_begin(void)
 {
     fixture_begin();
-    ks.p = (cg_program){
-        .g = fx.g, .arena = &fx.arena, .name = "t", .kernels = ks.all};
+    ks.p = (cg_program){.g = fx.g, .arena = &fx.arena, .name = "t", .kernels = ks.all};
 }
 
 /* The store of maps and reductions: the parallel indices. */
@@ -71,8 +70,9 @@ static inline void link_library(const char *object, const char *library)
 #else
     char undefined[] = "-Wl,--no-undefined";
 #endif
-    char *argv[] = {"cc", "-shared", undefined, "-o", (char *)library, (char *)object,
-                    LATHE_RUNTIME_ARCHIVE, "-lm", "-ldl", "-lpthread", NULL};
+    char *argv[] = {
+        "cc",  "-shared", undefined,   "-o", (char *)library, (char *)object, LATHE_RUNTIME_ARCHIVE,
+        "-lm", "-ldl",    "-lpthread", NULL};
     pid_t pid;
     int status = -1;
     cr_assert_eq(posix_spawnp(&pid, "cc", NULL, NULL, argv, environ), 0);

@@ -6,7 +6,10 @@
 #include <stdio.h>
 
 enum { PLAIN_MOST = 64 };
-static struct { const char *name; void (*run)(void); } plain_tests[PLAIN_MOST];
+static struct {
+    const char *name;
+    void (*run)(void);
+} plain_tests[PLAIN_MOST];
 static int plain_count, plain_failures;
 
 #define Test(suite, test)                                                                          \

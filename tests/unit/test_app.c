@@ -80,9 +80,9 @@ Test(app, a_log_receives_each_failure_once)
     int64_t none = 0, four = 4;
     char message[256];
     make_chain(kernel_add_one);
-    cr_assert_eq(open_with((lathe_open_options){.log = &log, .build_id = 7}, message,
-                           sizeof message),
-                 LATHE_MISMATCH);
+    cr_assert_eq(
+        open_with((lathe_open_options){.log = &log, .build_id = 7}, message, sizeof message),
+        LATHE_MISMATCH);
     logged(&r, 1, LATHE_MISMATCH, "the header is of another build than the model");
     cr_expect_str_eq(message, r.text);
     opened((lathe_open_options){.log = &log});
@@ -111,7 +111,9 @@ Test(app, another_interface_version_is_refused)
 
 /* ---- memory for a session ---- */
 
-typedef struct balance { long live, calls; } balance;
+typedef struct balance {
+    long live, calls;
+} balance;
 
 static void *own_alloc(void *ctx, size_t size, size_t align)
 {
@@ -245,7 +247,8 @@ Test(app, weights_come_from_memory)
                                        h.head.weights_hash};
     memcpy(file, &head, sizeof head);
     memcpy(file + LATHE_WEIGHTS_DATA, data, sizeof data);
-    lathe_open_options o = {.weights = file, .weights_size = LATHE_WEIGHTS_DATA + sizeof data,
+    lathe_open_options o = {.weights = file,
+                            .weights_size = LATHE_WEIGHTS_DATA + sizeof data,
                             .flags = LATHE_OPEN_VERIFY | LATHE_OPEN_PREFAULT};
     opened(o);
     int64_t max = MOST;
@@ -354,12 +357,19 @@ static void make_custom(void)
     uint32_t y = hand_io(&h, true, "y", LATHE_F32, n, bytes), dims = LIST(&h, n);
     uint32_t vx = PUSH(&h, values, (lathe_value){x, LATHE_F32, 1, dims});
     uint32_t vy = PUSH(&h, values, (lathe_value){y, LATHE_F32, 1, dims});
-    uint32_t call = PUSH(&h, calls,
-                         (lathe_call_info){.nin = 1, .nout = 1,
-                                           .custom = hand_string(&h, "negate"),
-                                           .attributes = hand_string(&h, "alphabet=x\nalpha=1 2\n")});
-    PUSH(&h, steps, (lathe_step){.kind = LATHE_STEP_CALL, .a = call, .nbufs = 2,
-                                 .args = LIST(&h, vx, vy), .range = NONE, .work = NONE});
+    uint32_t call =
+        PUSH(&h, calls,
+             (lathe_call_info){.nin = 1,
+                               .nout = 1,
+                               .custom = hand_string(&h, "negate"),
+                               .attributes = hand_string(&h, "alphabet=x\nalpha=1 2\n")});
+    PUSH(&h, steps,
+         (lathe_step){.kind = LATHE_STEP_CALL,
+                      .a = call,
+                      .nbufs = 2,
+                      .args = LIST(&h, vx, vy),
+                      .range = NONE,
+                      .work = NONE});
 }
 
 Test(app, a_custom_function_is_called)
@@ -393,11 +403,11 @@ Test(app, a_missing_custom_function_is_named)
     cr_expect_eq(open_with((lathe_open_options){0}, message, sizeof message), LATHE_NOT_FOUND);
     cr_expect_str_eq(message, "the model calls a function 'negate' of the app, which is not among "
                               "the custom functions given");
-    cr_expect_eq(open_with((lathe_open_options){.custom = other, .ncustom = 2}, message,
-                           sizeof message),
-                 LATHE_NOT_FOUND);
-    cr_expect_eq(open_with((lathe_open_options){.custom = unnamed, .ncustom = 1}, message,
-                           sizeof message),
-                 LATHE_BAD_INPUT);
+    cr_expect_eq(
+        open_with((lathe_open_options){.custom = other, .ncustom = 2}, message, sizeof message),
+        LATHE_NOT_FOUND);
+    cr_expect_eq(
+        open_with((lathe_open_options){.custom = unnamed, .ncustom = 1}, message, sizeof message),
+        LATHE_BAD_INPUT);
     cr_expect_str_eq(message, "custom: function 0 has no name");
 }

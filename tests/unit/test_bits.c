@@ -6,7 +6,7 @@
 
 #include "tests/unit/compiled.h"
 
-static atomic_long spread_regions;     /* regions of more than one chunk */
+static atomic_long spread_regions; /* regions of more than one chunk */
 
 /* ---- the caller's own threads ---- */
 
@@ -113,7 +113,8 @@ static long check_bits(const char *name)
     for (int workers = 2; workers <= 3; workers++) {
         lathe_threads *pool;
         cr_assert_eq(lathe_threads_new(c.lib.desc, workers, &pool), LATHE_OK);
-        cr_expect_eq(run_with(&c, pool, workers == 2 ? "2 threads" : "3 threads", name, &r), LATHE_OK);
+        cr_expect_eq(run_with(&c, pool, workers == 2 ? "2 threads" : "3 threads", name, &r),
+                     LATHE_OK);
         lathe_threads_free(c.lib.desc, pool);
     }
     spread_regions = 0;
@@ -133,10 +134,12 @@ Test(bits, examples)
 
 Test(bits, models)
 {
-    static const char *const names[] = {"bert", "gpt2", "llama", "t5_encoder", "swin", "mixtral",
-                                        "mamba", "detr", "bert_fp16", "int4_blocked_dq"};
+    static const char *const names[] = {"bert",      "gpt2",           "llama", "t5_encoder",
+                                        "swin",      "mixtral",        "mamba", "detr",
+                                        "bert_fp16", "int4_blocked_dq"};
     char path[512];
     long cut = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) cut += check_bits(names[i]);
-    if (compiled_find("bert", path, sizeof path)) cr_expect_gt(cut, 0, "nothing was cut into chunks");
+    if (compiled_find("bert", path, sizeof path))
+        cr_expect_gt(cut, 0, "nothing was cut into chunks");
 }

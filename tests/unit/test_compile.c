@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "codegen/program.h"
-#include "codegen/spawn.h"
+#include "codegen/object/spawn.h"
 
 static char folder[64];
 static lathe_diag *diag;
@@ -63,7 +63,10 @@ static bool exists(const char *name) { return access(in_folder(name), F_OK) == 0
 
 static lathe_options options_for(const char *text)
 {
-    return (lathe_options){.model = write_model(text), .name = "m", .directory = folder, .level = 2,
+    return (lathe_options){.model = write_model(text),
+                           .name = "m",
+                           .directory = folder,
+                           .level = 2,
                            .runtime = LATHE_RUNTIME_ARCHIVE};
 }
 
@@ -141,7 +144,11 @@ Test(compile, the_same_bytes_each_time)
 
 Test(compile, other_kinds_of_output)
 {
-    static const struct { lathe_emit emit; bool embed; const char *file; int files;
+    static const struct {
+        lathe_emit emit;
+        bool embed;
+        const char *file;
+        int files;
     } kinds[] = {
         {LATHE_EMIT_OBJ, false, "m.o", 3},        {LATHE_EMIT_OBJ, true, "m.o", 2},
         {LATHE_EMIT_ARCHIVE, false, "libm.a", 3}, {LATHE_EMIT_ARCHIVE, true, "libm.a", 2},

@@ -73,10 +73,7 @@ Test(custom, attributes_are_lines_of_text)
                      "axis=-3\nalpha=0.100000001\nmode=a = \"b\npads=1 2\nscales=0.5\nnone=\n");
 }
 
-static const ir_type *result_type(void)
-{
-    return ir_type_of(trial.g, the_call()->results[0]);
-}
+static const ir_type *result_type(void) { return ir_type_of(trial.g, the_call()->results[0]); }
 
 Test(custom, types_come_from_an_input_or_the_model)
 {

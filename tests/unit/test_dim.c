@@ -37,7 +37,8 @@ Test(dim, division_simplifies)
     cr_assert_eq(OP(floordiv, OP(add, OP(mul, s, K(8)), K(7)), K(8)), s);
     cr_assert_eq(OP(mod, OP(add, OP(mul, s, K(8)), K(3)), K(8)), K(3));
     cr_assert_eq(OP(mod, OP(mul, s, b), s), K(0));
-    cr_assert_eq(OP(floordiv, OP(mul, K(32), OP(mul, b, s)), OP(mul, K(256), b)), OP(floordiv, s, K(8)));
+    cr_assert_eq(OP(floordiv, OP(mul, K(32), OP(mul, b, s)), OP(mul, K(256), b)),
+                 OP(floordiv, s, K(8)));
     TEXT(OP(ceildiv, s, K(4)), "floordiv(s + 3, 4)");
 }
 
@@ -77,7 +78,8 @@ Test(dim, overflow_is_none_and_marked)
 Test(dim, sizes_too_long_to_write_out_overflow)
 {
     ir_dim d = s;
-    for (int i = 0; i < 60 && d != IR_NONE; i++) d = OP(floordiv, OP(mul, d, OP(max, OP(add, d, b), p)), K(7));
+    for (int i = 0; i < 60 && d != IR_NONE; i++)
+        d = OP(floordiv, OP(mul, d, OP(max, OP(add, d, b), p)), K(7));
     cr_assert_eq(d, IR_NONE);
     cr_assert(fx.g->overflow);
 }
@@ -86,7 +88,8 @@ Test(dim, evaluation_agrees_with_construction)
 {
     ir_dim d = OP(add, OP(floordiv, OP(add, OP(mul, s, s), p), K(7)), OP(mod, OP(sub, p, s), K(5)));
     for (int64_t i = 0; i < 40; i++) {
-        int64_t symbols[4] = {0, i, 2, 3 * i + 1}, v, e = (i * i + 3 * i + 1) / 7, m = (2 * i + 1) % 5;
+        int64_t symbols[4] = {0, i, 2, 3 * i + 1}, v, e = (i * i + 3 * i + 1) / 7,
+                m = (2 * i + 1) % 5;
         ir_dim map[4] = {IR_NONE, K(i), IR_NONE, K(3 * i + 1)};
         cr_assert(ir_dim_eval(fx.g, d, symbols, &v));
         cr_assert_eq(v, e + m);

@@ -10,7 +10,12 @@
 enum { MAX_VALUES = 64, MAX_PAIRS = MAX_VALUES * MAX_VALUES };
 
 typedef struct element {
-    union { uint8_t bytes[8]; int64_t i; double f; float f32; };
+    union {
+        uint8_t bytes[8];
+        int64_t i;
+        double f;
+        float f32;
+    };
 } element;
 
 static const ir_elem types[] = {IR_F32, IR_F64, IR_I8,  IR_I16, IR_I32, IR_I64,
@@ -148,8 +153,14 @@ static ir_scalar_value get(ir_elem t, const void *data, size_t at)
 
 static int64_t ordered(ir_elem t, double v)
 {
-    union { double d; int64_t i; } d = {v};
-    union { float f; int32_t i; } f = {(float)v};
+    union {
+        double d;
+        int64_t i;
+    } d = {v};
+    union {
+        float f;
+        int32_t i;
+    } f = {(float)v};
     if (t == IR_F64) return d.i < 0 ? INT64_MIN - d.i : d.i;
     return f.i < 0 ? INT32_MIN - f.i : f.i;
 }
@@ -166,7 +177,10 @@ static bool close_enough(ir_elem t, ir_scalar_value got, ir_scalar_value want, i
 
 static _Alignas(64) char left[MAX_PAIRS * 8], right[MAX_PAIRS * 8], result[MAX_PAIRS * 8];
 
-static struct pairs { ir_elem t; size_t n; } current;
+static struct pairs {
+    ir_elem t;
+    size_t n;
+} current;
 
 static bool load_value(void *ctx, int number, const int64_t *at, int n, ir_scalar_value *out)
 {
@@ -336,9 +350,8 @@ Test(emit, objects_need_the_runtime_only)
         for (size_t form = 0; form < (i == 1 ? 3u : 1u); form++) {
             char *data = NULL;
             size_t size = 0;
-            expect_ok(
-                cg_emit(&ks.p, ONE_TARGET(cg_isa_find(all_targets[i])), forms[form], 2, fx.diag,
-                        &data, &size));
+            expect_ok(cg_emit(&ks.p, ONE_TARGET(cg_isa_find(all_targets[i])), forms[form], 2,
+                              fx.diag, &data, &size));
             cr_assert_gt(size, 1000);
             free(data);
         }

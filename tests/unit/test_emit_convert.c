@@ -89,8 +89,13 @@ static void add_map(ir_elem from, ir_elem to, int64_t count, ir_expr body)
 {
     ir_dim n = cdim(count);
     cg_operand in = operand(from, 1, &n);
-    cg_nest nest = {.kind = CG_NEST_MAP, .rank = 1, .space = {n}, .noperands = 1, .operands = &in,
-                    .out = operand(to, 1, &n), .body = body};
+    cg_nest nest = {.kind = CG_NEST_MAP,
+                    .rank = 1,
+                    .space = {n},
+                    .noperands = 1,
+                    .operands = &in,
+                    .out = operand(to, 1, &n),
+                    .body = body};
     nest.store[0] = idx(0);
     kernels_add(&nest);
 }
@@ -103,7 +108,10 @@ static void setup(void)
     kernels_begin();
     make_tables();
     for (uint32_t i = 0; i < SAMPLES; i++) {
-        union { uint32_t i; float f; } v = {i * 65539u};
+        union {
+            uint32_t i;
+            float f;
+        } v = {i * 65539u};
         /* Half of the samples lie on or beside the midpoints of f16 and narrower formats. */
         if (i % 2) v.i = (v.i & 0xFFFFF000u) + i / 2 % 3 - 1;
         if (i % 8 == 7) v.i = (v.i & 0x80F00000u) | 0x3C000000u | (i & 0x700000u);

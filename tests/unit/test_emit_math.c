@@ -12,7 +12,7 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static const struct {
     ir_scalar op;
     double (*reference)(double);
-    double ulps;                   /* allowed; the polynomials' comments say the same */
+    double ulps; /* allowed; the polynomials' comments say the same */
 } functions[] = {
     {IR_X_EXP, exp, 1},           {IR_X_EXPM1, expm1, 1.5},  {IR_X_LOG, log, 0.8},
     {IR_X_LOG1P, log1p, 1.5},     {IR_X_TANH, tanh, 1.5},    {IR_X_ERF, erf, 1.2},
@@ -54,7 +54,10 @@ TestSuite(emit_math, .init = setup, .fini = kernels_end, .timeout = 300);
 static void fill(void)
 {
     for (uint32_t i = 0; i < SAMPLES; i++) {
-        union { uint32_t i; float f; } v = {i * 4093u};
+        union {
+            uint32_t i;
+            float f;
+        } v = {i * 4093u};
         x[i] = i % 4 == 3 ? (float)((int64_t)(i * 40503u % 2000003) - 1000001) / 50000 : v.f;
     }
 }

@@ -142,8 +142,13 @@ Test(emit_nest, reduce_takes_extrema_over_two_axes)
     x[1 * B * C + 50] = NAN;
     for (int v = 0; v < 2; v++) {
         cg_operand op = operand(IR_F32, 3, (ir_dim[]){cdim(A), cdim(B), cdim(C)});
-        cg_nest n = {.kind = CG_NEST_REDUCE, .combine = v ? CG_MAX : CG_MIN, .rank = 3, .nred = 2,
-                     .space = {cdim(A), cdim(B), cdim(C)}, .noperands = 1, .operands = &op,
+        cg_nest n = {.kind = CG_NEST_REDUCE,
+                     .combine = v ? CG_MAX : CG_MIN,
+                     .rank = 3,
+                     .nred = 2,
+                     .space = {cdim(A), cdim(B), cdim(C)},
+                     .noperands = 1,
+                     .operands = &op,
                      .out = operand(IR_F32, 1, (ir_dim[]){cdim(A)})};
         n.body = load(IR_F32, 0, 3, idx(0), idx(1), idx(2));
         store_at_point(&n);
@@ -370,7 +375,7 @@ Test(emit_nest, gathers_transposes_and_strides)
                      .params = (ir_dim[]){m_sym, n_sym}};
         n.body = load(IR_I16, 0, 2, idx(1), idx(0));
         store_at_point(&n);
-        if (v == 2) {       /* the other way round: read in order, store across */
+        if (v == 2) { /* the other way round: read in order, store across */
             n.space[0] = d[0];
             n.space[1] = d[1];
             n.body = load(IR_I16, 0, 2, idx(0), idx(1));
@@ -486,7 +491,7 @@ Test(emit_nest, every_size_is_covered_once)
     static float a[M * MOST], b[K * MOST], sum[M * MOST + 1], twice[M * MOST + 1];
     fill(a, M * MOST);
     fill(b, K * MOST);
-    for (int v = 0; v <= MOST; v++) {      /* v == 0: run-time size */
+    for (int v = 0; v <= MOST; v++) { /* v == 0: run-time size */
         ir_dim n = v ? cdim(v) : n_sym;
         cg_operand x = operand(IR_F32, 2, (ir_dim[]){cdim(M), n}),
                    y = operand(IR_F32, 2, (ir_dim[]){cdim(K), n});

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/encode.h"
+#include "codegen/lower/encode.h"
 #include "tests/unit/graph_fixture.h"
 
 static cg_program *program;
@@ -92,11 +92,10 @@ static float blocked(int64_t batch, int64_t k, int64_t n)
 
 Test(encode, blocks_of_codes_with_scales)
 {
-    lower("region(%x: f32[m, 16] \"x\") {\n" CODES
-          "  %s: f32[2] = const() data=[0.5, 2.0]\n"
+    lower("region(%x: f32[m, 16] \"x\") {\n" CODES "  %s: f32[2] = const() data=[0.5, 2.0]\n"
           "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
-          "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), $1[floordiv(i0, 8)])]\n"
-          PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n");
+          "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), $1[floordiv(i0, 8)])]\n" PRODUCT(
+              16, 64, "i2, i1") "  return %y \"y\"\n}\n");
     expect_panels(1, 16, 64, blocked);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
     cr_expect_eq(program->nweights, 1, "the codes are weights, too");
@@ -110,10 +109,9 @@ static float turned(int64_t batch, int64_t k, int64_t n)
 
 Test(encode, columns_that_fill_no_panel_and_a_turned_matrix)
 {
-    lower("region(%x: f32[m, 16] \"x\") {\n" CODES
-          "  %w: f32[40, 16] = map(%c) space=[40, 16] "
-          "body=[cast($0[mod(add(i1, mul(i0, 5)), 16)], f32)]\n"
-          PRODUCT(16, 40, "i1, i2") "  return %y \"y\"\n}\n");
+    lower("region(%x: f32[m, 16] \"x\") {\n" CODES "  %w: f32[40, 16] = map(%c) space=[40, 16] "
+          "body=[cast($0[mod(add(i1, mul(i0, 5)), 16)], f32)]\n" PRODUCT(
+              16, 40, "i1, i2") "  return %y \"y\"\n}\n");
     expect_panels(1, 16, 40, turned);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
 }
@@ -136,8 +134,8 @@ Test(encode, nibbles_unpacked_by_a_concat)
           "body=[shr($0[mod(add(i0, i2), 4)], 4:u8)]\n"
           "  %p: u8[8, 2, 32] = concat(%l, %h) axis=1\n"
           "  %q: u8[16, 32] = reshape(%p) dims=[16, 32]\n"
-          "  %w: f32[16, 32] = map(%q) space=[16, 32] body=[cast($0[i0, i1], f32)]\n"
-          PRODUCT(16, 32, "i2, i1") "  return %y \"y\"\n}\n");
+          "  %w: f32[16, 32] = map(%q) space=[16, 32] body=[cast($0[i0, i1], f32)]\n" PRODUCT(
+              16, 32, "i2, i1") "  return %y \"y\"\n}\n");
     expect_panels(1, 16, 32, nibble);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
 }
@@ -158,8 +156,7 @@ Test(encode, several_matrices)
 /* Heads and their columns, which b walks as one axis, and two axes of k. */
 Test(encode, axes_that_are_walked_as_one)
 {
-    lower("region(%x: f32[m, 2, 8] \"x\") {\n" CODES
-          "  %s: f32[2] = const() data=[0.5, 2.0]\n"
+    lower("region(%x: f32[m, 2, 8] \"x\") {\n" CODES "  %s: f32[2] = const() data=[0.5, 2.0]\n"
           "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
           "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), $1[floordiv(i0, 8)])]\n"
           "  %y: f32[m, 2, 32] = contract(%x, %w) space=[m, 2, 32, 2, 8] nred=2 "
@@ -170,8 +167,7 @@ Test(encode, axes_that_are_walked_as_one)
 }
 
 #define CHECKED(index)                                                                             \
-    "region(%x: f32[m, 16] \"x\") {\n" CODES                                                       \
-    "  %g: i64[2] = const() data=[0, " index "]\n"                                                 \
+    "region(%x: f32[m, 16] \"x\") {\n" CODES "  %g: i64[2] = const() data=[0, " index "]\n"        \
     "  %s: f32[2] = const() data=[0.5, 2.0]\n"                                                     \
     "  %w: f32[16, 64] = map(%c, %s, %g) space=[16, 64] "                                          \
     "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), "                                      \
@@ -191,8 +187,7 @@ Test(encode, a_fault_is_left_to_the_run)
 }
 
 #define READ_TWICE(uses)                                                                           \
-    "region(%x: f32[m, 16] \"x\") {\n" CODES                                                       \
-    "  %w: f32[40, 16] = map(%c) space=[40, 16] "                                                  \
+    "region(%x: f32[m, 16] \"x\") {\n" CODES "  %w: f32[40, 16] = map(%c) space=[40, 16] "         \
     "body=[cast($0[mod(add(i1, mul(i0, 5)), 16)], f32)]\n" PRODUCT(16, 40, "i1, i2") uses "}\n"
 
 Test(encode, a_weight_that_is_read_otherwise_is_computed_as_well)
@@ -216,18 +211,17 @@ Test(encode, what_an_input_scales_is_no_weight)
 {
     lower("region(%x: f32[m, 16] \"x\", %s: f32[64] \"s\") {\n" CODES
           "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
-          "body=[mul(cast($0[mod(add(i1, i0), 16)], f32), $1[i1])]\n"
-          PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n");
+          "body=[mul(cast($0[mod(add(i1, i0), 16)], f32), $1[i1])]\n" PRODUCT(
+              16, 64, "i2, i1") "  return %y \"y\"\n}\n");
     cr_expect_eq(program->nencoded, 0);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
 }
 
 Test(encode, what_a_size_of_the_run_decides_is_no_weight)
 {
-    lower("region(%x: f32[m, 16] \"x\") {\n" CODES
-          "  %w: f32[16, 64] = map(%c) space=[16, 64] "
-          "body=[add(cast($0[mod(add(i1, i0), 16)], f32), cast(dim(m), f32))]\n"
-          PRODUCT(16, 64, "i2, i1") "  return %y \"y\"\n}\n");
+    lower("region(%x: f32[m, 16] \"x\") {\n" CODES "  %w: f32[16, 64] = map(%c) space=[16, 64] "
+          "body=[add(cast($0[mod(add(i1, i0), 16)], f32), cast(dim(m), f32))]\n" PRODUCT(
+              16, 64, "i2, i1") "  return %y \"y\"\n}\n");
     cr_expect_eq(program->nencoded, 0);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
 }

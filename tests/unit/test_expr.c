@@ -28,8 +28,9 @@ Test(expr, sizes_stay_polynomials)
 {
     ir_expr e = OP(FLOORDIV, OP(MUL, S, I(12)), I(4));
     cr_assert_eq(as_dim(e), ir_dim_mul(fx.g, s, ir_dim_const(fx.g, 3)));
-    cr_assert_eq(as_dim(OP(DIV, OP(ADD, S, I(7)), I(2))),
-                 ir_dim_floordiv(fx.g, ir_dim_add(fx.g, s, ir_dim_const(fx.g, 7)), ir_dim_const(fx.g, 2)));
+    cr_assert_eq(
+        as_dim(OP(DIV, OP(ADD, S, I(7)), I(2))),
+        ir_dim_floordiv(fx.g, ir_dim_add(fx.g, s, ir_dim_const(fx.g, 7)), ir_dim_const(fx.g, 2)));
     cr_assert_eq(OP(SUB, OP(ADD, S, I(3)), I(3)), S);
 }
 

@@ -21,10 +21,7 @@ static int open_walking(const char *location)
     return fd;
 }
 
-static void path_in(char *out, const char *name)
-{
-    strcpy(out, trial_file(name));
-}
+static void path_in(char *out, const char *name) { strcpy(out, trial_file(name)); }
 
 /* data, sub/data, link -> data, linkdir -> sub, out -> /etc/passwd, hard = data's second name. */
 static void populate(void)

@@ -20,8 +20,18 @@ static void setup(void)
 
 TestSuite(extremes, .init = setup, .fini = kernels_end, .timeout = 120);
 
-static const int64_t hostile[] = {-1, SIZE, -SIZE - 1, INT64_MAX, INT64_MIN, INT64_MIN + 1, INT32_MAX,
-                                  INT32_MIN, INT64_C(1) << 62, -(INT64_C(1) << 61), 1 << 20, INT64_C(0x1111111111111111)};
+static const int64_t hostile[] = {-1,
+                                  SIZE,
+                                  -SIZE - 1,
+                                  INT64_MAX,
+                                  INT64_MIN,
+                                  INT64_MIN + 1,
+                                  INT32_MAX,
+                                  INT32_MIN,
+                                  INT64_C(1) << 62,
+                                  -(INT64_C(1) << 61),
+                                  1 << 20,
+                                  INT64_C(0x1111111111111111)};
 enum { HOSTILE = sizeof hostile / sizeof *hostile };
 
 static void *guarded(size_t size)
@@ -77,7 +87,8 @@ static void try_indices(size_t k, size_t element, size_t index, int64_t size, bo
         }
         void *bufs[] = {scatter ? wide : narrow, where, scatter ? narrow : wide};
         kernels_run(k, bufs, (int64_t[]){COUNT, size}, 1);
-        cr_assert_eq(ks.fault.node, any ? 7 : 0, "size %ld, index %ld", (long)size, (long)hostile[h]);
+        cr_assert_eq(ks.fault.node, any ? 7 : 0, "size %ld, index %ld", (long)size,
+                     (long)hostile[h]);
     }
     guard_free(wide, COUNT * element, 8);
     guard_free(narrow, size ? (size_t)size * element : 64, 8);
@@ -103,16 +114,24 @@ Test(extremes, indices_stay_inside)
 /* [2^62, 0]: nothing to do, however many rows of it there are. */
 Test(extremes, rows_without_points_are_not_walked)
 {
-    static const cg_nest_kind kinds[] = {CG_NEST_MAP, CG_NEST_CUMULATE, CG_NEST_SCATTER, CG_NEST_REDUCE};
+    static const cg_nest_kind kinds[] = {CG_NEST_MAP, CG_NEST_CUMULATE, CG_NEST_SCATTER,
+                                         CG_NEST_REDUCE};
     const cg_isa *isas[8];
     size_t n = runnable(isas, 8);
     ir_dim dims[] = {m_sym, n_sym};
     cg_operand op = operand(IR_F32, 2, dims);
     for (int k = 0; k < 4; k++) {
         bool reduce = kinds[k] == CG_NEST_REDUCE;
-        cg_nest nest = {.kind = kinds[k], .rank = 2, .nred = reduce ? 2 : 0, .axis = 1, .space = {m_sym, n_sym},
-                        .noperands = 1, .operands = &op, .out = operand(IR_F32, reduce ? 0 : 2, dims),
-                        .nparams = 2, .params = dims};
+        cg_nest nest = {.kind = kinds[k],
+                        .rank = 2,
+                        .nred = reduce ? 2 : 0,
+                        .axis = 1,
+                        .space = {m_sym, n_sym},
+                        .noperands = 1,
+                        .operands = &op,
+                        .out = operand(IR_F32, reduce ? 0 : 2, dims),
+                        .nparams = 2,
+                        .params = dims};
         ir_expr at[] = {idx(0), idx(1)};
         nest.body = ir_x_load(fx.g, IR_F32, 0, at, 2);
         store_at_point(&nest);
@@ -123,7 +142,8 @@ Test(extremes, rows_without_points_are_not_walked)
         kernels_load(isas[t / 2], (int)(t % 2) * 2);
         for (size_t k = 0; k < 4; k++) {
             bool rows = kinds[k] == CG_NEST_MAP || kinds[k] == CG_NEST_CUMULATE;
-            kernels_run(k, (void *[]){nothing, out}, (int64_t[]){INT64_C(1) << 62, 0}, rows ? INT64_C(1) << 62 : 1);
+            kernels_run(k, (void *[]){nothing, out}, (int64_t[]){INT64_C(1) << 62, 0},
+                        rows ? INT64_C(1) << 62 : 1);
         }
         cr_assert_eq(out[0], 0, "the sum of nothing");
         kernels_unload();
@@ -138,9 +158,17 @@ Test(extremes, places_of_nan_are_places)
     size_t n = runnable(isas, 8);
     cg_operand op = operand(IR_F32, 1, &n_sym);
     for (int k = 0; k < 4; k++) {
-        cg_nest nest = {.kind = CG_NEST_ARG, .combine = k & 1 ? CG_MAX : CG_MIN, .last = k & 2, .rank = 1, .nred = 1,
-                        .space = {n_sym}, .noperands = 1, .operands = &op, .out = operand(IR_I64, 0, NULL),
-                        .nparams = 1, .params = &n_sym};
+        cg_nest nest = {.kind = CG_NEST_ARG,
+                        .combine = k & 1 ? CG_MAX : CG_MIN,
+                        .last = k & 2,
+                        .rank = 1,
+                        .nred = 1,
+                        .space = {n_sym},
+                        .noperands = 1,
+                        .operands = &op,
+                        .out = operand(IR_I64, 0, NULL),
+                        .nparams = 1,
+                        .params = &n_sym};
         nest.body = load_1(IR_F32, 0, idx(0));
         kernels_add(&nest);
     }

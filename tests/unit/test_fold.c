@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/evaluate.h"
+#include "codegen/evaluate/evaluate.h"
 #include "passes/pass.h"
 #include "tests/unit/graph_fixture.h"
 
@@ -105,7 +105,8 @@ Test(fold, codes_stay_codes)
         "region() {\n"
         "  %0: u8[2, 2] = const() data=[1, 2, 3, 4]\n"
         "  %1: f32[2] = const() data=[0.5, 2.0]\n"
-        "  %2: f32[2, 2] = map(%0, %1) space=[2, 2] body=[mul(exp(cast($0[i0, i1], f32)), $1[i1])]\n"
+        "  %2: f32[2, 2] = map(%0, %1) space=[2, 2] body=[mul(exp(cast($0[i0, i1], f32)), "
+        "$1[i1])]\n"
         "  %3: f32[2] = reduce(%2) space=[2, 2] nred=1 body=[exp($0[i0, i1])] kind=\"sum\"\n"
         "  return %3 \"r\"\n}\n";
     expect(same, same, 0);

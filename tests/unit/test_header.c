@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "codegen/c_names.h"
+#include "codegen/object/c_names.h"
 #include "codegen/program.h"
-#include "codegen/spawn.h"
+#include "codegen/object/spawn.h"
 #include "runtime/hash.h"
 #include "tests/unit/fixture.h"
 

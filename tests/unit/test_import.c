@@ -21,10 +21,7 @@ static void refused(model m, lathe_status status, const char *why)
     SAYS(why);
 }
 
-static ir_type output_type(size_t i)
-{
-    return *ir_type_of(trial.g, trial.g->blocks[1].results[i]);
-}
+static ir_type output_type(size_t i) { return *ir_type_of(trial.g, trial.g->blocks[1].results[i]); }
 
 Test(import, not_a_model)
 {

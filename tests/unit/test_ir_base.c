@@ -76,13 +76,15 @@ static const char *formatted(size_t index)
 
 Test(ir_base, diag_formats_what_applies)
 {
-    diag_place all = {"m.onnx", "x", "MatMul", "y", 13}, node = {.node = "x"}, op = {.op = "MatMul"};
+    diag_place all = {"m.onnx", "x", "MatMul", "y", 13}, node = {.node = "x"},
+               op = {.op = "MatMul"};
     cr_expect_eq(diag_add(fx.diag, LATHE_BAD_INPUT, &all, "bad %d", 1), LATHE_BAD_INPUT);
     diag_hint(fx.diag, "do %s", "this");
     diag_add(fx.diag, LATHE_UNSUPPORTED, &node, "two");
     diag_add(fx.diag, LATHE_UNSUPPORTED, &op, "three");
     diag_warn(fx.diag, NULL, "four");
-    cr_expect_str_eq(formatted(0), "m.onnx: node 'x' (MatMul-13): tensor 'y': bad 1; hint: do this");
+    cr_expect_str_eq(formatted(0),
+                     "m.onnx: node 'x' (MatMul-13): tensor 'y': bad 1; hint: do this");
     cr_expect_str_eq(formatted(1), "node 'x': two");
     cr_expect_str_eq(formatted(2), "MatMul: three");
     cr_expect_str_eq(formatted(3), "four");
@@ -94,8 +96,9 @@ Test(ir_base, diag_formats_what_applies)
 Test(ir_base, diag_keeps_both_sides_of_a_mismatch)
 {
     diag_place place = {.op = "MatMul", .version = 13};
-    cr_expect_eq(diag_mismatch(fx.diag, LATHE_BAD_INPUT, &place, "input 1 has rank", "3", "2 or less"),
-                 LATHE_BAD_INPUT);
+    cr_expect_eq(
+        diag_mismatch(fx.diag, LATHE_BAD_INPUT, &place, "input 1 has rank", "3", "2 or less"),
+        LATHE_BAD_INPUT);
     lathe_message m = lathe_diag_get(fx.diag, 0);
     cr_expect_str_eq(formatted(0), "MatMul-13: input 1 has rank 3, expected 2 or less");
     cr_expect_str_eq(m.found, "3");
@@ -118,7 +121,7 @@ Test(ir_base, nearest_name)
     cr_expect_str_eq(near("sequnce"), "sequence");
     cr_expect_str_eq(near("seuqence"), "sequence");
     cr_expect_str_eq(near("btach"), "batch");
-    cr_expect_str_eq(near("seq"), "sequence");       /* the only one that it begins */
+    cr_expect_str_eq(near("seq"), "sequence"); /* the only one that it begins */
     cr_expect_str_eq(near("past"), "past_sequence");
     cr_expect_str_eq(near("bat"), "batch");
     cr_expect_str_eq(near("width"), "");
@@ -209,9 +212,12 @@ Test(ir_base, type_text)
 
 Test(ir_base, blob_elements_round_trip)
 {
-    static const struct { ir_elem elem; double value; } cases[] = {
-        {IR_F32, 1.5}, {IR_F64, 0.1}, {IR_F16, -65504}, {IR_F16, 0x1p-24}, {IR_F16, -0x1.8p-15},
-        {IR_BF16, 3.0}, {IR_F16, 1}, {IR_F16, 0}, {IR_BF16, 0x1p-130},
+    static const struct {
+        ir_elem elem;
+        double value;
+    } cases[] = {
+        {IR_F32, 1.5},  {IR_F64, 0.1}, {IR_F16, -65504}, {IR_F16, 0x1p-24},   {IR_F16, -0x1.8p-15},
+        {IR_BF16, 3.0}, {IR_F16, 1},   {IR_F16, 0},      {IR_BF16, 0x1p-130},
     };
     unsigned char bytes[64] = {0};
     ir_blob blob = {.bytes = bytes, .size = sizeof bytes};
@@ -231,7 +237,10 @@ Test(ir_base, blob_elements_round_trip)
 
 Test(ir_base, blob_decodes_float8)
 {
-    static const struct { ir_elem elem; unsigned char bits; double value;
+    static const struct {
+        ir_elem elem;
+        unsigned char bits;
+        double value;
     } cases[] = {
         {IR_F8E4M3FN, 0x7E, 448},     {IR_F8E4M3FN, 0x01, 0x1p-9}, {IR_F8E5M2, 0x7B, 57344},
         {IR_F8E5M2FNUZ, 0x7F, 57344}, {IR_F8E4M3FNUZ, 0xFF, -240}, {IR_F8E8M0, 127, 1},

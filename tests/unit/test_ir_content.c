@@ -120,8 +120,14 @@ Test(ir_content, reductions_of_contents)
 {
     int64_t dims[2] = {2, 3}, values[6] = {1, 2, 3, 4, 5, 6};
     ir_value m = ir_const_ints(&b, IR_I64, 2, dims, values);
-    static const struct { const char *kind; int64_t rows[2]; } cases[] = {
-        {"sum", {6, 15}}, {"prod", {6, 120}}, {"max", {3, 6}}, {"min", {1, 4}},
+    static const struct {
+        const char *kind;
+        int64_t rows[2];
+    } cases[] = {
+        {"sum", {6, 15}},
+        {"prod", {6, 120}},
+        {"max", {3, 6}},
+        {"min", {1, 4}},
     };
     for (size_t i = 0; i < 4; i++) {
         ir_nest n;

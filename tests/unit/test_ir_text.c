@@ -145,7 +145,7 @@ Test(ir_text, bytes_of_a_file)
 
 Test(ir_text, truncations)
 {
-    size_t end = strstr(sample, "guard") - sample;      /* before it the text may be whole */
+    size_t end = strstr(sample, "guard") - sample; /* before it the text may be whole */
     for (size_t n = 0; n < end - 2; n++) cr_assert_null(parse(sample, n), "%.*s", (int)n, sample);
     for (size_t n = end - 1; n < sizeof sample; n++) parse(sample, n);
 }

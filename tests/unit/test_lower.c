@@ -37,14 +37,22 @@ static int64_t slot_value(uint32_t slot, const int64_t *syms)
     if (op->op == LATHE_DIM_SYM) return syms[op->a];
     int64_t a = slot_value(op->a, syms), b = slot_value(op->b, syms);
     switch (op->op) {
-    case LATHE_DIM_ADD: return a + b;
-    case LATHE_DIM_MUL: return a * b;
-    case LATHE_DIM_FLOORDIV: return a / b;
-    case LATHE_DIM_MOD: return a % b;
-    case LATHE_DIM_MIN: return a < b ? a : b;
-    case LATHE_DIM_MAX: return a > b ? a : b;
-    case LATHE_DIM_EQ: return a == b;
-    default: return a < b;
+    case LATHE_DIM_ADD:
+        return a + b;
+    case LATHE_DIM_MUL:
+        return a * b;
+    case LATHE_DIM_FLOORDIV:
+        return a / b;
+    case LATHE_DIM_MOD:
+        return a % b;
+    case LATHE_DIM_MIN:
+        return a < b ? a : b;
+    case LATHE_DIM_MAX:
+        return a > b ? a : b;
+    case LATHE_DIM_EQ:
+        return a == b;
+    default:
+        return a < b;
     }
 }
 
@@ -83,9 +91,9 @@ Test(lower, dims_are_computed_by_the_dim_program)
 Test(lower, layers_share_kernels)
 {
     lower(HEAD "symbol s: input [0, inf]\nsymbol t: input [0, inf]\n"
-          "region(%0: f32[s, 8] \"x\", %1: f32[t, 8] \"y\", %2: f32[t, t] \"z\") {\n"
-          RELU(3, 0, "s, 8") RELU(4, 1, "t, 8") RELU(5, 4, "t, 8") RELU(6, 2, "t, t")
-          "  return %3 \"a\", %5 \"b\", %6 \"c\"\n}\n");
+               "region(%0: f32[s, 8] \"x\", %1: f32[t, 8] \"y\", %2: f32[t, t] \"z\") {\n" RELU(
+                   3, 0, "s, 8") RELU(4, 1, "t, 8") RELU(5, 4, "t, 8")
+                   RELU(6, 2, "t, t") "  return %3 \"a\", %5 \"b\", %6 \"c\"\n}\n");
     cr_assert_eq(p->nsteps, 4);
     cr_expect_eq(p->nkernels, 2, "one for [p, 8], one for [p, p]");
     cr_expect_eq(p->steps[0].func, p->steps[1].func);
@@ -117,10 +125,10 @@ Test(lower, reshapes_and_identity_views_are_no_copies)
 
 Test(lower, a_prefix_shares_memory_but_is_no_output_by_itself)
 {
-    lower(HEAD "region(%0: f32[4, 6] \"x\") {\n" RELU(1, 0, "4, 6")
-          "  %2: f32[2, 6] = view(%1) space=[2, 6] body=[$0[i0, i1]]\n"
-          "  %3: f32[2, 6] = view(%1) space=[2, 6] body=[$0[add(i0, 2), i1]]\n"
-          "  return %2 \"a\", %3 \"b\"\n}\n");
+    lower(HEAD "region(%0: f32[4, 6] \"x\") {\n" RELU(
+        1, 0, "4, 6") "  %2: f32[2, 6] = view(%1) space=[2, 6] body=[$0[i0, i1]]\n"
+                      "  %3: f32[2, 6] = view(%1) space=[2, 6] body=[$0[add(i0, 2), i1]]\n"
+                      "  return %2 \"a\", %3 \"b\"\n}\n");
     cr_assert_eq(p->nsteps, 3);
     cr_expect_eq(p->steps[0].kind, LATHE_STEP_KERNEL);
     cr_expect_eq(p->steps[1].kind, LATHE_STEP_KERNEL, "the part at an offset is copied");
@@ -133,9 +141,9 @@ Test(lower, a_prefix_shares_memory_but_is_no_output_by_itself)
 
 Test(lower, producers_write_outputs)
 {
-    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") TWICE(2, 1, "2, 2")
-          "  %3: f32[4] = reshape(%1) dims=[4]\n"
-          "  return %3 \"a\", %2 \"b\", %1 \"c\", %0 \"d\"\n}\n");
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2")
+              TWICE(2, 1, "2, 2") "  %3: f32[4] = reshape(%1) dims=[4]\n"
+                                  "  return %3 \"a\", %2 \"b\", %1 \"c\", %0 \"d\"\n}\n");
     cr_assert_eq(p->noutputs, 4);
     for (uint32_t i = 0; i < 4; i++) {
         cr_expect_eq(p->bufs[p->outputs[i].buffer].kind, LATHE_BUF_OUTPUT);
@@ -176,9 +184,9 @@ Test(lower, constants_are_aligned_and_equal_bytes_are_stored_once)
 
 Test(lower, buffers_live_from_first_to_last_use)
 {
-    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") TURN(2, 1) TURN(3, 2)
-          "  %4: f32[2, 2] = map(%1, %3) space=[2, 2] body=[add($0[i0, i1], $1[i1, i0])]\n"
-          "  return %4 \"a\"\n}\n");
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") TURN(2, 1) TURN(
+        3, 2) "  %4: f32[2, 2] = map(%1, %3) space=[2, 2] body=[add($0[i0, i1], $1[i1, i0])]\n"
+              "  return %4 \"a\"\n}\n");
     const lathe_buf *a = &p->bufs[buf(0, 1)], *b = &p->bufs[buf(1, 1)], *c = &p->bufs[buf(2, 1)];
     cr_expect(a->first == 0 && a->last == 3);
     cr_expect(b->first == 1 && b->last == 2);
@@ -187,9 +195,9 @@ Test(lower, buffers_live_from_first_to_last_use)
 
 Test(lower, a_map_takes_over_what_nobody_reads_afterwards)
 {
-    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") RELU(2, 1, "2, 2") TURN(3, 2)
-          "  %4: f32[2, 2] = map(%3, %2) space=[2, 2] body=[add($0[i0, i1], $1[i0, i1])]\n"
-          TURN(5, 4) "  return %5 \"a\"\n}\n");
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2") RELU(2, 1, "2, 2")
+              TURN(3, 2) "  %4: f32[2, 2] = map(%3, %2) space=[2, 2] body=[add($0[i0, i1], $1[i0, "
+                         "i1])]\n" TURN(5, 4) "  return %5 \"a\"\n}\n");
     cr_expect_eq(buf(1, 1), buf(0, 1), "relu of relu");
     cr_expect_neq(buf(2, 1), buf(1, 1), "a transpose reads elsewhere");
     cr_expect_eq(buf(3, 2), buf(2, 1), "the first operand that ends here");
@@ -199,10 +207,11 @@ Test(lower, a_map_takes_over_what_nobody_reads_afterwards)
 
 Test(lower, memory_that_is_read_in_two_ways_is_not_taken_over)
 {
-    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2")
-          "  %2: f32[4] = reshape(%1) dims=[4]\n"
-          "  %3: f32[2, 2] = map(%1, %2) space=[2, 2] body=[add($0[i0, i1], $1[i1])]\n"
-          TURN(4, 3) "  return %4 \"a\"\n}\n");
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(
+        1, 0,
+        "2, 2") "  %2: f32[4] = reshape(%1) dims=[4]\n"
+                "  %3: f32[2, 2] = map(%1, %2) space=[2, 2] body=[add($0[i0, i1], $1[i1])]\n" TURN(
+                    4, 3) "  return %4 \"a\"\n}\n");
     cr_expect_eq(buf(1, 0), buf(1, 1));
     cr_expect_neq(buf(1, 2), buf(1, 0));
 }
@@ -210,9 +219,9 @@ Test(lower, memory_that_is_read_in_two_ways_is_not_taken_over)
 Test(lower, parts_of_a_concat_are_stored_at_offsets)
 {
     lower(HEAD "symbol s: input [0, inf]\nsymbol t: input [0, inf]\n"
-          "region(%0: f32[3, s, 4] \"x\", %1: f32[3, t, 4] \"y\") {\n"
-          "  %2: f32[3, 2*s + t, 4] = concat(%0, %1, %0) axis=1\n"
-          "  return %2 \"a\"\n}\n");
+               "region(%0: f32[3, s, 4] \"x\", %1: f32[3, t, 4] \"y\") {\n"
+               "  %2: f32[3, 2*s + t, 4] = concat(%0, %1, %0) axis=1\n"
+               "  return %2 \"a\"\n}\n");
     const int64_t syms[] = {5, 7};
     cr_assert_eq(p->nsteps, 3);
     for (uint32_t i = 0; i < 3; i++) {
@@ -230,10 +239,10 @@ Test(lower, parts_of_a_concat_are_stored_at_offsets)
 Test(lower, data_sizes_get_a_segment_after_their_node)
 {
     lower(HEAD "symbol n: data [0, 100]\nsymbol s: input [0, inf]\n"
-          "region(%0: i64[1] \"n\", %1: f32[s] \"x\") {\n"
-          "  bind(%0) syms=[n]\n"
-          "  %2: f32[n + s] = map(%1) space=[n + s] body=[$0[0]]\n"
-          "  return %2 \"a\"\n}\n");
+               "region(%0: i64[1] \"n\", %1: f32[s] \"x\") {\n"
+               "  bind(%0) syms=[n]\n"
+               "  %2: f32[n + s] = map(%1) space=[n + s] body=[$0[0]]\n"
+               "  return %2 \"a\"\n}\n");
     cr_assert_eq(p->nsteps, 3);
     cr_expect_eq(p->steps[0].kind, LATHE_STEP_BIND);
     cr_expect_eq(p->steps[0].ndims, 1);
@@ -248,11 +257,12 @@ Test(lower, data_sizes_get_a_segment_after_their_node)
 
 Test(lower, branches_write_the_results_of_an_if)
 {
-    lower(HEAD "region(%0: bool[] \"c\", %1: f32[2, 2] \"x\") {\n" RELU(2, 1, "2, 2")
-          "  %3: f32[2, 2] = if(%0)\n"
-          "    region() {\n" TWICE(4, 2, "2, 2") "      return %4\n    }\n"
-          "    region() {\n      return %2\n    }\n"
-          RELU(5, 3, "2, 2") "  return %5 \"a\"\n}\n");
+    lower(HEAD "region(%0: bool[] \"c\", %1: f32[2, 2] \"x\") {\n" RELU(
+        2, 1, "2, 2") "  %3: f32[2, 2] = if(%0)\n"
+                      "    region() {\n" TWICE(
+                          4, 2, "2, 2") "      return %4\n    }\n"
+                                        "    region() {\n      return %2\n    }\n" RELU(
+                                            5, 3, "2, 2") "  return %5 \"a\"\n}\n");
     const uint32_t kinds[] = {LATHE_STEP_KERNEL, LATHE_STEP_IF,      LATHE_STEP_SEGMENT,
                               LATHE_STEP_KERNEL, LATHE_STEP_SEGMENT, LATHE_STEP_COPY,
                               LATHE_STEP_KERNEL};
@@ -325,12 +335,12 @@ Test(lower, carried_values_that_change_places_are_copied)
 Test(lower, dims_that_change_in_a_loop_are_set_each_turn)
 {
     lower(HEAD "symbol n: data [0, inf]\nsymbol r: region [0, inf]\nsymbol f: data [0, inf]\n"
-          "region(%0: i64[] \"m\", %1: bool[] \"c\", %2: f32[3] \"x\") {\n"
-          "  %3: f32[f] = loop(%0, %1, %2) syms=[n, f]\n"
-          "    region(%4: i64[] \"i\", %5: bool[] \"k\", %6: f32[r] \"a\") {\n"
-          "      %7: f32[r + 3] = concat(%6, %2) axis=0\n"
-          "      return %5, %7\n    }\n"
-          "  return %3 \"a\"\n}\n");
+               "region(%0: i64[] \"m\", %1: bool[] \"c\", %2: f32[3] \"x\") {\n"
+               "  %3: f32[f] = loop(%0, %1, %2) syms=[n, f]\n"
+               "    region(%4: i64[] \"i\", %5: bool[] \"k\", %6: f32[r] \"a\") {\n"
+               "      %7: f32[r + 3] = concat(%6, %2) axis=0\n"
+               "      return %5, %7\n    }\n"
+               "  return %3 \"a\"\n}\n");
     const lathe_loop *l = &p->loops[p->steps[find_step(LATHE_STEP_LOOP)].a];
     cr_assert_eq(l->nsyms, 1);
     uint32_t sym = number(l->syms, 0);
@@ -361,10 +371,11 @@ Test(lower, scatter_starts_from_a_copy)
 
 Test(lower, scatters_into_data_that_ends_here_copy_nothing)
 {
-    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(1, 0, "2, 2")
-          "  %2: f32[2, 2] = scatter(%1) space=[2] body=[3.0, i0, i0] kind=\"set\"\n"
-          "  %3: f32[2, 2] = scatter(%2, %2) space=[2] body=[$1[0, i0], i0, 0] kind=\"set\"\n"
-          "  return %3 \"a\"\n}\n");
+    lower(HEAD "region(%0: f32[2, 2] \"x\") {\n" RELU(
+        1, 0,
+        "2, 2") "  %2: f32[2, 2] = scatter(%1) space=[2] body=[3.0, i0, i0] kind=\"set\"\n"
+                "  %3: f32[2, 2] = scatter(%2, %2) space=[2] body=[$1[0, i0], i0, 0] kind=\"set\"\n"
+                "  return %3 \"a\"\n}\n");
     cr_assert_eq(p->nsteps, 4);
     cr_expect_eq(p->steps[1].kind, LATHE_STEP_KERNEL);
     cr_expect_eq(buf(1, 1), buf(0, 1));
@@ -374,9 +385,9 @@ Test(lower, scatters_into_data_that_ends_here_copy_nothing)
 Test(lower, guards_are_reduced_to_one_bool)
 {
     lower(HEAD "symbol s: input [0, inf]\n"
-          "region(%0: f32[s, 2] \"x\") {\n"
-          "  guard(%0) space=[s, 2] body=[lt($0[i0, i1], 1.0)] kind=\"x must be below 1\"\n"
-          "  return %0 \"a\"\n}\n");
+               "region(%0: f32[s, 2] \"x\") {\n"
+               "  guard(%0) space=[s, 2] body=[lt($0[i0, i1], 1.0)] kind=\"x must be below 1\"\n"
+               "  return %0 \"a\"\n}\n");
     uint32_t at = find_step(LATHE_STEP_GUARD);
     cr_expect_str_eq(p->strings + p->steps[at].a, "x must be below 1");
     cr_expect_eq(buf(at, 0), buf(at - 1, 1));
@@ -406,8 +417,9 @@ Test(lower, what_cannot_be_lowered_is_refused_by_name)
 Test(lower, operators_left_by_the_passes_are_a_defect)
 {
     cr_assert_eq(try_lower(HEAD "region(%0: f32[2, 2] \"x\") {\n"
-                           "  %1: f32[2, 2] = softmax(%0) axis=1 @\"here\" from \"Softmax\"\n"
-                           "  return %1 \"a\"\n}\n"), LATHE_INTERNAL);
+                                "  %1: f32[2, 2] = softmax(%0) axis=1 @\"here\" from \"Softmax\"\n"
+                                "  return %1 \"a\"\n}\n"),
+                 LATHE_INTERNAL);
     cr_assert_gt(lathe_diag_count(fx.diag), 0);
     cr_expect_str_eq(lathe_diag_get(fx.diag, 0).node, "here");
 }

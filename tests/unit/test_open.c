@@ -47,8 +47,11 @@ static void begin(void)
     cr_assert(mkdtemp(folder));
     write_table();
     lathe_diag *diag = lathe_diag_new();
-    const lathe_options o = {.model = in_folder("model.ir"), .name = "m", .directory = folder,
-                             .level = 2, .runtime = LATHE_RUNTIME_ARCHIVE};
+    const lathe_options o = {.model = in_folder("model.ir"),
+                             .name = "m",
+                             .directory = folder,
+                             .level = 2,
+                             .runtime = LATHE_RUNTIME_ARCHIVE};
     cr_assert_eq(lathe_compile(&o, diag), LATHE_OK, "%s", lathe_diag_get(diag, 0).text);
     lathe_diag_free(diag);
     cr_assert_eq(library_open(in_folder("libm.so"), &lib, message, sizeof message), LATHE_OK);
@@ -77,7 +80,8 @@ static lathe_model *open_with(unsigned flags)
 {
     lathe_model *model;
     char message[512] = "";
-    const lathe_open_options o = {.flags = flags, .message = message, .message_size = sizeof message};
+    const lathe_open_options o = {
+        .flags = flags, .message = message, .message_size = sizeof message};
     cr_assert_eq(lathe_model_open(lib.desc, &o, &model), LATHE_OK, "%s", message);
     return model;
 }
@@ -88,7 +92,8 @@ Test(open, touches_no_weights)
     long start = resident();
     lathe_model *model = open_with(0);
     int64_t rows[3] = {0, 30000, ROWS - 1}, max = 3;
-    cr_expect_lt(resident() - start, 1 << 20, "opening makes %ld bytes resident", resident() - start);
+    cr_expect_lt(resident() - start, 1 << 20, "opening makes %ld bytes resident",
+                 resident() - start);
     cr_assert_eq(lathe_session_new(model, &max, &session), LATHE_OK);
     const lathe_tensor in = {rows, sizeof rows, {3}, 1, LATHE_I64};
     lathe_tensor out = {0};

@@ -7,14 +7,14 @@
 
 typedef struct planned {
     uint32_t first, last;
-    uint64_t begin, end;               /* in the arena, rounded to 64; equal: not there */
+    uint64_t begin, end; /* in the arena, rounded to 64; equal: not there */
 } planned;
 
 typedef struct plan {
     const char *model;
     const lathe_session *s;
     const rt_view *v;
-    planned *at;                       /* by store */
+    planned *at; /* by store */
     uint32_t n;
 } plan;
 
@@ -59,7 +59,8 @@ static uint64_t most_alive(const plan *p)
     for (uint32_t step = 0; step <= p->v->nsteps; step++) {
         uint64_t sum = 0;
         for (uint32_t i = 0; i < p->n; i++)
-            if (p->at[i].first <= step && step <= p->at[i].last) sum += p->at[i].end - p->at[i].begin;
+            if (p->at[i].first <= step && step <= p->at[i].last)
+                sum += p->at[i].end - p->at[i].begin;
         if (sum > most) most = sum;
     }
     return most;
@@ -75,14 +76,16 @@ static void check_size(const plan *p)
     cr_expect_leq(end, p->s->memory.arena, "%s", p->model);
     cr_expect_eq(m.lower_bound, bound, "%s: %zu bytes are reported, %zu alive", p->model,
                  (size_t)m.lower_bound, (size_t)bound);
-    cr_expect_leq(4 * (p->s->memory.arena + m.scratch), 5 * bound, "%s: %zu bytes for a bound of %zu",
-                  p->model, (size_t)p->s->memory.arena, (size_t)bound);
+    cr_expect_leq(4 * (p->s->memory.arena + m.scratch), 5 * bound,
+                  "%s: %zu bytes for a bound of %zu", p->model, (size_t)p->s->memory.arena,
+                  (size_t)bound);
 }
 
 /* ---- lives ---- */
 
 /* What is alive before a loop and used in it must survive the last turn. */
-static void check_use(const plan *p, uint32_t buffer, uint32_t step, uint32_t loop, uint32_t loop_end)
+static void check_use(const plan *p, uint32_t buffer, uint32_t step, uint32_t loop,
+                      uint32_t loop_end)
 {
     const lathe_buf *b = &p->v->bufs[buffer];
     if (b->kind != LATHE_BUF_ARENA && b->kind != LATHE_BUF_OUTPUT) return;
@@ -92,7 +95,8 @@ static void check_use(const plan *p, uint32_t buffer, uint32_t step, uint32_t lo
     cr_expect_geq(b->last, last, "%s: buffer %u is used in step %u", p->model, buffer, step);
 }
 
-static void check_steps(const plan *p, uint32_t begin, uint32_t end, uint32_t loop, uint32_t loop_end)
+static void check_steps(const plan *p, uint32_t begin, uint32_t end, uint32_t loop,
+                        uint32_t loop_end)
 {
     const rt_view *v = p->v;
     for (uint32_t i = begin; i < end; i++) {

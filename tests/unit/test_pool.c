@@ -104,7 +104,10 @@ Test(pool, serves_several_callers)
     lathe_rt_api_v1.threads_free(threads);
 }
 
-typedef struct nested { const lathe_threads *threads; tally *inner[8]; } nested;
+typedef struct nested {
+    const lathe_threads *threads;
+    tally *inner[8];
+} nested;
 
 static void nest(void *arg, int64_t chunk, int worker)
 {

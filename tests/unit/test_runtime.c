@@ -234,7 +234,9 @@ Test(runtime, holds_a_session_to_its_maxima)
     cr_expect_eq(lathe_run(session, &in, &out), LATHE_OK);
 }
 
-typedef struct counter { int live, calls, left; } counter;
+typedef struct counter {
+    int live, calls, left;
+} counter;
 
 static void *count_alloc(void *ctx, size_t size, size_t align)
 {
@@ -307,8 +309,9 @@ Test(runtime, a_guard_names_node_and_sizes)
     float x[8] = {0};
     make_add_one();
     uint32_t m = PUSH(&h, dims, (lathe_dim_op){.op = LATHE_DIM_FLOORDIV, .a = 0, .b = 1});
-    PUSH(&h, guards, (lathe_guard){.a = m, .b = 1, .or_one = 0, .node = 0,
-                                   .text = hand_string(&h, "sequence / 4 == 4")});
+    PUSH(&h, guards,
+         (lathe_guard){
+             .a = m, .b = 1, .or_one = 0, .node = 0, .text = hand_string(&h, "sequence / 4 == 4")});
     open_with(NULL, NULL);
     lathe_tensor in = hand_tensor(LATHE_F32, x, 8), out = {0};
     cr_expect_eq(lathe_run(session, &in, &out), LATHE_BAD_DIMS);

@@ -141,7 +141,8 @@ Test(steps, a_quotient_is_not_planned_at_its_interval)
 Test(steps, a_size_that_peaks_inside_grows)
 {
     hand_begin(&h);
-    uint32_t n = hand_free(&h, "n", 0, 1000), many = hand_const(&h, 1000), minus = hand_const(&h, -1);
+    uint32_t n = hand_free(&h, "n", 0, 1000), many = hand_const(&h, 1000),
+             minus = hand_const(&h, -1);
     uint32_t rest = hand_op(&h, LATHE_DIM_ADD, many, hand_op(&h, LATHE_DIM_MUL, n, minus, 0), 0);
     uint32_t size = hand_op(&h, LATHE_DIM_MUL, n, rest, 0);
     uint32_t x = hand_io(&h, false, "x", LATHE_U8, n, n);
@@ -296,8 +297,10 @@ static void make_nonzero(bool bounded, bool grows)
     uint32_t vx = PUSH(&h, values, (lathe_value){x, LATHE_I64, 1, LIST(&h, n)});
     uint32_t vy = PUSH(&h, values, (lathe_value){y, LATHE_I64, 1, LIST(&h, m)});
     uint32_t ints = PUSH(&h, i64s, -99);
-    uint32_t call = PUSH(&h, calls, (lathe_call_info){.nin = 1, .nout = 1, .ints = ints, .nints = 1,
-                                                      .syms = LIST(&h, sym), .nsyms = 1});
+    uint32_t call =
+        PUSH(&h, calls,
+             (lathe_call_info){
+                 .nin = 1, .nout = 1, .ints = ints, .nints = 1, .syms = LIST(&h, sym), .nsyms = 1});
     h.funcs[h.n_funcs++] = call_nonzero;
     push((lathe_step){.kind = LATHE_STEP_CALL, .a = call, .nbufs = 2, .args = LIST(&h, vx, vy)});
     push((lathe_step){.kind = LATHE_STEP_SEGMENT, .a = 1});

@@ -183,7 +183,8 @@ static void check_resident(const char *name)
     long start = 0;
     if (!begin(&s, name, false, 1)) return;
     for (int i = 0; i < WARM + RUNS; i++) {
-        cr_assert_eq(compiled_run(&s.c, s.session), LATHE_OK, "%s", lathe_session_message(s.session));
+        cr_assert_eq(compiled_run(&s.c, s.session), LATHE_OK, "%s",
+                     lathe_session_message(s.session));
         choose_sizes(&s);
         if (i == WARM) start = resident();
     }

@@ -128,7 +128,9 @@ static float added(uint32_t hide, const char **name, char message[512])
         return -1;
     }
     const char *target = lathe_model_target(model);
-    *name = strcmp(target, "better") == 0 ? "better" : strcmp(target, "lesser") == 0 ? "lesser" : "";
+    *name = strcmp(target, "better") == 0   ? "better"
+            : strcmp(target, "lesser") == 0 ? "lesser"
+                                            : "";
     cr_assert_eq(lathe_session_new(model, NULL, &session), LATHE_OK);
     cr_assert_eq(lathe_run(session, &x, &y), LATHE_OK);
     float result = *(const float *)y.data;
@@ -215,7 +217,7 @@ Test(target, damaged_tables_are_refused)
     char message[256];
     lathe_open_options o = {.message = message, .message_size = sizeof message};
     make_model(0, 0);
-    hand_kernel(&h, kernel_add_one);              /* three kernels for two targets */
+    hand_kernel(&h, kernel_add_one); /* three kernels for two targets */
     cr_expect_eq(lathe_model_open(hand_finish(&h), &o, &model), LATHE_MISMATCH);
     cr_expect_str_eq(message, "the model's header is damaged");
     make_model(0, 0);
@@ -223,7 +225,7 @@ Test(target, damaged_tables_are_refused)
     cr_expect_eq(lathe_model_open(hand_finish(&h), &o, &model), LATHE_MISMATCH);
     cr_expect_str_eq(message, "the model's header is damaged");
     make_model(0, 0);
-    h.steps[0].func = 1;                          /* of the other target */
+    h.steps[0].func = 1; /* of the other target */
     cr_expect_eq(lathe_model_open(hand_finish(&h), &o, &model), LATHE_MISMATCH);
     cr_expect_str_eq(message, "the model's step 0 is damaged");
 }

@@ -34,10 +34,7 @@ static void refused(Onnx__TensorProto *t, lathe_status status, const char *why)
     SAYS(why);
 }
 
-static Onnx__TensorProto *tensor3(int elem)
-{
-    return tensor_new("w", elem, 1, three);
-}
+static Onnx__TensorProto *tensor3(int elem) { return tensor_new("w", elem, 1, three); }
 
 #define ELEM(NAME, text, onnx, width, class)                                                       \
     Test(tensor, raw_##NAME)                                                                       \

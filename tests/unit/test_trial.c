@@ -18,7 +18,7 @@ static int reach_outside(void *ctx)
 {
     (void)ctx;
     volatile char *data = guard_alloc(64, 1);
-    signal(SIGSEGV, SIG_DFL);              /* a sanitizer would report it */
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer would report it */
     trial_note("reading");
     trial_reached(TRIAL_AT_RUN);
     return data[64];

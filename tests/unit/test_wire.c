@@ -14,10 +14,7 @@ static lathe_status scan(const void *bytes, size_t size)
 }
 #define SCAN(...) scan((const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__})
 
-static const char *said(void)
-{
-    return lathe_diag_count(diag) ? lathe_diag_get(diag, 0).text : "";
-}
+static const char *said(void) { return lathe_diag_count(diag) ? lathe_diag_get(diag, 0).text : ""; }
 #define SAID(part) cr_assert(strstr(said(), part), "expected '%s' in '%s'", part, said())
 
 static Onnx__ModelProto *unpack(void)

@@ -1,0 +1,308 @@
+/* The function of attention.
+ *
+ * A call works through units: chunks of rows within batches. Keys and values of a batch are packed
+ * into panels once, and again only where the next unit has others. Then, block by block of rows:
+ * the scores, a tile a panel of keys; the rows of scores to weights, in place; the weighted sums,
+ * a tile a panel of values, with all keys at once. The scores of a block are whole rows, so the
+ * softmax is the same as without fusion. They stay in the second-level cache, as the panels do. */
+#include <stddef.h>
+
+#include "codegen/emit/emit_gemm.h"
+
+typedef struct attention {
+    cg_kern k;
+    cg_unit *u;
+    const cg_attention *a;
+    int nbatch;
+    cg_tile_shape shape;
+    cg_function pack[CG_FACTORS], weigh, finish;
+    cg_val score_tiles, value_tiles;   /* choosers */
+    cg_val panels[CG_FACTORS], scores; /* in the worker's scratch */
+    cg_val held[CG_FACTORS];           /* where it stands what the panels were packed from */
+    cg_val tile;                       /* of results that do not go to c directly */
+    cg_val step;                       /* between rows of scores */
+    cg_list *bases;
+    /* of the unit: */
+    cg_val from[CG_FACTORS];
+    cg_blocks rows;
+} attention;
+
+/* ---- arithmetic ---- */
+
+static cg_val num(attention *w, int64_t v) { return cg_int(w->u->i64, v); }
+static cg_val add(attention *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
+static cg_val mul(attention *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
+
+static cg_val floats(attention *w, cg_val base, cg_val at)
+{
+    return LLVMBuildGEP2(w->u->b, w->u->f32, base, &at, 1, "");
+}
+
+static cg_val panels_of(attention *w, cg_val columns)
+{
+    cg_val more = add(w, columns, num(w, CG_PANEL - 1));
+    return LLVMBuildUDiv(w->u->b, more, num(w, CG_PANEL), "");
+}
+
+/* ---- sizes: rows, keys, terms of a score, columns of the values ---- */
+
+static cg_val size_of(attention *w, const cg_nest *n, int inner)
+{
+    return cg_dim(&w->k, n->space[w->nbatch + inner]);
+}
+
+static cg_val row_count(attention *w) { return size_of(w, w->k.n, 0); }
+static cg_val key_count(attention *w) { return size_of(w, w->k.n, 2); }
+static cg_val term_count(attention *w) { return size_of(w, &w->a->scores, 2); }
+static cg_val column_count(attention *w) { return size_of(w, w->k.n, 1); }
+
+static cg_val stride(attention *w, const cg_affine *of, int inner)
+{
+    return cg_dim(&w->k, of->coef[w->nbatch + inner]);
+}
+
+/* ---- packing ---- */
+
+/* Panels of keys have the terms of a score, those of values all keys. */
+static void pack_panels(attention *w, int which)
+{
+    cg_unit *u = w->u;
+    cg_val columns = which == CG_KEY ? key_count(w) : column_count(w),
+           k = which == CG_KEY ? term_count(w) : key_count(w);
+    cg_loop l = cg_loop_guard(u, num(w, 0), panels_of(w, columns), 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val column = mul(w, l.i, num(w, CG_PANEL));
+    cg_val args[CG_PACK_PARAMS] = {
+        w->k.args, w->from[which], floats(w, w->panels[which], mul(w, column, k)), num(w, 0),
+        k,         column};
+    LLVMBuildCall2(u->b, w->pack[which].type, w->pack[which].fn, args, CG_PACK_PARAMS, "");
+    cg_loop_end(u, &l, NULL);
+}
+
+static void pack_if_new(attention *w, int which)
+{
+    cg_unit *u = w->u;
+    LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
+    cg_val held = LLVMBuildLoad2(u->b, u->ptr, w->held[which], "");
+    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, w->from[which], ""), done, pack);
+    LLVMPositionBuilderAtEnd(u->b, pack);
+    pack_panels(w, which);
+    LLVMBuildStore(u->b, w->from[which], w->held[which]);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, done);
+}
+
+/* ---- a block of rows ---- */
+
+/* The product of rows of a with one panel, to c. */
+static void emit_tiles(attention *w, cg_val tiles, cg_val *arg)
+{
+    cg_unit *u = w->u;
+    int columns = w->shape.lanes * w->shape.vectors;
+    cg_val b = arg[1 + CG_TILE_B], c = arg[1 + CG_TILE_C];
+    for (int column = 0; column < CG_PANEL; column += columns) {
+        arg[1 + CG_TILE_B] = arg[1 + CG_TILE_NEXT] = floats(w, b, num(w, column));
+        arg[1 + CG_TILE_C] = floats(w, c, num(w, column));
+        LLVMBuildCall2(u->b, cg_tile_chooser_type(u), tiles, arg, CG_TILE_ARGS + 1, "");
+    }
+}
+
+static cg_val choice_of(attention *w, cg_val rows)
+{
+    return add(w, rows, num(w, CG_TILE_CHOICE(CG_FETCH_NOTHING, 0)));
+}
+
+static void emit_scores(attention *w, cg_val block, cg_val rows)
+{
+    cg_unit *u = w->u;
+    const cg_affine *q = &w->a->scores.gemm->a;
+    cg_val row = add(w, w->rows.first, cg_block_start(u, &w->rows, block)),
+           row_step = stride(w, q, 0);
+    cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
+    arg[CG_TILE_A] = floats(w, w->from[CG_Q], mul(w, row, row_step));
+    arg[CG_TILE_K] = term_count(w);
+    arg[CG_TILE_LDC] = w->step;
+    arg[CG_TILE_ROW_STEP] = row_step;
+    arg[CG_TILE_K_STEP] = stride(w, q, 2);
+    arg[CG_TILE_ADD] = cg_int(u->i1, 0);
+    cg_loop l = cg_loop_guard(u, num(w, 0), panels_of(w, key_count(w)), 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val column = mul(w, l.i, num(w, CG_PANEL));
+    arg[CG_TILE_B] = floats(w, w->panels[CG_KEY], mul(w, column, term_count(w)));
+    arg[CG_TILE_C] = floats(w, w->scores, column);
+    emit_tiles(w, w->score_tiles, args);
+    cg_loop_end(u, &l, NULL);
+}
+
+static void call_rows(attention *w, const cg_function *f, cg_val *args, int nargs)
+{
+    for (int i = 0; i < w->nbatch; i++) args[nargs + i] = w->k.index[i];
+    LLVMBuildCall2(w->u->b, f->type, f->fn, args, (unsigned)f->args, "");
+}
+
+static void emit_weights(attention *w, cg_val block, cg_val rows)
+{
+    cg_val row = add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
+    cg_val args[CG_WEIGH_BATCH + IR_MAX_SPACE] = {w->k.args, w->scores, w->step, row, rows};
+    call_rows(w, &w->weigh, args, CG_WEIGH_BATCH);
+}
+
+static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_val ld,
+                        cg_val column)
+{
+    cg_val left = LLVMBuildSub(w->u->b, column_count(w), column, "");
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
+    args[CG_FINISH_N] = column;
+    args[CG_FINISH_COLUMNS] =
+        cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, num(w, CG_PANEL)}, 2);
+    call_rows(w, &w->finish, args, CG_FINISH_BATCH);
+}
+
+/* Panels [start, end) of the values: straight to the result, or through a tile in memory. */
+static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, cg_val end,
+                        bool direct)
+{
+    cg_unit *u = w->u;
+    const cg_affine *c = &w->k.n->gemm->c;
+    cg_val row = add(w, w->rows.first, cg_block_start(u, &w->rows, block));
+    cg_val place = mul(w, row, stride(w, c, 0)), ld = direct ? stride(w, c, 0) : num(w, CG_PANEL);
+    place = add(w, place, cg_dim(&w->k, c->konst));
+    for (int i = 0; i < w->nbatch; i++)
+        place = add(w, place, mul(w, w->k.index[i], cg_dim(&w->k, c->coef[i])));
+    cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
+    arg[CG_TILE_A] = w->scores;
+    arg[CG_TILE_K] = key_count(w);
+    arg[CG_TILE_LDC] = ld;
+    arg[CG_TILE_ROW_STEP] = w->step;
+    arg[CG_TILE_K_STEP] = num(w, 1);
+    arg[CG_TILE_ADD] = cg_int(u->i1, 0);
+    cg_loop l = cg_loop_guard(u, start, end, 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val column = mul(w, l.i, num(w, CG_PANEL));
+    cg_val to =
+        direct ? floats(w, w->k.places[w->k.n->noperands].base, add(w, place, column)) : w->tile;
+    arg[CG_TILE_B] = floats(w, w->panels[CG_VALUE], mul(w, column, key_count(w)));
+    arg[CG_TILE_C] = to;
+    emit_tiles(w, w->value_tiles, args);
+    if (!direct || w->k.n->epilogue) call_finish(w, row, rows, to, ld, column);
+    cg_loop_end(u, &l, NULL);
+}
+
+static void emit_blocks(attention *w)
+{
+    cg_unit *u = w->u;
+    cg_loop l = cg_loop_guard(u, num(w, 0), w->rows.count, 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val rows = cg_block_rows(u, &w->rows, l.i), full = num(w, 0);
+    emit_scores(w, l.i, rows);
+    emit_weights(w, l.i, rows);
+    if (w->k.n->out.elem == IR_F32)
+        full = LLVMBuildUDiv(u->b, column_count(w), num(w, CG_PANEL), "");
+    emit_values(w, l.i, rows, num(w, 0), full, true);
+    emit_values(w, l.i, rows, full, panels_of(w, column_count(w)), false);
+    cg_loop_end(u, &l, NULL);
+}
+
+/* ---- units ---- */
+
+static void find_factors(attention *w)
+{
+    cg_list_plan(&w->k, w->bases);
+    cg_list_emit(&w->k, w->bases, w->k.n->rank + 2);
+    for (int i = 0; i < CG_FACTORS; i++)
+        w->from[i] =
+            floats(w, w->k.places[w->a->operand[i]].base, cg_list_root(&w->k, w->bases, i));
+}
+
+static void emit_units(attention *w)
+{
+    cg_unit *u = w->u;
+    cg_val chunks = cg_chunks_of(u, row_count(w));
+    cg_loop l = cg_loop_guard(u, w->k.begin, w->k.end, 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val batch = LLVMBuildUDiv(u->b, l.i, chunks, "");
+    for (int i = w->nbatch - 1; i >= 0; i--) {
+        w->k.index[i] = LLVMBuildURem(u->b, batch, w->k.extent[i], "");
+        batch = LLVMBuildUDiv(u->b, batch, w->k.extent[i], "");
+    }
+    find_factors(w);
+    pack_if_new(w, CG_KEY);
+    pack_if_new(w, CG_VALUE);
+    w->rows = cg_blocks_of(u, LLVMBuildURem(u->b, l.i, chunks, ""), row_count(w), w->shape.rows);
+    emit_blocks(w);
+    cg_loop_end(u, &l, NULL);
+}
+
+/* ---- the function ---- */
+
+static int64_t known(const attention *w, ir_dim d)
+{
+    int64_t v;
+    return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
+}
+
+/* Rows of scores have a known distance unless they are long; see score_step in attention.c. */
+static void make_tiles(attention *w)
+{
+    cg_unit *u = w->u;
+    const cg_affine *q = &w->a->scores.gemm->a;
+    uint32_t one, several, rows[CG_FETCHES] = {0};
+    int64_t least, most;
+    cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);
+    rows[CG_FETCH_NOTHING] = one | several;
+    w->score_tiles =
+        cg_tile_chooser(u, known(w, q->coef[w->nbatch]), known(w, q->coef[w->nbatch + 2]), rows);
+    ir_dim_range(u->g, w->a->step, &least, &most);
+    w->value_tiles = cg_tile_chooser(u, least, 1, rows);
+    if (least == most) return;
+    cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, num(w, least), "");
+    w->value_tiles = cg_select(u, is_least, w->value_tiles, cg_tile_chooser(u, 0, 1, rows));
+}
+
+static void place_scratch(attention *w)
+{
+    cg_unit *u = w->u;
+    cg_val panel = num(w, CG_PANEL);
+    cg_val keys = mul(w, mul(w, panels_of(w, key_count(w)), panel), term_count(w)),
+           values = mul(w, mul(w, panels_of(w, column_count(w)), panel), key_count(w));
+    w->panels[CG_KEY] = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
+    w->panels[CG_VALUE] = floats(w, w->panels[CG_KEY], add(w, keys, panel));
+    w->scores = floats(w, w->panels[CG_VALUE], values);
+    for (int i = CG_KEY; i <= CG_VALUE; i++) {
+        w->held[i] = LLVMBuildAlloca(u->b, u->ptr, "");
+        LLVMBuildStore(u->b, LLVMConstNull(u->ptr), w->held[i]);
+    }
+    w->tile = LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
+    LLVMSetAlignment(w->tile, 64);
+}
+
+/* A nest of the kernel, with the kernel's params. */
+static const cg_nest *part_of(attention *w, const cg_nest *part)
+{
+    cg_nest *n = IR_NEW(&w->u->arena, cg_nest);
+    *n = *part;
+    n->nparams = w->k.n->nparams;
+    n->params = w->k.n->params;
+    return n;
+}
+
+cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
+{
+    attention w = {.k = cg_kern_begin(u, kernel),
+                   .u = u,
+                   .a = kernel->nest.attention,
+                   .nbatch = kernel->nest.rank - 3,
+                   .shape = cg_tile_shape_of(u->isa)};
+    cg_kern_arguments(&w.k);
+    w.pack[CG_KEY] = cg_make_pack(u, part_of(&w, &w.a->scores));
+    w.pack[CG_VALUE] = cg_make_pack(u, w.k.n);
+    w.weigh = cg_make_weigh(u, part_of(&w, &w.a->row));
+    w.finish = cg_make_finish(u, w.k.n);
+    w.bases = cg_list_new(u, w.a->base, CG_FACTORS);
+    w.step = cg_dim(&w.k, w.a->step);
+    make_tiles(&w);
+    place_scratch(&w);
+    emit_units(&w);
+    LLVMBuildRetVoid(u->b);
+    return w.k.fn;
+}

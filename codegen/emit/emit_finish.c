@@ -1,0 +1,133 @@
+/* From a tile of sums in memory to results.
+ *
+ * In: a product's nest. Out: a function over some rows and columns of a tile, which applies the
+ * epilogue to whole vectors and stores. It is a nest of its own whose inner axis is n, so that the
+ * expression emitter does the rest; the sums are the value of ACC. */
+#include "codegen/emit/emit_gemm.h"
+
+typedef struct finish {
+    cg_kern k;
+    cg_list *list; /* of the epilogue, or NULL */
+    const cg_gemm *g;
+    int m, n;        /* axes */
+    cg_val sums, ld; /* the tile */
+    cg_val first_row, first_column;
+} finish;
+
+static cg_val param(const finish *f, int i) { return LLVMGetParam(f->k.fn, (unsigned)i); }
+
+static cg_val scaled(finish *f, cg_val sum, int axis)
+{
+    LLVMBuilderRef b = f->k.u->b;
+    return LLVMBuildAdd(
+        b, sum, LLVMBuildMul(b, f->k.index[axis], cg_dim(&f->k, f->g->c.coef[axis]), ""), "");
+}
+
+static void store(finish *f, cg_val value)
+{
+    cg_unit *u = f->k.u;
+    const cg_place *p = &f->k.places[f->k.n->noperands];
+    cg_val at = cg_dim(&f->k, f->g->c.konst);
+    for (int axis = 0; axis <= f->n; axis++) at = scaled(f, at, axis);
+    cg_val raw = cg_to_storage(u, p->o->elem, value, false);
+    cg_val place = LLVMBuildGEP2(u->b, cg_storage_type(u, p->o->elem), p->base, &at, 1, "");
+    LLVMSetAlignment(LLVMBuildStore(u->b, raw, place), (unsigned)ir_elem_bits(p->o->elem) / 8);
+}
+
+/* The sums at a row and column of the tile. */
+static cg_val load_sums(finish *f, cg_val row, cg_val column)
+{
+    cg_unit *u = f->k.u;
+    cg_val at = LLVMBuildAdd(u->b, LLVMBuildMul(u->b, row, f->ld, ""), column, "");
+    at = LLVMBuildGEP2(u->b, u->f32, f->sums, &at, 1, "");
+    cg_val v = LLVMBuildLoad2(u->b, cg_wide(u->f32, f->k.lanes), at, "");
+    LLVMSetAlignment(v, sizeof(float));
+    return v;
+}
+
+/* Columns from `start` to `end`, so many at a time. */
+static void emit_columns(finish *f, cg_val row, cg_val start, cg_val end, int lanes)
+{
+    cg_kern *k = &f->k;
+    cg_unit *u = k->u;
+    k->lanes = lanes;
+    k->vaxis = lanes > 1 ? f->n : -1;
+    cg_loop l = cg_loop_guard(u, start, end, lanes, true);
+    if (f->list) {
+        cg_list_plan(k, f->list);
+        cg_list_emit(k, f->list, k->depth_of[f->n] - 1);
+    }
+    cg_loop_enter(u, &l, NULL, 0);
+    k->index[f->n] = LLVMBuildAdd(u->b, f->first_column, l.i, "");
+    cg_val value = load_sums(f, row, l.i);
+    if (f->list) {
+        k->acc = &value;
+        cg_list_emit(k, f->list, k->n->rank + 1);
+        cg_list_faults(k, f->list);
+        value = cg_list_root(k, f->list, 0);
+    }
+    store(f, value);
+    cg_loop_end(u, &l, NULL);
+}
+
+/* All of a whole panel, two vectors at a time; the rest in fours and then one by one. */
+static void emit_row(finish *f, cg_val row)
+{
+    cg_unit *u = f->k.u;
+    int wide = u->isa->vector_bits / 32 * 2 < CG_PANEL ? u->isa->vector_bits / 32 * 2 : CG_PANEL;
+    const int lanes[] = {wide, 4, 1};
+    cg_val start = cg_int(u->i64, 0), columns = param(f, CG_FINISH_COLUMNS);
+    int64_t n;
+    bool whole = ir_dim_is_const(u->g, f->k.n->space[f->n], &n) && n % wide == 0;
+    for (int i = 0; i < (whole ? 1 : 3); i++) {
+        cg_val end = LLVMBuildAnd(u->b, columns, cg_int(u->i64, -(int64_t)lanes[i]), "");
+        emit_columns(f, row, start, end, lanes[i]);
+        start = end;
+    }
+}
+
+static void emit_rows(finish *f)
+{
+    cg_kern *k = &f->k;
+    cg_unit *u = k->u;
+    cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), param(f, CG_FINISH_ROWS), 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    k->index[f->m] = LLVMBuildAdd(u->b, f->first_row, l.i, "");
+    emit_row(f, l.i);
+    cg_loop_end(u, &l, NULL);
+    LLVMBuildRetVoid(u->b);
+}
+
+static void begin(finish *f)
+{
+    cg_kern *k = &f->k;
+    cg_unit *u = k->u;
+    LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, k->fn, ""));
+    k->args = param(f, CG_FINISH_ARGS);
+    cg_kern_arguments(k);
+    for (int a = 0; a < k->n->rank; a++) k->depth_of[a] = a < f->n ? 1 : a == f->n ? 2 : 3;
+    for (int a = 0; a < f->m; a++) k->index[a] = param(f, CG_FINISH_BATCH + a);
+    f->sums = param(f, CG_FINISH_TILE);
+    f->ld = param(f, CG_FINISH_LD);
+    f->first_row = param(f, CG_FINISH_M);
+    f->first_column = param(f, CG_FINISH_N);
+    if (k->n->epilogue) f->list = cg_list_new(u, &k->n->epilogue, 1);
+}
+
+cg_function cg_make_finish(cg_unit *u, const cg_nest *n)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
+    LLVMTypeRef params[CG_FINISH_BATCH + IR_MAX_SPACE];
+    cg_function r = {.args = CG_FINISH_BATCH + n->rank - 3};
+    for (int i = 0; i < r.args; i++) params[i] = i <= CG_FINISH_TILE ? u->ptr : u->i64;
+    r.type = LLVMFunctionType(u->none, params, (unsigned)r.args, false);
+    r.fn = LLVMAddFunction(u->m, "finish", r.type);
+    LLVMSetLinkage(r.fn, LLVMInternalLinkage);
+    cg_set_attributes(u, r.fn);
+    finish f = {
+        .k = {.u = u, .n = n, .fn = r.fn}, .g = n->gemm, .m = n->rank - 3, .n = n->rank - 2};
+    begin(&f);
+    emit_rows(&f);
+    LLVMPositionBuilderAtEnd(u->b, here);
+    return r;
+}

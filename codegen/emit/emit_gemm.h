@@ -1,0 +1,98 @@
+/* Shared by emit_gemm.c and emit_tile.c: tiles of a product. Private to codegen/.
+ *
+ * A tile is a few rows by some vectors of columns whose sums stay in registers over a run of k. Its
+ * function takes a from row-major memory, b from a panel, and adds to or sets a tile of c. */
+#ifndef LATHE_CODEGEN_EMIT_GEMM_H
+#define LATHE_CODEGEN_EMIT_GEMM_H
+
+#include "codegen/emit/emit.h"
+
+/* The largest tile that the registers of a target hold. */
+typedef struct cg_tile_shape {
+    int lanes, vectors, rows;
+} cg_tile_shape;
+cg_tile_shape cg_tile_shape_of(const cg_isa *);
+
+/* What a tile's function prefetches, every few k: a line from NEXT on, the panel that it reads, or
+ * nothing. */
+typedef enum { CG_FETCH_NEXT, CG_FETCH_SELF, CG_FETCH_NOTHING, CG_FETCHES } cg_fetch;
+enum {
+    CG_TILE_A,
+    CG_TILE_B,
+    CG_TILE_C,
+    CG_TILE_NEXT, /* pointers */
+    CG_TILE_K,
+    CG_TILE_LDC,
+    CG_TILE_ROW_STEP,
+    CG_TILE_K_STEP,
+    CG_TILE_ADD, /* i1: c already holds a part of the sums */
+    CG_TILE_ARGS
+};
+LLVMTypeRef cg_tile_type(cg_unit *);
+/* A function whose first argument chooses the tile: CG_TILE_CHOICE of its rows and what it
+ * prefetches. row_step, k_step: between a's rows and between its k, in elements; 0: run-time. rows:
+ * by cg_fetch, the numbers of rows that it must know, a bit each. */
+#define CG_TILE_CHOICE(fetch, rows) (32 * (int)(fetch) + (rows))
+cg_val cg_tile_chooser(cg_unit *, int64_t row_step, int64_t k_step,
+                       const uint32_t rows[CG_FETCHES]);
+LLVMTypeRef cg_tile_chooser_type(cg_unit *);
+/* Bytes from NEXT on that a call prefetches for each k. */
+int64_t cg_tile_reach(int64_t row_step, int64_t k_step);
+
+typedef struct cg_function {
+    cg_val fn;
+    LLVMTypeRef type;
+    int args;
+} cg_function;
+
+/* emit_finish.c: turns a tile of sums in memory into results, through the epilogue. */
+enum {
+    CG_FINISH_ARGS,
+    CG_FINISH_TILE, /* pointers */
+    CG_FINISH_LD,
+    CG_FINISH_M,
+    CG_FINISH_ROWS,
+    CG_FINISH_N,
+    CG_FINISH_COLUMNS,
+    CG_FINISH_BATCH
+}; /* then the batch's indices */
+cg_function cg_make_finish(cg_unit *, const cg_nest *);
+
+/* emit_scores.c: makes weights of rows of scores in memory, STEP apart, M being the first one. */
+enum {
+    CG_WEIGH_ARGS,
+    CG_WEIGH_SCORES, /* pointers */
+    CG_WEIGH_STEP,
+    CG_WEIGH_M,
+    CG_WEIGH_ROWS,
+    CG_WEIGH_BATCH
+}; /* then the batch's indices */
+cg_function cg_make_weigh(cg_unit *, const cg_nest *row);
+
+/* emit_rows.c: rows of a product in chunks of at most CG_ROWS, and those in blocks, the rows of a
+ * tile, that differ by one row at most. */
+typedef struct cg_blocks {
+    cg_val first;              /* row of the chunk */
+    cg_val count, least, more; /* blocks have `least` rows, the first `more` one more */
+} cg_blocks;
+cg_val cg_chunks_of(cg_unit *, cg_val rows);
+cg_blocks cg_blocks_of(cg_unit *, cg_val chunk, cg_val rows, int most);
+cg_val cg_block_start(cg_unit *, const cg_blocks *, cg_val block); /* in the chunk */
+cg_val cg_block_rows(cg_unit *, const cg_blocks *, cg_val block);
+/* Sets of the numbers of rows that a block can have, a bit each: of chunks of one block and of
+ * several, for any size or for the one that is known. */
+void cg_block_sizes(const ir_graph *, ir_dim rows, int most, uint32_t *one, uint32_t *several);
+
+/* emit_pack.c: copies COUNT k from K on of the panel that starts at column N. */
+enum {
+    CG_PACK_ARGS,
+    CG_PACK_FROM,
+    CG_PACK_TO, /* pointers; FROM: b at the batch's indices */
+    CG_PACK_K,
+    CG_PACK_COUNT,
+    CG_PACK_N,
+    CG_PACK_PARAMS
+};
+cg_function cg_make_pack(cg_unit *, const cg_nest *);
+
+#endif

@@ -1,0 +1,490 @@
+/* Recognises sums of products that are products of matrices, and puts them in the form of cg_gemm.
+ *
+ * In: a nest that sums mul(load, load) in f32 with affine places. What an axis is follows from what
+ * moves along it: only a (rows), only b (columns), both or none (batch); b is the factor that moves
+ * along c's contiguous axis. Axes that everything walks as if they were one are merged, so that
+ * [batch, sequence] becomes rows and [heads, size] columns; what does not merge is batch. Out: a
+ * nest over batch..., m, n, k with flat operands. Whatever does not fit is left alone. */
+#include <string.h>
+
+#include "codegen/lower/lower.h"
+
+typedef enum { ONE, BATCH, ROW, COLUMN, SUM } role;
+
+/* Everything that moves: the two factors, the result, then the epilogue's affine loads. */
+enum { A, B, C, MOST_WALKS = 24 };
+
+typedef struct product {
+    cg_lowering *lw;
+    ir_graph *g;
+    const cg_nest *n;       /* as it comes */
+    const ir_value *values; /* of its operands */
+    ir_expr factor[2];      /* loads */
+    cg_affine walk[MOST_WALKS];
+    int nwalks;
+    uint32_t bare; /* axes that the epilogue uses outside of affine loads */
+    role role[IR_MAX_SPACE];
+    ir_expr epilogue; /* with place(w) where walk w's place belongs */
+    bool failed;
+    /* the result: */
+    cg_nest out;
+    cg_gemm gemm;
+    ir_value *operands;
+    bool decoded;         /* b is a weight that is decoded into panels */
+    int of[IR_MAX_SPACE]; /* old axis of the new one, -1: none */
+    int to[IR_MAX_SPACE]; /* new axis of the old one, for bare axes */
+} product;
+
+static bool is_parallel(const product *p, int axis) { return axis < p->n->rank - p->n->nred; }
+
+static bool moves(const product *p, int walk, int axis)
+{
+    return !ir_dim_equals(p->g, p->walk[walk].coef[axis], 0);
+}
+
+/* ---- reading ---- */
+
+static bool read_factor(product *p, int walk, ir_expr x)
+{
+    const ir_expr_node *load = ir_expr_get(p->g, x);
+    if (load->op != IR_X_LOAD || (size_t)load->imm >= p->n->noperands) return false;
+    const cg_operand *o = &p->n->operands[load->imm];
+    p->factor[walk] = x;
+    p->operands[walk] = p->values[load->imm];
+    return o->elem == IR_F32 && load->nargs == o->rank &&
+           cg_affine_place(p->g, o->dims, load->args, o->rank, &p->walk[walk]);
+}
+
+static bool read_product(product *p)
+{
+    const cg_nest *n = p->n;
+    const ir_expr_node *x = ir_expr_get(p->g, n->body);
+    if (n->kind != CG_NEST_REDUCE || n->combine != CG_SUM || x->op != IR_X_MUL ||
+        x->type != IR_F32 || ir_elem_bits(n->out.elem) % 8 != 0)
+        return false;
+    p->nwalks = C + 1;
+    return read_factor(p, A, x->args[0]) && read_factor(p, B, x->args[1]) &&
+           cg_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]);
+}
+
+/* ---- the epilogue ---- */
+
+/* Stands for the place of walk w until the new axes are known. */
+static ir_expr place(product *p, int w) { return ir_x_index(p->g, IR_MAX_SPACE + w); }
+
+/* Number of a further operand of the result, flat or as it was. */
+static int64_t operand_of(product *p, ir_value v, const cg_operand *o)
+{
+    cg_nest *n = &p->out;
+    for (size_t i = 2; i < n->noperands; i++)
+        if (p->operands[i] == v && n->operands[i].rank == o->rank) return (int64_t)i;
+    n->operands[n->noperands] = *o;
+    p->operands[n->noperands] = v;
+    return (int64_t)n->noperands++;
+}
+
+static cg_operand flat(ir_graph *g, const cg_operand *o)
+{
+    return (cg_operand){.elem = o->elem, .rank = 1, .dims = {ir_dim_product(g, o->dims, o->rank)}};
+}
+
+static ir_expr read_load(void *ctx, const ir_expr_node *load)
+{
+    product *p = ctx;
+    const cg_operand *o = &p->n->operands[load->imm];
+    ir_value v = p->values[load->imm];
+    if (p->nwalks == MOST_WALKS) p->failed = true;
+    if (p->failed) return IR_NONE;
+    cg_operand one = flat(p->g, o);
+    if (!cg_affine_place(p->g, o->dims, load->args, load->nargs, &p->walk[p->nwalks]))
+        return ir_x_load(p->g, load->type, (int)operand_of(p, v, o), load->args, load->nargs);
+    ir_expr at = place(p, p->nwalks++);
+    return ir_x_load(p->g, load->type, (int)operand_of(p, v, &one), &at, 1);
+}
+
+static ir_expr read_index(void *ctx, int axis)
+{
+    product *p = ctx;
+    if (axis < IR_MAX_SPACE) p->bare |= 1u << axis;
+    return IR_NONE;
+}
+
+static bool read_epilogue(product *p)
+{
+    const ir_rewrite loads = {.ctx = p, .load = read_load},
+                     indices = {.ctx = p, .index = read_index};
+    p->epilogue = ir_x_rewrite(p->g, p->n->epilogue, &loads);
+    ir_x_rewrite(p->g, p->epilogue, &indices);
+    return !p->failed;
+}
+
+/* Expressions over the old axes become ones over the new axes. */
+static ir_expr new_index(void *ctx, int axis)
+{
+    product *p = ctx;
+    ir_graph *g = p->g;
+    if (axis < IR_MAX_SPACE)
+        return p->role[axis] == ONE ? ir_x_int(g, IR_I64, 0) : ir_x_index(g, p->to[axis]);
+    const cg_affine *w = &p->walk[axis - IR_MAX_SPACE];
+    ir_expr sum = ir_x_dim(g, w->konst);
+    for (int i = 0; i < p->out.rank - 1; i++) {
+        if (p->of[i] < 0) continue;
+        ir_expr step = ir_x_dim(g, w->coef[p->of[i]]);
+        sum = ir_x_2(g, IR_X_ADD, sum, ir_x_2(g, IR_X_MUL, ir_x_index(g, i), step));
+    }
+    return sum;
+}
+
+/* ---- axes ---- */
+
+static void swap_factors(product *p)
+{
+    cg_affine walk = p->walk[A];
+    ir_value v = p->operands[A];
+    ir_expr x = p->factor[A];
+    p->factor[A] = p->factor[B];
+    p->factor[B] = x;
+    p->walk[A] = p->walk[B];
+    p->walk[B] = walk;
+    p->operands[A] = p->operands[B];
+    p->operands[B] = v;
+}
+
+/* b moves along c's contiguous axis, and a does not. */
+static bool choose_factors(product *p)
+{
+    int axis = p->n->rank - p->n->nred - 1;
+    while (axis >= 0 && ir_dim_equals(p->g, p->n->space[axis], 1)) axis--;
+    if (axis < 0 || !ir_dim_equals(p->g, p->walk[C].coef[axis], 1)) return false;
+    if (moves(p, A, axis)) swap_factors(p);
+    return moves(p, B, axis) && !moves(p, A, axis);
+}
+
+static bool choose_roles(product *p)
+{
+    for (int i = 0; i < p->n->rank; i++) {
+        bool a = moves(p, A, i), b = moves(p, B, i);
+        if (ir_dim_equals(p->g, p->n->space[i], 1)) p->role[i] = ONE;
+        else if (!is_parallel(p, i)) p->role[i] = SUM;
+        else p->role[i] = a == b ? BATCH : a ? ROW : COLUMN;
+        if (p->role[i] == SUM && !(a && b)) return false;
+    }
+    return true;
+}
+
+/* Whether all walks take one step of `outer` as `size` steps of `inner`. b is packed, so that its
+ * columns and its k need not. */
+static bool can_merge(const product *p, int outer, int inner, ir_dim size)
+{
+    if ((p->bare >> outer | p->bare >> inner) & 1) return false;
+    for (int w = 0; w < p->nwalks; w++) {
+        if (w == B && p->role[inner] != ROW) continue;
+        if (p->walk[w].coef[outer] != ir_dim_mul(p->g, p->walk[w].coef[inner], size)) return false;
+    }
+    return true;
+}
+
+/* Merges the axes of a role, in set; the innermost one, or -1. */
+static int merge(product *p, role r, uint32_t *set, ir_dim *size)
+{
+    int inner = -1;
+    *set = 0;
+    *size = ir_dim_const(p->g, 1);
+    for (int i = p->n->rank - 1; i >= 0; i--) {
+        if (p->role[i] != r) continue;
+        if (inner >= 0 && !can_merge(p, i, inner, *size)) {
+            if (r == SUM) p->failed = true;
+            else p->role[i] = BATCH;
+            continue;
+        }
+        if (inner < 0) inner = i;
+        *set |= 1u << i;
+        *size = ir_dim_mul(p->g, *size, p->n->space[i]);
+    }
+    return inner;
+}
+
+/* The axes of a set in b, those as one that b walks as one. */
+static cg_axes axes_of_b(const product *p, uint32_t set)
+{
+    cg_axes r = {0};
+    for (int i = 0; i < p->n->rank; i++) {
+        if (!(set >> i & 1)) continue;
+        ir_dim extent = p->n->space[i], stride = p->walk[B].coef[i];
+        if (r.n > 0 && r.stride[r.n - 1] == ir_dim_mul(p->g, extent, stride))
+            extent = ir_dim_mul(p->g, extent, r.extent[--r.n]);
+        r.extent[r.n] = extent;
+        r.stride[r.n++] = stride;
+    }
+    return r;
+}
+
+static bool make_space(product *p)
+{
+    static const role roles[] = {ROW, COLUMN, SUM};
+    cg_nest *n = &p->out;
+    ir_dim size[3];
+    uint32_t set[3];
+    int inner[3];
+    for (int i = 0; i < 3; i++) inner[i] = merge(p, roles[i], &set[i], &size[i]);
+    if (p->failed) return false;
+    for (int i = 0; i < p->n->rank; i++) {
+        if (p->role[i] != BATCH) continue;
+        if (n->rank + 3 == IR_MAX_SPACE) return false;
+        p->of[n->rank] = i;
+        p->to[i] = n->rank;
+        n->space[n->rank++] = p->n->space[i];
+    }
+    for (int i = 0; i < 3; i++, n->rank++) {
+        p->of[n->rank] = inner[i];
+        if (inner[i] >= 0) p->to[inner[i]] = n->rank;
+        n->space[n->rank] = size[i];
+    }
+    p->gemm.n = axes_of_b(p, set[1]);
+    p->gemm.k = axes_of_b(p, set[2]);
+    return true;
+}
+
+/* A walk by the new axes. An axis that does not exist has steps of 1, which nobody takes. */
+static cg_affine walk_of(product *p, int w)
+{
+    cg_affine r = {.konst = p->walk[w].konst};
+    for (int i = 0; i < IR_MAX_SPACE; i++) {
+        r.coef[i] = ir_dim_const(p->g, 1);
+        if (i < p->out.rank && p->of[i] >= 0) r.coef[i] = p->walk[w].coef[p->of[i]];
+    }
+    return r;
+}
+
+/* ---- the weight ---- */
+
+static bool add_axis(product *p, cg_panels *w, ir_dim extent, ir_dim stride)
+{
+    int at = w->nbatch + w->nk + w->nn;
+    return ir_dim_is_const(p->g, extent, &w->size[at]) &&
+           ir_dim_is_const(p->g, stride, &w->stride[at]) && w->size[at] > 0;
+}
+
+/* How b is packed; false: its sizes are not all known. */
+static bool describe_panels(product *p, cg_panels *w)
+{
+    const cg_gemm *gm = &p->gemm;
+    int n_axis = p->out.rank - 2;
+    *w = (cg_panels){0};
+    if (!ir_dim_is_const(p->g, gm->b.konst, &w->base)) return false;
+    for (int i = 0; i < n_axis - 1; i++) {
+        if (ir_dim_equals(p->g, gm->b.coef[i], 0)) continue;
+        if (!add_axis(p, w, p->out.space[i], gm->b.coef[i])) return false;
+        w->nbatch++;
+    }
+    for (int i = 0; i < gm->k.n; i++, w->nk++)
+        if (!add_axis(p, w, gm->k.extent[i], gm->k.stride[i])) return false;
+    for (int i = 0; i < gm->n.n; i++, w->nn++)
+        if (!add_axis(p, w, gm->n.extent[i], gm->n.stride[i])) return false;
+    return true;
+}
+
+/* Whether all that is packed lies in these elements, and packing does not multiply them. */
+static bool fits(const cg_panels *w, int64_t elements)
+{
+    enum { MOST_GROWTH = 8 };
+    int64_t packed = CG_PANEL;
+    int64_t low = w->base, high = w->base;
+    for (int i = 0; i < w->nbatch + w->nk + w->nn; i++) {
+        int64_t reach;
+        if (__builtin_mul_overflow(w->size[i] - 1, w->stride[i], &reach) ||
+            __builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high) ||
+            __builtin_mul_overflow(packed, w->size[i], &packed))
+            return false;
+    }
+    return low >= 0 && high < elements && packed / CG_PANEL / MOST_GROWTH <= elements;
+}
+
+/* b's walk becomes one over packed matrices. */
+static void walk_panels(product *p, int64_t panels)
+{
+    cg_affine *b = &p->gemm.b;
+    int n_axis = p->out.rank - 2;
+    ir_dim step = ir_dim_mul(p->g, p->out.space[n_axis + 1], ir_dim_const(p->g, panels * CG_PANEL));
+    b->konst = ir_dim_const(p->g, 0);
+    for (int i = n_axis - 1; i < p->out.rank; i++) b->coef[i] = b->konst;
+    for (int i = n_axis - 2; i >= 0; i--) {
+        if (ir_dim_equals(p->g, b->coef[i], 0)) continue;
+        b->coef[i] = step;
+        step = ir_dim_mul(p->g, step, p->out.space[i]);
+    }
+}
+
+enum { GROUPS = 16 };
+
+static const ir_blob *constant_of(product *p, ir_value v)
+{
+    const ir_value_info *info = &p->g->values[cg_root(p->lw, v)];
+    const ir_node *node = info->def ? &p->g->nodes[info->def] : NULL;
+    return node && node->op == IR_OP_CONST ? &ir_attr_find(node, IR_KEY_data)->u.blob : NULL;
+}
+
+static bool can_pack(product *p, cg_panels *w)
+{
+    const ir_blob *blob = constant_of(p, p->operands[B]);
+    int64_t elements, n;
+    if (p->decoded) {
+        ir_dim count = ir_type_count(p->g, ir_type_of(p->g, p->operands[B]));
+        if (!ir_dim_is_const(p->g, count, &elements)) return false;
+    } else {
+        if (!blob) return false;
+        elements = (int64_t)(blob->size / sizeof(float));
+    }
+    return describe_panels(p, w) && fits(w, elements) &&
+           ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
+}
+
+/* Packs b if it is a weight with enough columns; its buffer. */
+static bool pack_weight(product *p, cg_encoded *encoded, uint32_t *buffer)
+{
+    cg_panels w;
+    int64_t n, panels;
+    if (!can_pack(p, &w)) return false;
+    ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
+    panels = (n + CG_PANEL - 1) / CG_PANEL;
+    walk_panels(p, panels);
+    p->gemm.packed = true;
+    p->gemm.group = (panels + GROUPS - 1) / GROUPS;
+    p->gemm.n = p->gemm.k = (cg_axes){0};
+    *buffer = encoded ? cg_encoded_buffer(p->lw, encoded)
+                      : cg_weight_buffer(p->lw, constant_of(p, p->operands[B]), &w);
+    return true;
+}
+
+static bool may_reach(const product *p, ir_dim d, int64_t v)
+{
+    int64_t lo, hi;
+    ir_dim_range(p->g, d, &lo, &hi);
+    return hi >= v;
+}
+
+static ir_dim constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
+
+/* Room for a panel of b, which is packed at run time. */
+static void reserve_scratch(product *p)
+{
+    int64_t k;
+    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
+        k = CG_LONGEST_K;
+    cg_reserve_scratch(p->lw, constant(p, (k + 1) * CG_PANEL * (int64_t)sizeof(float)));
+    p->gemm.group = 1;
+}
+
+/* Whether tiles pay off: few columns waste most of a panel; packing at run time costs as much as a
+ * few rows. */
+static bool is_large(product *p)
+{
+    enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
+    const ir_dim *space = p->out.space + p->out.rank - 3;
+    if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
+    return p->decoded || constant_of(p, p->operands[B]) ||
+           (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
+}
+
+/* ---- the step ---- */
+
+static ir_dim units(product *p)
+{
+    const cg_nest *n = &p->out;
+    int m = n->rank - 3;
+    ir_dim rows = ir_dim_ceildiv(p->g, n->space[m], constant(p, CG_ROWS));
+    ir_dim groups = ir_dim_ceildiv(p->g, n->space[m + 1], constant(p, p->gemm.group * CG_PANEL));
+    return ir_dim_mul(p->g, ir_dim_product(p->g, n->space, m), ir_dim_mul(p->g, rows, groups));
+}
+
+/* What a unit costs in scalar operations: multiplications, sixteen at a time, and reading b, which
+ * costs as much as about fifteen rows. */
+static ir_dim work(product *p)
+{
+    const cg_nest *n = &p->out;
+    ir_dim rows = ir_dim_min(p->g, n->space[n->rank - 3], constant(p, CG_ROWS));
+    ir_dim each =
+        ir_dim_mul(p->g, n->space[n->rank - 1], constant(p, p->gemm.group * CG_PANEL / 16));
+    return ir_dim_mul(p->g, ir_dim_add(p->g, rows, constant(p, 15)), each);
+}
+
+static void finish_nest(product *p)
+{
+    cg_nest *n = &p->out;
+    const ir_rewrite indices = {.ctx = p, .index = new_index};
+    n->kind = CG_NEST_GEMM;
+    n->nred = 1;
+    n->out = flat(p->g, &p->n->out);
+    n->epilogue = ir_x_rewrite(p->g, p->epilogue, &indices);
+    n->gemm = ir_copy(p->lw->p->arena, &p->gemm, 1, sizeof p->gemm);
+    for (int i = 0; i < 2; i++)
+        n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {constant(p, 0)}};
+}
+
+/* NULL: it is no product of matrices. */
+static product *analyse(cg_lowering *lw, const cg_nest *n, const ir_value *values, bool decoded)
+{
+    ir_arena *arena = lw->p->arena;
+    product *p = IR_NEW(arena, product);
+    *p = (product){.lw = lw, .g = lw->g, .n = n, .values = values, .decoded = decoded};
+    p->operands = IR_NEW_N(arena, ir_value, 2 * n->noperands + 2);
+    p->out.operands = IR_NEW_N(arena, cg_operand, 2 * n->noperands + 2);
+    p->out.noperands = 2;
+    if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) ||
+        !make_space(p) || !is_large(p))
+        return NULL;
+    p->gemm.a = walk_of(p, A);
+    p->gemm.b = walk_of(p, B);
+    p->gemm.c = walk_of(p, C);
+    return p;
+}
+
+/* The panels' axes by the product's own, each by itself, also where b walks some as one. */
+static void name_axes(const product *p, cg_matrix *m)
+{
+    static const role roles[] = {SUM, COLUMN};
+    cg_panels *w = &m->panels;
+    int *count[] = {&w->nk, &w->nn}, at = 0;
+    for (int i = 0; i < p->out.rank - 3; i++)
+        if (!ir_dim_equals(p->g, p->gemm.b.coef[i], 0)) m->axis[at++] = p->of[i];
+    w->nk = w->nn = 0;
+    for (int r = 0; r < 2; r++)
+        for (int i = 0; i < p->n->rank; i++) {
+            if (p->role[i] != roles[r]) continue;
+            ir_dim_is_const(p->g, p->n->space[i], &w->size[at]);
+            m->axis[at++] = i;
+            ++*count[r];
+        }
+}
+
+bool cg_product_weight(cg_lowering *lw, const cg_nest *n, const ir_value *values, cg_matrix *m)
+{
+    product *p = analyse(lw, n, values, true);
+    *m = (cg_matrix){0};
+    if (!p || !can_pack(p, &m->panels)) return false;
+    for (size_t i = 0; i < p->out.noperands; i++)
+        if (i != B && p->operands[i] == p->operands[B]) return false;
+    m->value = p->operands[B];
+    m->load = p->factor[B];
+    name_axes(p, m);
+    return true;
+}
+
+bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values, ir_value result,
+                      cg_encoded *weight)
+{
+    uint32_t b;
+    product *p = analyse(lw, n, values, weight != NULL);
+    if (!p) return false;
+    if (!pack_weight(p, weight, &b)) {
+        reserve_scratch(p);
+        b = cg_buffer(lw, p->operands[B]);
+    }
+    finish_nest(p);
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 1);
+    for (size_t i = 0; i < p->out.noperands; i++)
+        bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
+    bufs[p->out.noperands] = cg_buffer(lw, result);
+    cg_kernel_step(lw, cg_kernel_of(lw, &p->out), &p->out, bufs, units(p), work(p));
+    return true;
+}

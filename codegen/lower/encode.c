@@ -1,0 +1,352 @@
+/* Encoded constants: matrices that constants alone decide, decoded when they are packed.
+ *
+ * In: products whose weight is not a constant but computed from constants: codes with scales and
+ * zero points, packed nibbles, in any layout that nodes describe. Out: for each such product, a
+ * graph that computes rows of its panels from the constants, which stay as they are; the nodes in
+ * between are dead where nobody else reads them. When the weights are written the graph runs, as
+ * code, a few thousand rows at a time. Two products that read the same panels share them.
+ *
+ * Invariant: cg_product_weight says of a product here what contract.c will find again later. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/lower/encode.h"
+#include "codegen/evaluate/evaluate.h"
+#include "codegen/lower/lower.h"
+
+enum { MOST_STEPS = 200, ROW_AXIS = 0, LANE_AXIS = 1 };
+
+/* A graph that is being made. */
+typedef struct decoding {
+    ir_graph *g;   /* the model's */
+    ir_graph *own; /* shares its pool */
+    ir_builder b;
+    cg_encoded *e;
+    const cg_matrix *m;
+    ir_value rows;
+    ir_value operands[IR_MAX_SPACE];
+    size_t noperands;
+    ir_expr at[IR_MAX_SPACE]; /* index of each axis of the panels, at this row and lane */
+    int steps;
+    bool failed;
+} decoding;
+
+static ir_expr fail(decoding *d)
+{
+    d->failed = true;
+    return IR_NONE;
+}
+
+static ir_expr number(decoding *d, int64_t v) { return ir_x_int(d->g, IR_I64, v); }
+
+static ir_expr op(decoding *d, ir_scalar o, ir_expr x, ir_expr y) { return ir_x_2(d->g, o, x, y); }
+
+static bool size_of(const decoding *d, ir_dim dim, int64_t *size)
+{
+    return ir_dim_is_const(d->g, dim, size) && *size > 0;
+}
+
+/* ---- the element of a value at some indices ---- */
+
+static ir_expr element(decoding *d, ir_value v, const ir_expr *idx);
+
+/* The number of the operand that holds a constant. */
+static int operand_of(decoding *d, ir_value v, const ir_blob *blob)
+{
+    cg_encoded *e = d->e;
+    for (size_t i = 0; i < e->nblobs; i++)
+        if (e->blobs[i].bytes == blob->bytes && e->blobs[i].size == blob->size &&
+            ir_type_equal(ir_type_of(d->own, d->operands[i + 1]), ir_type_of(d->g, v)))
+            return (int)i + 1;
+    if (d->noperands == IR_MAX_SPACE) return -1;
+    d->operands[d->noperands] = ir_param(d->own, 1, ir_type_of(d->g, v), "");
+    e->blobs[e->nblobs++] = *blob;
+    return (int)d->noperands++;
+}
+
+static ir_expr of_constant(decoding *d, ir_value v, const ir_node *n, const ir_expr *idx)
+{
+    const ir_type *t = ir_type_of(d->g, v);
+    int k = operand_of(d, v, &ir_attr_find(n, IR_KEY_data)->u.blob);
+    if (k < 0 || ir_elem_arith(t->elem) == IR_ELEM_NONE) return fail(d);
+    return ir_x_load(d->g, ir_elem_arith(t->elem), k, idx, t->rank);
+}
+
+typedef struct inside {
+    decoding *d;
+    const ir_node *n;
+    const ir_expr *idx;
+} inside;
+
+static ir_expr index_inside(void *ctx, int axis) { return ((const inside *)ctx)->idx[axis]; }
+
+static ir_expr load_inside(void *ctx, const ir_expr_node *load)
+{
+    const inside *in = ctx;
+    return element(in->d, in->n->operands[load->imm], load->args);
+}
+
+/* A size that only the run knows has no place here. */
+static ir_dim no_dim(void *ctx, ir_dim dim)
+{
+    ((const inside *)ctx)->d->failed = true;
+    return dim;
+}
+
+static ir_expr of_map(decoding *d, ir_value v, const ir_node *n, const ir_expr *idx)
+{
+    inside in = {d, n, idx};
+    const ir_rewrite hooks = {
+        .ctx = &in, .index = index_inside, .load = load_inside, .dim = no_dim};
+    ir_expr x = ir_x_rewrite(d->g, ir_attr_find(n, IR_KEY_body)->u.exprs[0], &hooks);
+    return x == IR_NONE || d->failed ? fail(d) : ir_x_cast(d->g, x, ir_type_of(d->g, v)->elem);
+}
+
+/* x counts points of n axes, row-major; their indices. */
+static void split(decoding *d, ir_expr x, const int64_t *size, int n, ir_expr *idx)
+{
+    for (int i = n - 1; i > 0; i--) {
+        idx[i] = op(d, IR_X_MOD, x, number(d, size[i]));
+        x = op(d, IR_X_FLOORDIV, x, number(d, size[i]));
+    }
+    if (n) idx[0] = x;
+}
+
+/* Groups of axes with equal products on both sides, innermost first. */
+static ir_expr of_reshape(decoding *d, ir_value v, const ir_node *n, const ir_expr *idx)
+{
+    const ir_type *to = ir_type_of(d->g, v), *from = ir_type_of(d->g, n->operands[0]);
+    int64_t outer[IR_MAX_RANK], inner[IR_MAX_RANK];
+    ir_expr at[IR_MAX_RANK];
+    for (int i = 0; i < to->rank; i++)
+        if (!size_of(d, to->dims[i], &outer[i])) return fail(d);
+    for (int i = 0; i < from->rank; i++)
+        if (!size_of(d, from->dims[i], &inner[i])) return fail(d);
+    int i = to->rank, k = from->rank;
+    while (i > 0 || k > 0) {
+        int first_i = i, first_k = k;
+        int64_t a = 1, b = 1;
+        do {
+            if (a <= b && i > 0) a *= outer[--i];
+            else if (k > 0) b *= inner[--k];
+            else a *= outer[--i];
+        } while (a != b);
+        ir_expr flat = number(d, 0);
+        for (int j = i; j < first_i; j++)
+            flat = op(d, IR_X_ADD, op(d, IR_X_MUL, flat, number(d, outer[j])), idx[j]);
+        split(d, flat, inner + k, first_k - k, at + k);
+    }
+    return element(d, n->operands[0], at);
+}
+
+/* The part that the index along the axis falls into; the others are read somewhere inside. */
+static ir_expr of_concat(decoding *d, const ir_node *n, const ir_expr *idx)
+{
+    int64_t axis = ir_attr_int(n, IR_KEY_axis, 0), end = 0, size;
+    int rank = ir_type_of(d->g, n->results[0])->rank;
+    ir_expr result = IR_NONE, at[IR_MAX_RANK];
+    memcpy(at, idx, (size_t)rank * sizeof *at);
+    for (uint32_t i = 0; i < n->noperands; i++) {
+        if (!size_of(d, ir_type_of(d->g, n->operands[i])->dims[axis], &size)) return fail(d);
+        at[axis] = op(d, IR_X_SUB, idx[axis], number(d, end));
+        at[axis] = op(d, IR_X_MIN, op(d, IR_X_MAX, at[axis], number(d, 0)), number(d, size - 1));
+        if (size == 1) at[axis] = number(d, 0);
+        ir_expr x = element(d, n->operands[i], at);
+        if (d->failed) return IR_NONE;
+        result = i ? ir_x_select(d->g, op(d, IR_X_LT, idx[axis], number(d, end)), result, x) : x;
+        end += size;
+    }
+    return result;
+}
+
+static ir_expr element(decoding *d, ir_value v, const ir_expr *idx)
+{
+    const ir_node *n = v ? &d->g->nodes[d->g->values[v].def] : &d->g->nodes[IR_NONE];
+    if (d->failed || d->steps++ == MOST_STEPS) return fail(d);
+    switch (n->op) {
+    case IR_OP_CONST:
+        return of_constant(d, v, n, idx);
+    case IR_OP_MAP:
+    case IR_OP_VIEW:
+        return of_map(d, v, n, idx);
+    case IR_OP_RESHAPE:
+        return of_reshape(d, v, n, idx);
+    case IR_OP_CONCAT:
+        return of_concat(d, n, idx);
+    default:
+        return fail(d);
+    }
+}
+
+/* ---- the panels' graph ---- */
+
+static int64_t product(const int64_t *size, int n)
+{
+    int64_t r = 1;
+    for (int i = 0; i < n; i++) r *= size[i];
+    return r;
+}
+
+/* Columns are lanes of a panel: where a panel never crosses the innermost axis, lanes are steps of
+ * it, which vectors can follow. Lanes past the end read the last column. */
+static void split_columns(decoding *d, ir_expr panel, ir_expr *at)
+{
+    const cg_panels *w = &d->m->panels;
+    const int64_t *size = w->size + w->nbatch + w->nk;
+    int64_t inner = w->nn ? size[w->nn - 1] : 1, n = product(size, w->nn);
+    ir_expr lane = ir_x_index(d->g, LANE_AXIS), first = op(d, IR_X_MUL, panel, number(d, CG_PANEL));
+    if (inner % CG_PANEL == 0) {
+        split(d, first, size, w->nn, at);
+        at[w->nn - 1] = op(d, IR_X_ADD, at[w->nn - 1], lane);
+    } else {
+        first = op(d, IR_X_ADD, first, lane);
+        split(d, op(d, IR_X_MIN, first, number(d, n - 1)), size, w->nn, at);
+    }
+}
+
+/* Rows count matrices, their panels, and the panel's k. */
+static ir_expr read_row(decoding *d)
+{
+    const cg_panels *w = &d->m->panels;
+    ir_expr zero = ir_x_index(d->g, ROW_AXIS), row = ir_x_load(d->g, IR_I64, 0, &zero, 1);
+    int at_n = w->nbatch + w->nk;
+    int64_t n = product(w->size + at_n, w->nn), k = product(w->size + w->nbatch, w->nk),
+            panels = (n + CG_PANEL - 1) / CG_PANEL;
+    ir_expr rest = op(d, IR_X_FLOORDIV, row, number(d, k)),
+            panel = op(d, IR_X_MOD, rest, number(d, panels));
+    split(d, op(d, IR_X_MOD, row, number(d, k)), w->size + w->nbatch, w->nk, d->at + w->nbatch);
+    split(d, op(d, IR_X_FLOORDIV, rest, number(d, panels)), w->size, w->nbatch, d->at);
+    split_columns(d, panel, d->at + at_n);
+    if (n % CG_PANEL == 0) return IR_NONE;
+    ir_expr column =
+        op(d, IR_X_ADD, op(d, IR_X_MUL, panel, number(d, CG_PANEL)), ir_x_index(d->g, LANE_AXIS));
+    return op(d, IR_X_LT, column, number(d, n));
+}
+
+static ir_expr index_of_axis(void *ctx, int axis)
+{
+    decoding *d = ctx;
+    const cg_panels *w = &d->m->panels;
+    for (int i = 0; i < w->nbatch + w->nk + w->nn; i++)
+        if (d->m->axis[i] == axis) return d->at[i];
+    return number(d, 0);
+}
+
+static ir_expr body_of(decoding *d)
+{
+    const ir_expr_node load = *ir_expr_get(d->g, d->m->load);
+    const ir_rewrite hooks = {.ctx = d, .index = index_of_axis};
+    ir_expr idx[IR_MAX_RANK], exists = read_row(d);
+    for (int i = 0; i < load.nargs; i++) idx[i] = ir_x_rewrite(d->g, load.args[i], &hooks);
+    ir_expr x = element(d, d->m->value, idx);
+    if (d->failed || x == IR_NONE || exists == IR_NONE) return x;
+    return ir_x_select(d->g, exists, x, ir_x_float(d->g, IR_F32, 0));
+}
+
+/* f32[rows, CG_PANEL] from the numbers of the rows and the constants. */
+static bool build(decoding *d)
+{
+    ir_graph *own = d->own;
+    ir_sym sym = ir_sym_new(own, "rows", IR_SYM_INPUT, 0, CG_DECODED_ROWS, IR_NONE);
+    ir_dim rows = ir_dim_sym(own, sym);
+    const ir_type numbers = ir_type_make(IR_I64, 1, &rows);
+    const ir_dim space[] = {rows, ir_dim_const(own, CG_PANEL)};
+    d->operands[d->noperands++] = ir_param(own, 1, &numbers, "");
+    ir_expr body = body_of(d);
+    if (d->failed || body == IR_NONE) return false;
+    d->e->body = body;
+    d->e->checks = ir_x_measure(own, &body, 1).checks;
+    const ir_attr attrs[] = {ir_a_dims(own, IR_KEY_space, space, 2),
+                             ir_a_exprs(own, IR_KEY_body, &body, 1),
+                             ir_a_str(own, IR_KEY_elem, ir_elem_name(IR_F32))};
+    ir_node_id id =
+        ir_node_new(&d->b, IR_OP_MAP, d->operands, d->noperands, attrs, 3, NULL, 1, NULL, 0);
+    if (id == IR_NONE) return false;
+    ir_output(own, own->nodes[id].results[0], "");
+    return true;
+}
+
+/* ---- which products ---- */
+
+static bool same_matrix(const cg_matrix *a, const cg_matrix *b)
+{
+    int n = a->panels.nbatch + a->panels.nk + a->panels.nn;
+    return a->value == b->value && a->load == b->load && a->panels.nbatch == b->panels.nbatch &&
+           a->panels.nk == b->panels.nk && a->panels.nn == b->panels.nn &&
+           memcmp(a->axis, b->axis, (size_t)n * sizeof *a->axis) == 0 &&
+           memcmp(a->panels.size, b->panels.size, (size_t)n * sizeof *a->panels.size) == 0;
+}
+
+static cg_encoded *new_encoded(cg_lowering *lw, const cg_matrix *m)
+{
+    ir_arena *arena = lw->p->arena;
+    cg_encoded *e = IR_NEW(arena, cg_encoded);
+    decoding *d = IR_NEW(arena, decoding);
+    const cg_panels *w = &m->panels;
+    *e = (cg_encoded){.matrix = *m, .buffer = LATHE_NO_SLOT, .graph = ir_graph_part(lw->g)};
+    e->blobs = IR_NEW_N(arena, ir_blob, IR_MAX_SPACE);
+    e->rows = (int64_t)(cg_panels_size(w) / (CG_PANEL * sizeof(float)));
+    *d = (decoding){.g = lw->g, .own = e->graph, .b = {.g = e->graph, .block = 1}, .e = e, .m = m};
+    return build(d) ? e : NULL;
+}
+
+/* A check that fails belongs to the run; it is known only when all has been computed. */
+static bool nothing(void *ctx, const void *bytes, size_t size)
+{
+    (void)ctx;
+    (void)bytes;
+    (void)size;
+    return true;
+}
+
+static cg_encoded *find_or_make(cg_lowering *lw, const cg_matrix *m)
+{
+    for (size_t i = 0; i < lw->p->nencoded; i++)
+        if (same_matrix(&lw->p->encoded[i]->matrix, m)) return lw->p->encoded[i];
+    cg_encoded *e = new_encoded(lw, m);
+    if (!e) return NULL;
+    if (e->checks &&
+        (cg_encoded_open(lw->p, e, lw->g->diag) != LATHE_OK || !cg_encoded_write(e, nothing, NULL)))
+        return NULL;
+    CG_PUSH(lw->p, encoded, e);
+    return e;
+}
+
+static bool decodes(ir_op o)
+{
+    return o == IR_OP_MAP || o == IR_OP_VIEW || o == IR_OP_RESHAPE || o == IR_OP_CONCAT;
+}
+
+/* Nodes that only decode are dead when the last reader is gone. */
+static void drop_use(cg_lowering *lw, uint32_t *uses, ir_value v)
+{
+    const ir_node *n = &lw->g->nodes[lw->g->values[v].def];
+    if (--uses[v] || !decodes(n->op)) return;
+    lw->dead[lw->g->values[v].def] = true;
+    for (uint32_t i = 0; i < n->noperands; i++) drop_use(lw, uses, n->operands[i]);
+}
+
+static bool is_constant(const ir_graph *g, ir_value v)
+{
+    return v && g->nodes[g->values[v].def].op == IR_OP_CONST;
+}
+
+void cg_find_encoded(cg_lowering *lw)
+{
+    ir_graph *g = lw->g;
+    uint32_t *uses = ir_count_uses(g);
+    size_t n = g->nnodes;
+    lw->dead = IR_NEW_N(g->arena, bool, n);
+    lw->encoded = IR_NEW_N(g->arena, cg_encoded *, n);
+    for (size_t id = 1; id < n && lw->level > 0; id++) {
+        const ir_node *node = &g->nodes[id];
+        cg_matrix m;
+        cg_nest nest;
+        if (node->op != IR_OP_CONTRACT || lw->part[node->results[0]]) continue;
+        if (cg_read_contract(lw, node, &nest) != LATHE_OK) continue;
+        if (!cg_product_weight(lw, &nest, node->operands, &m)) continue;
+        if (is_constant(g, cg_root(lw, m.value))) continue;
+        lw->encoded[id] = find_or_make(lw, &m);
+        if (lw->encoded[id]) drop_use(lw, uses, m.value);
+    }
+}
