@@ -18,6 +18,7 @@
 typedef struct work {
     const lathe_options *o;
     lathe_diag *diag;
+    bool checking;      /* lathe_check: code is neither compiled nor run */
     const char *passes; /* lathe_opt: names, and where the text goes */
     FILE *out;
     ir_arena arena;
@@ -108,7 +109,7 @@ static lathe_status read_ir(work *w, const char *path)
     return w->g ? ir_verify(w->g) : LATHE_BAD_INPUT;
 }
 
-static lathe_status read_model(work *w, bool check_only)
+static lathe_status read_model(work *w)
 {
     const lathe_options *o = w->o;
     if (!o->model) return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "no model is given");
@@ -123,7 +124,7 @@ static lathe_status read_model(work *w, bool check_only)
                           .keep = o->keep,
                           .nkeep = o->nkeep,
                           .allow_symlinks = o->allow_symlinks,
-                          .check_only = check_only};
+                          .check_only = w->checking};
     return fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g);
 }
 
@@ -148,7 +149,7 @@ static pass_options options_of_passes(work *w)
                           .dump_after = o->dump_after,
                           .dump = o->dump,
                           .report = o->report ? &w->report : NULL,
-                          .evaluate = evaluate,
+                          .evaluate = w->checking ? NULL : evaluate,
                           .evaluate_ctx = w};
 }
 
@@ -192,7 +193,7 @@ static lathe_status choose_names(work *w)
 static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
-    return cg_lower(w->g, w->name, w->o->level, &w->p);
+    return cg_lower(w->g, w->name, w->o->level, w->checking ? NULL : cg_encoded_decodes, &w->p);
 }
 
 static lathe_status emit(work *w, cg_form form)
@@ -330,7 +331,7 @@ static lathe_status compile(work *w)
     const pass_options passes = options_of_passes(w);
     TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
     TRY(pass_check_names(&passes, w->diag));
-    TRY(read_model(w, false));
+    TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));
     if (kind != LATHE_EMIT_IR) {
@@ -357,7 +358,8 @@ lathe_status lathe_compile(const lathe_options *o, lathe_diag *diag)
 
 static lathe_status check(work *w)
 {
-    TRY(read_model(w, true));
+    w->checking = true;
+    TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));
     return lower(w);

@@ -175,10 +175,13 @@ typedef struct cg_program {
     uint32_t n_free, n_segments, max_bufs, max_dims, scratch_slot;
 } cg_program;
 
+/* Computes an encoded matrix once, to see that no index of it is outside. */
+typedef bool (*cg_decodes)(cg_program *, cg_encoded *, lathe_diag *);
 /* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At
  * level 0 all kernels are general nests. The program, also that of a failure, must be closed;
  * nothing is left to close at level 0. */
-lathe_status cg_lower(ir_graph *, const char *name, int level, cg_program **);
+lathe_status cg_lower(ir_graph *, const char *name, int level, cg_decodes, cg_program **);
+bool cg_encoded_decodes(cg_program *, cg_encoded *, lathe_diag *); /* decode.c; compiles and runs */
 /* decode.c: makes its encoded weights ready to be hashed and written. */
 lathe_status cg_program_open(cg_program *, lathe_diag *);
 void cg_program_close(cg_program *); /* NULL: none */

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "codegen/lower/encode.h"
-#include "codegen/evaluate/evaluate.h"
 #include "codegen/lower/lower.h"
 
 enum { MOST_STEPS = 200, ROW_AXIS = 0, LANE_AXIS = 1 };
@@ -290,24 +289,14 @@ static cg_encoded *new_encoded(cg_lowering *lw, const cg_matrix *m)
     return build(d) ? e : NULL;
 }
 
-/* A check that fails belongs to the run; it is known only when all has been computed. */
-static bool nothing(void *ctx, const void *bytes, size_t size)
-{
-    (void)ctx;
-    (void)bytes;
-    (void)size;
-    return true;
-}
-
 static cg_encoded *find_or_make(cg_lowering *lw, const cg_matrix *m)
 {
     for (size_t i = 0; i < lw->p->nencoded; i++)
         if (same_matrix(&lw->p->encoded[i]->matrix, m)) return lw->p->encoded[i];
     cg_encoded *e = new_encoded(lw, m);
     if (!e) return NULL;
-    if (e->checks &&
-        (cg_encoded_open(lw->p, e, lw->g->diag) != LATHE_OK || !cg_encoded_write(e, nothing, NULL)))
-        return NULL;
+    /* A check that fails belongs to the run; it is known only when all has been computed. */
+    if (e->checks && !(lw->decodes && lw->decodes(lw->p, e, lw->g->diag))) return NULL;
     CG_PUSH(lw->p, encoded, e);
     return e;
 }

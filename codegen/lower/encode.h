@@ -2,7 +2,6 @@
 #ifndef LATHE_CODEGEN_ENCODE_H
 #define LATHE_CODEGEN_ENCODE_H
 
-#include "codegen/evaluate/evaluate.h"
 #include "codegen/program.h"
 
 /* Rows of panels that are decoded at once. */
@@ -17,15 +16,6 @@ typedef struct cg_matrix {
     int axis[IR_MAX_SPACE];
 } cg_matrix;
 
-/* Code that computes rows of panels; it serves all matrices of one form. */
-typedef struct cg_decoder {
-    ir_graph *graph;
-    ir_expr body;
-    cg_evaluator *evaluator; /* the program's */
-    int64_t *numbers;        /* of the rows to compute, and room for them */
-    float *rows;
-} cg_decoder;
-
 /* A matrix as the constants that it is made from: codes, scales, zero points. */
 struct cg_encoded {
     cg_matrix matrix;
@@ -36,14 +26,12 @@ struct cg_encoded {
     int64_t rows;
     bool checks;               /* some index is checked */
     uint32_t buffer;           /* of the panels, or LATHE_NO_SLOT */
-    const cg_decoder *decoder; /* once it is open */
+    const cg_decoder *decoder; /* once it is open (evaluate/decode.c) */
     lathe_tensor *in;
+    /* Once it is open: hands out the panels piece by piece; false: put failed, or an index was
+     * outside. */
+    bool (*write)(const cg_encoded *, bool (*put)(void *ctx, const void *bytes, size_t size),
+                  void *ctx);
 };
-
-/* Makes an encoded matrix ready to be written. */
-lathe_status cg_encoded_open(cg_program *, cg_encoded *, lathe_diag *);
-/* Hands out the panels piece by piece; false: put failed, or an index was outside. */
-bool cg_encoded_write(const cg_encoded *, bool (*put)(void *ctx, const void *bytes, size_t size),
-                      void *ctx);
 
 #endif

@@ -63,6 +63,7 @@ typedef struct cg_lowering {
     ir_value *root;       /* by value: whose memory it shares; IR_NONE: not yet asked */
     uint32_t *uses;       /* by root: reads that are not lowered yet, see inplace.c */
     ir_node_id *part;     /* by value: the concat that it is stored into, or IR_NONE */
+    cg_decodes decodes;   /* NULL: matrices with checked indices are not encoded */
     cg_encoded **encoded; /* by contract: its weight, or NULL */
     bool *dead;           /* by node: it only decodes what is decoded already */
     uint32_t *depth;      /* by buffer: loops around its definition */

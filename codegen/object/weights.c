@@ -37,7 +37,7 @@ static bool put_piece(void *ctx, const void *bytes, size_t size) { return put(ct
 
 static bool put_weight(sink *s, const cg_weight *w)
 {
-    if (w->encoded) return cg_encoded_write(w->encoded, put_piece, s);
+    if (w->encoded) return w->encoded->write(w->encoded, put_piece, s);
     if (w->panels) return cg_panels_write(w->panels, w->blob.bytes, put_piece, s);
     return put(s, w->blob.bytes, w->blob.size);
 }

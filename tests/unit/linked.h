@@ -35,7 +35,7 @@ static inline linked linked_make(const cg_isa *isa, int level)
     cg_program *p;
     linked c;
     cr_assert(mkdtemp(folder));
-    cr_assert_eq(cg_lower(fx.g, "t", level, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "t", level, cg_encoded_decodes, &p), LATHE_OK);
     p->embed_weights = p->weights_size > 0;
     cg_hash(p);
     cr_assert_eq(cg_emit(p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK,

@@ -15,118 +15,133 @@ enum { BATCH = 2, HEADS = 4, SHARED = 2, TERMS = 20, COLUMNS = 64, FORMS = 4, IN
 /* Columns of the form's values: narrow, with a rest, whole panels. */
 static const int columns_of[FORMS] = {8, 33, 64, 40};
 
-static const char
-    graph
-        [] =
-            "graph \"attention\"\n"
-            "symbol m: input [0, 4096]\n"
-            "symbol t: input [0, 8192]\n"
-            "region(%q: f32[2, 4, m, 20] \"q\", %k: f32[2, 4, t, 20] \"k\", %kt: f32[2, 4, 20, t] "
-            "\"kt\", "
-            "%v: f32[2, 4, t, 64] \"v\", %mask: f32[2, t] \"mask\", %r: f32[2, m, 4, 64] \"r\") {\n"
-            "  %0: f32[2, m, 4, 8] = attention(%q, %k, %v, %mask) space=[2, m, 4, 8, t, 20] nred=2 "
-            "kind=\"max,sum\" body=[" PRODUCT ", " WEIGHTS(
-                "add(div(acc0, 4.0), $3[i0, i4])") ", "
-                                                   "$2[i0, i2, i4, i3]]\n"
-                                                   /* two heads share keys and values; tanh; an
-                                                      epilogue */
-                                                   "  %1: f32[2, m, 4, 33] = attention(%q, %k, %v, "
-                                                   "%r) space=[2, m, 4, 33, t, 20] nred=2 "
-                                                   "kind=\"max,sum\" body=[mul($0[i0, i2, i1, i5], "
-                                                   "$1[i0, floordiv(i2, 2), i4, i5]), " WEIGHTS(
-                                                       "mul(tanh(acc0), 3.0)") ", $2[i0, "
-                                                                               "floordiv(i2, 2), "
-                                                                               "i4, i3]] "
-                                                                               "epilogue=[add(acc0,"
-                                                                               " $3[i0, i1, i2, "
-                                                                               "i3])]\n"
-                                                                               /* keys transposed,
-                                                                                  the rows in front
-                                                                                  of the columns,
-                                                                                  straight to the
-                                                                                  result */
-                                                                               "  %2: f32[2, 4, m, "
-                                                                               "64] = "
-                                                                               "attention(%kt, %q, "
-                                                                               "%v) space=[2, 4, "
-                                                                               "m, 64, t, 20] "
-                                                                               "nred=2 "
-                                                                               "kind=\"max,sum\" "
-                                                                               "body=[mul($0[i0, "
-                                                                               "i1, i5, i4], "
-                                                                               "$1[i0, i1, i2, "
-                                                                               "i5]), " WEIGHTS(
-                                                                                   "mul(acc0, "
-                                                                                   "0.25)") ", "
-                                                                                            "$2[i0,"
-                                                                                            " i1, "
-                                                                                            "i4, "
-                                                                                            "i3]]\n"
-                                                                                            /* from
-                                                                                               the
-                                                                                               third
-                                                                                               key
-                                                                                               on, a
-                                                                                               key
-                                                                                               for
-                                                                                               each
-                                                                                               query
-                                                                                               less
-                                                                                               two:
-                                                                                               the
-                                                                                               first
-                                                                                               queries
-                                                                                               see
-                                                                                               none
-                                                                                             */
-                                                                                            "  %3: "
-                                                                                            "f32[2,"
-                                                                                            " m, "
-                                                                                            "4, "
-                                                                                            "40] = "
-                                                                                            "attent"
-                                                                                            "ion(%"
-                                                                                            "q, "
-                                                                                            "%k, "
-                                                                                            "%v) "
-                                                                                            "space="
-                                                                                            "[2, "
-                                                                                            "m, 4, "
-                                                                                            "40, "
-                                                                                            "t, "
-                                                                                            "20] "
-                                                                                            "nred="
-                                                                                            "2 "
-                                                                                            "kind="
-                                                                                            "\"max,"
-                                                                                            "sum\" "
-                                                                                            "body="
-                                                                                            "[" PRODUCT
-                                                                                            ","
-                                                                                            " " WEIGHTS(
-                                                                                                "se"
-                                                                                                "le"
-                                                                                                "ct"
-                                                                                                "(l"
-                                                                                                "t("
-                                                                                                "i4"
-                                                                                                ", "
-                                                                                                "su"
-                                                                                                "b("
-                                                                                                "i1"
-                                                                                                ", "
-                                                                                                "2)"
-                                                                                                "),"
-                                                                                                " a"
-                                                                                                "cc"
-                                                                                                "0,"
-                                                                                                " -"
-                                                                                                "in"
-                                                                                                "f"
-                                                                                                ")") ", "
-                                                                                                     "$2[i0, i2, i4, i3]]\n"
-                                                                                                     "  return %0 \"y0\", %1 \"y1\", %2 \"y2\", %3 \"y3\"\n"
-                                                                                                     "}\n";
+static const char graph[] =
+    "graph \"attention\"\n"
+    "symbol m: input [0, 4096]\n"
+    "symbol t: input [0, 8192]\n"
+    "region(%q: f32[2, 4, m, 20] \"q\", %k: f32[2, 4, t, 20] \"k\", %kt: f32[2, 4, 20, t] "
+    "\"kt\", "
+    "%v: f32[2, 4, t, 64] \"v\", %mask: f32[2, t] \"mask\", %r: f32[2, m, 4, 64] \"r\") {\n"
+    "  %0: f32[2, m, 4, 8] = attention(%q, %k, %v, %mask) space=[2, m, 4, 8, t, 20] nred=2 "
+    "kind=\"max,sum\" body=[" PRODUCT ", " WEIGHTS(
+        "add(div(acc0, 4.0), $3[i0, i4])") ", "
+                                           "$2[i0, i2, i4, i3]]\n"
+                                           /* two heads share keys and values; tanh; an
+                                              epilogue */
+                                           "  %1: f32[2, m, 4, 33] = attention(%q, %k, %v, "
+                                           "%r) space=[2, m, 4, 33, t, 20] nred=2 "
+                                           "kind=\"max,sum\" body=[mul($0[i0, i2, i1, i5], "
+                                           "$1[i0, floordiv(i2, 2), i4, i5]), " WEIGHTS(
+                                               "mul(tanh(acc0), 3.0)") ", $2[i0, "
+                                                                       "floordiv(i2, 2), "
+                                                                       "i4, i3]] "
+                                                                       "epilogue=[add(acc0,"
+                                                                       " $3[i0, i1, i2, "
+                                                                       "i3])]\n"
+                                                                       /* keys transposed,
+                                                                          the rows in front
+                                                                          of the columns,
+                                                                          straight to the
+                                                                          result */
+                                                                       "  %2: f32[2, 4, m, "
+                                                                       "64] = "
+                                                                       "attention(%kt, %q, "
+                                                                       "%v) space=[2, 4, "
+                                                                       "m, 64, t, 20] "
+                                                                       "nred=2 "
+                                                                       "kind=\"max,sum\" "
+                                                                       "body=[mul($0[i0, "
+                                                                       "i1, i5, i4], "
+                                                                       "$1[i0, i1, i2, "
+                                                                       "i5]), " WEIGHTS(
+                                                                           "mul(acc0, "
+                                                                           "0.25)") ", "
+                                                                                    "$2[i0,"
+                                                                                    " i1, "
+                                                                                    "i4, "
+                                                                                    "i3]]\n"
+                                                                                    /* from
+                                                                                       the
+                                                                                       third
+                                                                                       key
+                                                                                       on, a
+                                                                                       key
+                                                                                       for
+                                                                                       each
+                                                                                       query
+                                                                                       less
+                                                                                       two:
+                                                                                       the
+                                                                                       first
+                                                                                       queries
+                                                                                       see
+                                                                                       none
+                                                                                     */
+                                                                                    "  %3: "
+                                                                                    "f32[2,"
+                                                                                    " m, "
+                                                                                    "4, "
+                                                                                    "40] = "
+                                                                                    "attent"
+                                                                                    "ion(%"
+                                                                                    "q, "
+                                                                                    "%k, "
+                                                                                    "%v) "
+                                                                                    "space="
+                                                                                    "[2, "
+                                                                                    "m, 4, "
+                                                                                    "40, "
+                                                                                    "t, "
+                                                                                    "20] "
+                                                                                    "nred="
+                                                                                    "2 "
+                                                                                    "kind="
+                                                                                    "\"max,"
+                                                                                    "sum\" "
+                                                                                    "body="
+                                                                                    "[" PRODUCT ","
+                                                                                    " " WEIGHTS(
+                                                                                        "se"
+                                                                                        "le"
+                                                                                        "ct"
+                                                                                        "(l"
+                                                                                        "t("
+                                                                                        "i4"
+                                                                                        ", "
+                                                                                        "su"
+                                                                                        "b("
+                                                                                        "i1"
+                                                                                        ", "
+                                                                                        "2)"
+                                                                                        "),"
+                                                                                        " a"
+                                                                                        "cc"
+                                                                                        "0,"
+                                                                                        " -"
+                                                                                        "in"
+                                                                                        "f"
+                                                                                        ")") ", "
+                                                                                             "$2["
+                                                                                             "i0, "
+                                                                                             "i2, "
+                                                                                             "i4, "
+                                                                                             "i3]]"
+                                                                                             "\n"
+                                                                                             "  "
+                                                                                             "retur"
+                                                                                             "n %0 "
+                                                                                             "\"y0"
+                                                                                             "\", "
+                                                                                             "%1 "
+                                                                                             "\"y1"
+                                                                                             "\", "
+                                                                                             "%2 "
+                                                                                             "\"y2"
+                                                                                             "\", "
+                                                                                             "%3 "
+                                                                                             "\"y3"
+                                                                                             "\"\n"
+                                                                                             "}\n";
 
 static void setup(void)
 {

@@ -28,7 +28,7 @@ static void lower(const char *body)
     ir_graph *graph = ir_parse(&fx.arena, fx.diag, "t.ir", text, strlen(text));
     cr_assert_not_null(graph, "%s", lathe_diag_get(fx.diag, 0).text);
     cr_assert_eq(ir_verify(graph), LATHE_OK);
-    cr_assert_eq(cg_lower(graph, "t", 2, &program), LATHE_OK);
+    cr_assert_eq(cg_lower(graph, "t", 2, cg_encoded_decodes, &program), LATHE_OK);
     cr_assert_eq(cg_program_open(program, fx.diag), LATHE_OK, "%s",
                  lathe_diag_get(fx.diag, 0).text);
 }
@@ -55,7 +55,7 @@ static void expect_panels(int64_t batch, int64_t k, int64_t n,
     cr_assert_eq(program->nencoded, 1);
     sink s = {.room = (size_t)(batch * panels * k) * CG_PANEL * sizeof(float)};
     s.bytes = malloc(s.room);
-    cr_assert(cg_encoded_write(program->encoded[0], put, &s));
+    cr_assert(program->encoded[0]->write(program->encoded[0], put, &s));
     cr_assert_eq(s.size, s.room);
     for (size_t i = 0; i < s.size / sizeof(float); i++) {
         int64_t row = (int64_t)i / CG_PANEL, panel = row / k % panels,

@@ -17,7 +17,7 @@ static lathe_status try_lower(const char *text)
         cr_log_error("%s", line);
         return LATHE_BAD_INPUT;
     }
-    return cg_lower(fx.g, "m", 2, &p);
+    return cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p);
 }
 
 static void lower(const char *text) { cr_assert_eq(try_lower(text), LATHE_OK); }
@@ -173,7 +173,7 @@ Test(lower, constants_are_aligned_and_equal_bytes_are_stored_once)
     for (int i = 0; i < 3; i++)
         sum = ir_x_2(fx.g, IR_X_ADD, ir_nest_read(&n, ir_const(&fx.b, &t, &blobs[i])), sum);
     ir_output(fx.g, ir_nest_map(&n, IR_F32, sum), "y");
-    cr_assert_eq(cg_lower(fx.g, "m", 2, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p), LATHE_OK);
     cr_assert_eq(p->nweights, 2);
     cr_expect_eq(p->weights[0].offset, 0);
     cr_expect_eq(p->weights[1].offset, 448);
