@@ -110,17 +110,6 @@ ir_value fe_binary(ir_builder *b, ir_scalar op, ir_value x, ir_value y)
     return ir_nest_map(&nest, ir_type_of(b->g, x)->elem, ir_x_2(b->g, op, left, right));
 }
 
-ir_value fe_affine(ir_builder *b, ir_value v, double scale, double shift)
-{
-    ir_graph *g = b->g;
-    ir_nest nest;
-    if (scale == 1 && shift == 0) return v;
-    if (!fe_broadcast(&nest, b, &v, 1)) return IR_NONE;
-    ir_expr x = ir_nest_read(&nest, v);
-    x = X2(ADD, X2(MUL, x, XN(x, scale)), XN(x, shift));
-    return ir_nest_map(&nest, ir_type_of(g, v)->elem, x);
-}
-
 ir_value fe_fill(ir_builder *b, ir_elem elem, int rank, const ir_dim *dims, double value)
 {
     ir_nest nest;

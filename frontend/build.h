@@ -34,8 +34,7 @@ ir_value fe_refuse(ir_builder *, const char *format, ...) __attribute__((format(
 /* ir_nest_broadcast with a message where the dims do not fit. */
 bool fe_broadcast(ir_nest *, ir_builder *, const ir_value *, size_t n);
 ir_value fe_unary(ir_builder *, ir_scalar, ir_value);
-ir_value fe_binary(ir_builder *, ir_scalar, ir_value a, ir_value b);    /* element type of a */
-ir_value fe_affine(ir_builder *, ir_value, double scale, double shift); /* x itself for 1, 0 */
+ir_value fe_binary(ir_builder *, ir_scalar, ir_value a, ir_value b); /* element type of a */
 ir_value fe_fill(ir_builder *, ir_elem, int rank, const ir_dim *dims, double);
 ir_expr fe_x_gelu(ir_graph *, ir_expr x, bool tanh_form);
 ir_expr fe_x_silu(ir_graph *, ir_expr x, double alpha); /* x * sigmoid(alpha * x) */

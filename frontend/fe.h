@@ -90,16 +90,12 @@ lathe_status fe_expect_input(const fe_node *, size_t k, const char *what, const 
 const char *fe_number(const fe_node *, int64_t); /* as text, for these */
 /* Needs input k's content now; "input k must be known while compiling" otherwise. In the arena. */
 lathe_status fe_need_ints(const fe_node *, size_t k, const int64_t **values, size_t *n);
-lathe_status fe_need_dims(const fe_node *, size_t k, const ir_dim **dims, size_t *n);
 /* Content of an i64/i32 input of n known elements as dims, or, where it is data, fresh DATA symbols
  * bound by a `bind` node, each within [lo, hi]. */
 lathe_status fe_dims_or_data(fe_node *, size_t k, int64_t lo, int64_t hi, const ir_dim **dims,
                              size_t *n);
 /* axis in [-rank, rank) -> [0, rank); fails with a message otherwise. */
 lathe_status fe_axis(const fe_node *, int64_t axis, int rank, int *out);
-/* ints of attribute `name` (opset < since) or of input k; *values NULL if neither is there. */
-lathe_status fe_ints_of(const fe_node *, const char *name, size_t k, const int64_t **values,
-                        size_t *n);
 
 /* A TensorProto as a constant (tensor.c): raw data as a view of the model file or of an external
  * file, typed fields converted to an owned block. */

@@ -105,15 +105,6 @@ lathe_status fe_need_ints(const fe_node *n, size_t k, const int64_t **values, si
     return fe_fail_input(n, k, LATHE_UNSUPPORTED, "must be known while compiling");
 }
 
-lathe_status fe_need_dims(const fe_node *n, size_t k, const ir_dim **dims, size_t *count)
-{
-    TRY(need_integers(n, k));
-    ir_dim *out = IR_NEW_N(n->g->arena, ir_dim, IR_MAX_CONTENT);
-    *dims = out;
-    if (ir_content_dims(n->g, fe_in(n, k), out, IR_MAX_CONTENT, count)) return LATHE_OK;
-    return fe_fail_input(n, k, LATHE_UNSUPPORTED, "must be sizes known while compiling");
-}
-
 lathe_status fe_dims_or_data(fe_node *n, size_t k, int64_t lo, int64_t hi, const ir_dim **dims,
                              size_t *count)
 {
@@ -129,16 +120,4 @@ lathe_status fe_axis(const fe_node *n, int64_t axis, int rank, int *out)
     }
     *out = (int)(axis < 0 ? axis + rank : axis);
     return LATHE_OK;
-}
-
-lathe_status fe_ints_of(const fe_node *n, const char *name, size_t k, const int64_t **values,
-                        size_t *count)
-{
-    *values = NULL;
-    *count = 0;
-    if (fe_has_attr(n, name)) {
-        *values = fe_attr_ints(n, name, count);
-        return *values ? LATHE_OK : LATHE_BAD_INPUT;
-    }
-    return fe_has(n, k) ? fe_need_ints(n, k, values, count) : LATHE_OK;
 }

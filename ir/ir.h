@@ -206,7 +206,7 @@ typedef struct ir_graph {
     size_t guards_owned; /* of guards, the first: not waiting for the node being built */
     size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards;
     struct ir_pool *pool; /* interned strings, dims, expressions */
-    bool overflow;        /* a size computation overflowed; see ir_graph_check */
+    bool overflow;        /* a size computation overflowed (ir_dim_overflow) */
 } ir_graph;
 
 ir_graph *ir_graph_new(ir_arena *, lathe_diag *, const char *name, const char *file);
