@@ -167,9 +167,10 @@ static lathe_status run_passes(work *w)
 static lathe_status choose_names(work *w)
 {
     static const char *const formats[][2] = {
-        [LATHE_EMIT_SO] = {"lib", ".so"},     [LATHE_EMIT_OBJ] = {"", ".o"},
-        [LATHE_EMIT_ARCHIVE] = {"lib", ".a"}, [LATHE_EMIT_IR] = {"", ".ir"},
-        [LATHE_EMIT_LLVM] = {"", ".ll"},      [LATHE_EMIT_ASM] = {"", ".s"},
+        [LATHE_EMIT_SO] = {"lib", ".so"},        [LATHE_EMIT_OBJ] = {"", ".o"},
+        [LATHE_EMIT_ARCHIVE] = {"lib", ".a"},    [LATHE_EMIT_IR] = {"", ".ir"},
+        [LATHE_EMIT_LLVM] = {"", ".ll"},         [LATHE_EMIT_ASM] = {"", ".s"},
+        [LATHE_EMIT_PROGRAM] = {"", ".program"},
     };
     const lathe_options *o = w->o;
     ir_arena *arena = &w->arena;
@@ -301,16 +302,16 @@ static lathe_status write_object(work *w)
     return write_beside(w);
 }
 
-/* The graph or the code as text. */
+/* The graph, the lowered program or the code as text. */
 static lathe_status write_text(work *w)
 {
     const char *path = cg_output_stage(&w->outputs, w->output);
     if (!path) return LATHE_IO;
-    if (w->o->emit != LATHE_EMIT_IR)
+    if (w->o->emit != LATHE_EMIT_IR && w->o->emit != LATHE_EMIT_PROGRAM)
         return cg_output_write(&w->outputs, path, w->code, w->code_size);
     FILE *f = cg_output_open(&w->outputs, path);
     if (!f) return LATHE_IO;
-    TRY(ir_print(w->g, f));
+    TRY(w->o->emit == LATHE_EMIT_IR ? ir_print(w->g, f) : cg_program_print(w->p, f));
     return cg_output_close(&w->outputs);
 }
 
@@ -325,6 +326,15 @@ static void report(work *w)
     pass_report_print(w->g, &w->report, w->o->report_json, w->o->report);
 }
 
+/* What the kind of output needs. */
+static lathe_status make(work *w, lathe_emit kind)
+{
+    if (kind == LATHE_EMIT_IR) return LATHE_OK;
+    TRY(lower(w));
+    if (kind == LATHE_EMIT_PROGRAM) return LATHE_OK;
+    return emit(w, kind == LATHE_EMIT_LLVM ? CG_LLVM : kind == LATHE_EMIT_ASM ? CG_ASM : CG_OBJECT);
+}
+
 static lathe_status compile(work *w)
 {
     lathe_emit kind = w->o->emit;
@@ -334,13 +344,9 @@ static lathe_status compile(work *w)
     TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));
-    if (kind != LATHE_EMIT_IR) {
-        TRY(lower(w));
-        TRY(emit(w, kind == LATHE_EMIT_LLVM  ? CG_LLVM
-                    : kind == LATHE_EMIT_ASM ? CG_ASM
-                                             : CG_OBJECT));
-    }
-    bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM;
+    TRY(make(w, kind));
+    bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM ||
+                kind == LATHE_EMIT_PROGRAM;
     TRY(text ? write_text(w) : write_object(w));
     TRY(write_depfile(w));
     TRY(cg_output_commit(&w->outputs));

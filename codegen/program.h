@@ -186,6 +186,11 @@ bool cg_encoded_decodes(cg_program *, cg_encoded *, lathe_diag *); /* decode.c; 
 lathe_status cg_program_open(cg_program *, lathe_diag *);
 void cg_program_close(cg_program *); /* NULL: none */
 
+/* program_print.c: the program as text. */
+lathe_status cg_program_print(const cg_program *, FILE *);
+const char *cg_nest_kind_name(cg_nest_kind);
+const char *cg_combine_name(cg_combine);
+
 /* target.c: ISA descriptions. */
 typedef struct cg_isa {
     const char *name; /* "x86-64-v3" */

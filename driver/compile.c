@@ -77,7 +77,7 @@ void storage_free(compile_storage *s)
 /* By the order of lathe_emit; options.c has made sure that it is one of them. */
 static lathe_emit parse_emit(const char *text)
 {
-    static const char *const names[] = {"so", "obj", "a", "ir", "llvm", "asm"};
+    static const char *const names[] = {"so", "obj", "a", "ir", "llvm", "asm", "program"};
     size_t i = 0;
     while (text && i + 1 < sizeof names / sizeof *names && strcmp(text, names[i]) != 0) i++;
     return (lathe_emit)i;

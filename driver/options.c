@@ -20,9 +20,9 @@ enum { NROWS = sizeof option_rows / sizeof *option_rows };
 const char *const *option_choices(const option_row *r)
 {
     static const struct {
-        const char *option, *words[8];
+        const char *option, *words[9];
     } choices[] = {
-        {"emit", {"so", "obj", "a", "ir", "llvm", "asm"}},
+        {"emit", {"so", "obj", "a", "ir", "llvm", "asm", "program"}},
         {"weights", {"file", "embed"}},
         {"output-format", {"npy", "pb"}},
         {"report", {"text", "json"}},

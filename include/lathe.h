@@ -46,7 +46,8 @@ typedef enum {
     LATHE_EMIT_ARCHIVE,
     LATHE_EMIT_IR,
     LATHE_EMIT_LLVM,
-    LATHE_EMIT_ASM
+    LATHE_EMIT_ASM,
+    LATHE_EMIT_PROGRAM /* the lowered program as text */
 } lathe_emit;
 
 typedef struct lathe_dim_option {

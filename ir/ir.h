@@ -499,6 +499,8 @@ bool ir_content_dims(ir_graph *, ir_value, ir_dim *out, size_t cap, size_t *n);
 lathe_status ir_verify(ir_graph *);
 /* print.c / parse.c: a dump is valid input; parsing a print gives the same print. */
 lathe_status ir_print(const ir_graph *, FILE *);
+/* "[add($0[i0], 1.0), i1]" */
+void ir_print_exprs(FILE *, const ir_graph *, const ir_expr *, size_t n);
 lathe_status ir_print_text(const ir_graph *, char **text, size_t *size); /* malloc'ed */
 ir_graph *ir_parse(ir_arena *, lathe_diag *, const char *file, const char *text, size_t size);
 

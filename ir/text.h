@@ -12,7 +12,6 @@
 void ir_print_dims(FILE *, const ir_graph *, const ir_dim *, size_t n);
 /* Shortest decimal that reads back as the same value; is_f32: after rounding to f32. */
 void ir_print_float(FILE *, double, bool is_f32);
-void ir_print_exprs(FILE *, const ir_graph *, const ir_expr *, size_t n);
 /* Bytes of a constant of this type. */
 void ir_print_blob(FILE *, const ir_graph *, const ir_type *, const ir_blob *);
 

@@ -20,6 +20,9 @@ static const char *const kind_names[] = {
     [CG_NEST_GEMM] = "gemm",         [CG_NEST_ATTENTION] = "attention",
 };
 
+const char *cg_nest_kind_name(cg_nest_kind kind) { return kind_names[kind]; }
+const char *cg_combine_name(cg_combine combine) { return combine_names[combine]; }
+
 lathe_status cg_read_combine(cg_lowering *lw, const char *kind, size_t length, cg_combine *out)
 {
     *out = CG_SUM;

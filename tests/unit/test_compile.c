@@ -153,7 +153,7 @@ Test(compile, other_kinds_of_output)
         {LATHE_EMIT_OBJ, false, "m.o", 3},        {LATHE_EMIT_OBJ, true, "m.o", 2},
         {LATHE_EMIT_ARCHIVE, false, "libm.a", 3}, {LATHE_EMIT_ARCHIVE, true, "libm.a", 2},
         {LATHE_EMIT_IR, false, "m.ir", 1},        {LATHE_EMIT_LLVM, false, "m.ll", 1},
-        {LATHE_EMIT_ASM, false, "m.s", 1},
+        {LATHE_EMIT_ASM, false, "m.s", 1},        {LATHE_EMIT_PROGRAM, false, "m.program", 1},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         lathe_options o = options_for(ADD);
