@@ -72,11 +72,10 @@ lathe_status fe_external_parse(lathe_diag *diag, const diag_place *place,
         return diag_add(diag, LATHE_BAD_INPUT, place, "external data: no location");
     }
     out->location = given[KEY_LOCATION];
-    out->has_length = given[KEY_LENGTH] != NULL;
     if (given[KEY_OFFSET]) {
         TRY(parse_number(diag, place, KEY_OFFSET, given[KEY_OFFSET], &out->offset));
     }
-    if (!out->has_length) return LATHE_OK;
+    if (!given[KEY_LENGTH]) return LATHE_OK;
     return parse_number(diag, place, KEY_LENGTH, given[KEY_LENGTH], &out->length);
 }
 

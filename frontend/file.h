@@ -28,8 +28,7 @@ void fe_files_keep(fe_files *, void *block);
 /* What external_data says about a tensor. */
 typedef struct fe_external {
     const char *location;
-    uint64_t offset, length;
-    bool has_length;
+    uint64_t offset, length; /* length 0: as the tensor's type says */
 } fe_external;
 lathe_status fe_external_parse(lathe_diag *, const diag_place *, const Onnx__TensorProto *,
                                fe_external *);

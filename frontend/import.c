@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "frontend/format.h"
 #include "frontend/wire.h"
 
 /* ---- messages ---- */
@@ -120,10 +121,21 @@ static const char *folder_of(fe_import *im)
     return ir_format(im->arena, "%.*s", (int)(slash - im->path), im->path);
 }
 
+/* Before protobuf is tried, whose complaint would be about some byte. */
+static lathe_status check_format(fe_import *im)
+{
+    const fe_format *other = fe_format_find(im->file->bytes, im->file->size);
+    if (!other) return LATHE_OK;
+    fe_error(im, LATHE_BAD_INPUT, NULL, "this is no ONNX model: it is %s", other->name);
+    if (other->hint) diag_hint(im->diag, "%s", other->hint);
+    return LATHE_BAD_INPUT;
+}
+
 static lathe_status read_model(fe_import *im)
 {
     TRY(check_options(im));
     TRY(fe_file_open(im->files, im->diag, im->path, &im->file));
+    TRY(check_format(im));
     TRY(unpack(im));
     TRY(check_versions(im));
     im->folder = folder_of(im);

@@ -5,6 +5,7 @@
  * to aligned memory. Typed fields of the right width are used in place, others are narrowed. */
 #include <string.h>
 
+#include "frontend/format.h"
 #include "frontend/import.h"
 
 enum { SMALL = 4096 };
@@ -156,9 +157,16 @@ static lathe_status external_data(fe_import *im, const diag_place *place,
         return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: external and inline");
     }
     TRY(fe_external_parse(im->diag, place, t, &ext));
-    if (ext.has_length && ext.length != need) return wrong_size(im, place, type, ext.length, need);
+    if (ext.length && ext.length != need) return wrong_size(im, place, type, ext.length, need);
     TRY(fe_external_open(im->files, im->diag, place, im->folder, ext.location,
                          im->options->allow_symlinks, &file));
+    const fe_format *other = fe_format_find(file->bytes, file->size);
+    if (other && other->placeholder && need) {
+        diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: '%s' is %s", file->path,
+                 other->name);
+        diag_hint(im->diag, "%s", other->hint);
+        return LATHE_BAD_INPUT;
+    }
     return file_range(im, place, file, ext.offset, need, blob);
 }
 

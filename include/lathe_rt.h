@@ -294,8 +294,10 @@ static inline lathe_status lathe_session_reserve(lathe_session *s, const int64_t
 {
     return LATHE_RT_(s)->session_reserve(s, maxima);
 }
-/* inputs and outputs in the model's order. Outputs may not overlap inputs. After an error the
- * outputs' contents are unspecified and the session stays usable. */
+/* inputs and outputs in the model's order. Outputs may not overlap inputs, and no input may lie in
+ * the session's own memory (a cache that is passed back needs memory of the app): both are refused.
+ * An output that an earlier run left pointing to the session's memory counts as NULL. After an
+ * error the outputs' contents are unspecified and the session stays usable. */
 static inline lathe_status lathe_run(lathe_session *s, const lathe_tensor *inputs,
                                      lathe_tensor *outputs)
 {

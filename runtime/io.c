@@ -3,7 +3,11 @@
  * Symbols are read off the inputs' dims first; then segment 0 is computed and every dim is compared
  * with its slot, so that a repeated symbol and a derived dim are checked by the same rule. An
  * output is written in place if the caller's memory is large enough for all that the run might
- * produce; otherwise the session's memory takes it, and it is copied at the end. */
+ * produce; otherwise the session's memory takes it, and it is copied at the end.
+ *
+ * Tensors of an earlier run point into the session's own memory, which this run overwrites or even
+ * frees: that is looked at before anything is planned. As an output such a tensor means what it
+ * meant then, the session's memory; as an input it is refused. */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +29,63 @@ static lathe_status fail_dim(lathe_session *s, uint32_t i, uint32_t axis, int64_
     return rt_fail(&s->text, LATHE_BAD_DIMS, "input %u '%.200s': dim %u is %lld, %s %lld%s%.120s%s",
                    (unsigned)i, rt_string(s->v, io->name), (unsigned)axis, (long long)is, relation,
                    (long long)expected, *text ? " (" : "", text, *text ? ")" : "");
+}
+
+static lathe_status fail_output(lathe_session *s, uint32_t i, lathe_status status, const char *what)
+{
+    return rt_fail(&s->text, status, "output %u '%.200s': %s", (unsigned)i,
+                   rt_string(s->v, s->v->outputs[i].name), what);
+}
+
+/* ---- whose memory ---- */
+
+static bool has_own_buffer(const rt_view *v, uint32_t output)
+{
+    const lathe_buf *b = &v->bufs[v->outputs[output].buffer];
+    return b->kind == LATHE_BUF_OUTPUT && b->index == output;
+}
+
+static rt_store *output_store(const lathe_session *s, uint32_t i)
+{
+    return &s->stores[has_own_buffer(s->v, i) ? s->v->outputs[i].buffer : s->v->nbufs + i];
+}
+
+/* Without sums that could wrap: sizes are what the caller says. */
+static bool overlap(const void *a, size_t na, const void *b, size_t nb)
+{
+    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return na && nb && (x < y ? y - x < na : x - y < nb);
+}
+
+static bool is_own(const lathe_session *s, const void *data, size_t n)
+{
+    if (overlap(data, n, s, s->size) || overlap(data, n, s->arena, s->arena_size)) return true;
+    for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++) {
+        const rt_store *st = &s->stores[i];
+        if (st->growing && overlap(data, n, st->home, (size_t)st->home_capacity)) return true;
+    }
+    return false;
+}
+
+static lathe_status fail_own_output(lathe_session *s, uint32_t i)
+{
+    return fail_output(s, i, LATHE_BAD_INPUT,
+                       "lies in the session's own memory: NULL asks for that");
+}
+
+/* An output of no bytes was left pointing to rt_pad. */
+static lathe_status release_outputs(lathe_session *s, lathe_tensor *outputs)
+{
+    for (uint32_t i = 0; i < s->v->noutputs; i++) {
+        lathe_tensor *out = &outputs[i];
+        const rt_store *st = output_store(s, i);
+        if (out->data != rt_pad && !is_own(s, out->data, 1)) continue;
+        if (out->data != rt_pad && out->data != st->home && out->data != st->data)
+            return fail_own_output(s, i);
+        out->data = NULL;
+        out->size = 0;
+    }
+    return LATHE_OK;
 }
 
 /* ---- symbols ---- */
@@ -119,6 +180,18 @@ static lathe_status check_input(lathe_session *s, uint32_t i, const lathe_tensor
     return LATHE_OK;
 }
 
+/* Before anything is planned; what is wrong with the size otherwise, check_input says. */
+static lathe_status check_foreign(lathe_session *s, uint32_t i, const lathe_tensor *in)
+{
+    int64_t bytes;
+    if (!bytes_of(&s->v->inputs[i], in->dims, &bytes) || (uint64_t)bytes > in->size ||
+        !is_own(s, in->data, (size_t)bytes))
+        return LATHE_OK;
+    return fail_input(s, i, LATHE_BAD_INPUT,
+                      "lies in the session's own memory, which a run overwrites: copy it, or give "
+                      "the output that it was memory of the app");
+}
+
 /* Capacities are checked when the dims are known: until then an input counts as large enough. */
 static void point_inputs(lathe_session *s, const lathe_tensor *inputs, bool sizes_known)
 {
@@ -136,7 +209,10 @@ static lathe_status bind_inputs(lathe_session *s, const lathe_tensor *inputs)
     lathe_status status = LATHE_OK;
     memset(s->known, 0, s->v->nsyms * sizeof *s->known);
     memset(s->slots, 0, s->v->ndims * sizeof *s->slots);
-    for (uint32_t i = 0; i < s->v->ninputs && !status; i++) status = bind_input(s, i, &inputs[i]);
+    for (uint32_t i = 0; i < s->v->ninputs && !status; i++) {
+        status = bind_input(s, i, &inputs[i]);
+        if (!status) status = check_foreign(s, i, &inputs[i]);
+    }
     if (!status && (s->grows || !s->planned)) status = raise_maxima(s);
     if (status) return status;
     for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++) {
@@ -152,18 +228,6 @@ static lathe_status bind_inputs(lathe_session *s, const lathe_tensor *inputs)
 
 /* ---- outputs ---- */
 
-static bool has_own_buffer(const rt_view *v, uint32_t output)
-{
-    const lathe_buf *b = &v->bufs[v->outputs[output].buffer];
-    return b->kind == LATHE_BUF_OUTPUT && b->index == output;
-}
-
-static lathe_status fail_output(lathe_session *s, uint32_t i, lathe_status status, const char *what)
-{
-    return rt_fail(&s->text, status, "output %u '%.200s': %s", (unsigned)i,
-                   rt_string(s->v, s->v->outputs[i].name), what);
-}
-
 static lathe_status fail_small(lathe_session *s, uint32_t i, size_t has, int64_t needs)
 {
     char what[96];
@@ -174,15 +238,8 @@ static lathe_status fail_small(lathe_session *s, uint32_t i, size_t has, int64_t
 /* Bytes that the run may write to the caller's memory. */
 static size_t extent(const lathe_session *s, uint32_t i, const lathe_tensor *out)
 {
-    const rt_store *st =
-        &s->stores[has_own_buffer(s->v, i) ? s->v->outputs[i].buffer : s->v->nbufs + i];
+    const rt_store *st = output_store(s, i);
     return st->growing || out->size < st->home_capacity ? out->size : (size_t)st->home_capacity;
-}
-
-static bool overlap(const void *a, size_t na, const void *b, size_t nb)
-{
-    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return na && nb && x < y + nb && y < x + na;
 }
 
 static lathe_status check_overlap(lathe_session *s, uint32_t i, const lathe_tensor *inputs,
@@ -190,6 +247,7 @@ static lathe_status check_overlap(lathe_session *s, uint32_t i, const lathe_tens
 {
     size_t n = extent(s, i, &outputs[i]);
     char what[64];
+    if (is_own(s, outputs[i].data, n)) return fail_own_output(s, i);
     for (uint32_t k = 0; k < s->v->ninputs; k++) {
         int64_t bytes = 0;
         bytes_of(&s->v->inputs[k], inputs[k].dims, &bytes);
@@ -230,7 +288,8 @@ lathe_status rt_bind(lathe_session *s, const lathe_tensor *inputs, lathe_tensor 
 {
     if ((!inputs && s->v->ninputs) || (!outputs && s->v->noutputs))
         return rt_fail(&s->text, LATHE_BAD_INPUT, "inputs or outputs is NULL");
-    lathe_status status = bind_inputs(s, inputs);
+    lathe_status status = release_outputs(s, outputs);
+    if (!status) status = bind_inputs(s, inputs);
     for (uint32_t i = 0; i < s->v->noutputs && !status; i++) {
         if (!outputs[i].data) continue;
         status = check_overlap(s, i, inputs, outputs);
@@ -257,10 +316,10 @@ static lathe_status finish(lathe_session *s, uint32_t i, lathe_tensor *out)
         return fail_output(s, i, LATHE_INTERNAL, "its dims contradict its memory");
     if (out->data && out->size < (uint64_t)bytes) return fail_small(s, i, out->size, bytes);
     if (!out->data) {
-        uint32_t store = has_own_buffer(v, i) ? io->buffer : v->nbufs + i;
-        lathe_status status = rt_room(s, store, bytes);
+        rt_store *store = output_store(s, i);
+        lathe_status status = rt_room(s, (uint32_t)(store - s->stores), bytes);
         if (status) return status;
-        out->data = s->stores[store].data;
+        out->data = store->data;
     }
     if (out->data != from->data && bytes) memcpy(out->data, from->data, (size_t)bytes);
     out->size = (size_t)bytes;

@@ -164,6 +164,7 @@ lathe_status rt_model_open(const lathe_desc *desc, const lathe_open_options *opt
     if (model) {
         *model = NULL;
         s = open_model(desc, o, model, &text);
+        if (s == LATHE_OK) text.s[0] = 0; /* places that were searched in vain */
     }
     if (o->message && o->message_size) snprintf(o->message, o->message_size, "%s", text.s);
     return o->log ? rt_tell(o->log, s, &text) : s;

@@ -58,10 +58,10 @@ static lathe_status map(lathe_model *m, int fd, const char *path, rt_text *text)
     return use(m, bytes, m->mapping_size, where, text);
 }
 
-/* LATHE_NOT_FOUND only if there is no such file. */
+/* LATHE_NOT_FOUND only if there is no such file. Opening a pipe or device must not wait. */
 static lathe_status open_file(lathe_model *m, const char *path, rt_text *text)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return rt_fail(text, errno == ENOENT ? LATHE_NOT_FOUND : LATHE_IO, "weights '%s': %s", path,
                        strerror(errno));

@@ -132,8 +132,8 @@ static inline void write_file(const char *name, const void *bytes, size_t size)
 
 static inline void remove_folder(void)
 {
-    static const char *const names[] = {"model.onnx", "data", "link",    "hard",
-                                        "sub/data",   "sub",  "linkdir", "out"};
+    static const char *const names[] = {"model.onnx", "data",    "link", "hard", "sub/data",
+                                        "sub",        "linkdir", "out",  "page", "empty"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) remove(trial_file(names[i]));
     rmdir(trial.folder);
 }

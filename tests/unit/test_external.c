@@ -122,9 +122,9 @@ Test(external, keys)
 {
     fe_external e;
     cr_assert_eq(parse("offset", "4096", &e), LATHE_OK);
-    cr_assert(e.offset == 4096 && !e.has_length && !strcmp(e.location, "data"));
+    cr_assert(e.offset == 4096 && !e.length && !strcmp(e.location, "data"));
     cr_assert_eq(parse("length", "0", &e), LATHE_OK);
-    cr_assert(e.has_length && e.length == 0);
+    cr_assert_eq(e.length, 0);
     cr_assert_eq(parse("checksum", "abc", &e), LATHE_OK);
     static char *const bad[][2] = {
         {"offset", "-1"},

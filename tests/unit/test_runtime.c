@@ -1,6 +1,7 @@
 /* The runtime's interface over hand-made descriptors: sizes, guards, outputs, weights, refusals. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/hash.h"
@@ -190,6 +191,64 @@ Test(runtime, refuses_small_and_overlapping_outputs)
     expect_message("output 0 'y': overlaps input 0");
     out = hand_tensor(LATHE_F32, x + 4, 4);
     cr_expect_eq(lathe_run(session, &in, &out), LATHE_OK, "%s", lathe_session_message(session));
+}
+
+/* What a run left pointing to the session's memory: an output of the next one, never an input. */
+Test(runtime, knows_its_own_memory)
+{
+    float x[8] = {1, 2}, more[1000] = {5};
+    make_add();
+    open_with(NULL, NULL);
+    lathe_tensor in[2] = {hand_tensor(LATHE_F32, x, 2), hand_tensor(LATHE_F32, x, 2)}, out = {0};
+    cr_assert_eq(lathe_run(session, in, &out), LATHE_OK);
+    in[1] = out;
+    lathe_tensor fresh = {0};
+    cr_expect_eq(lathe_run(session, in, &fresh), LATHE_BAD_INPUT);
+    expect_message("input 1 'attention_mask': lies in the session's own memory, which a run "
+                   "overwrites: copy it, or give the output that it was memory of the app");
+    cr_expect_float_eq(((float *)out.data)[1], 4, 0, "a refused run writes nothing");
+    in[1] = hand_tensor(LATHE_F32, (char *)session + 8, 2);
+    cr_expect_eq(lathe_run(session, in, &fresh), LATHE_BAD_INPUT);
+    in[0] = in[1] = hand_tensor(LATHE_F32, more, 1000);
+    cr_assert_eq(lathe_run(session, in, &out), LATHE_OK, "%s", lathe_session_message(session));
+    cr_expect_eq(out.size, 4000);
+    cr_expect_float_eq(((float *)out.data)[0], 10, 0);
+    out.data = (char *)out.data + 64;
+    out.size -= 64;
+    cr_expect_eq(lathe_run(session, in, &out), LATHE_BAD_INPUT);
+    expect_message("output 0 'y': lies in the session's own memory: NULL asks for that");
+}
+
+/* Tensors of no bytes do not lie in memory. */
+Test(runtime, an_empty_output_may_be_used_again)
+{
+    float x[2] = {1, 2};
+    make_add();
+    open_with(NULL, NULL);
+    lathe_tensor in[2] = {hand_tensor(LATHE_F32, NULL, 0), hand_tensor(LATHE_F32, NULL, 0)},
+                 out = {0};
+    cr_assert_eq(lathe_run(session, in, &out), LATHE_OK);
+    in[0] = out;
+    cr_assert_eq(lathe_run(session, in, &out), LATHE_OK, "%s", lathe_session_message(session));
+    in[0] = in[1] = hand_tensor(LATHE_F32, x, 2);
+    cr_assert_eq(lathe_run(session, in, &out), LATHE_OK, "%s", lathe_session_message(session));
+    cr_expect_float_eq(((float *)out.data)[1], 4, 0);
+}
+
+/* A block that no plan bounds is the session's as well. */
+Test(runtime, knows_what_it_has_grown)
+{
+    float x[2] = {1, 2};
+    make_add_one();
+    h.bufs[h.inputs[0].buffer].bytes = hand_const(&h, (int64_t)1 << 47);
+    PUSH(&h, outputs,
+         (lathe_io){hand_string(&h, "same"), LATHE_F32, 1, LIST(&h, 0), h.inputs[0].buffer});
+    open_with(NULL, NULL);
+    lathe_tensor in = hand_tensor(LATHE_F32, x, 2), out[2] = {{0}}, fresh[2] = {{0}};
+    cr_assert_eq(lathe_run(session, &in, out), LATHE_OK, "%s", lathe_session_message(session));
+    in = out[1];
+    cr_expect_eq(lathe_run(session, &in, fresh), LATHE_BAD_INPUT);
+    cr_expect(strstr(lathe_session_message(session), "lies in the session's own memory"));
 }
 
 /* An output that is an input, a weight or another output is copied. */
@@ -389,6 +448,49 @@ Test(runtime, checks_the_weight_file)
     cr_expect_eq(try_weights(&o), LATHE_NOT_FOUND);
     o.weights_path = NULL;
     cr_expect_eq(try_weights(&o), LATHE_NOT_FOUND, "hand.weights beside the test program");
+}
+
+/* The weights lie in the second place that is searched. */
+Test(runtime, a_successful_open_leaves_no_message)
+{
+    char path[512], message[256] = "before";
+    unsigned char data[100] = {0};
+    make_add_one();
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 32);
+    cr_assert_gt(n, 0);
+    path[n] = 0;
+    strcpy(strrchr(path, '/') + 1, "found_second.weights");
+    h.head.name = hand_string(&h, "found_second");
+    h.head.weights_size = sizeof data;
+    h.head.weights_hash = rt_hash(data, sizeof data);
+    lathe_weights_header head = {LATHE_MAGIC, LATHE_ABI_VERSION, 0, sizeof data,
+                                 h.head.weights_hash};
+    write_weights(path, head, data, sizeof data);
+    lathe_open_options o = {.message = message, .message_size = sizeof message};
+    lathe_status status = lathe_model_open(hand_finish(&h), &o, &model);
+    unlink(path);
+    cr_expect_eq(status, LATHE_OK);
+    cr_expect_str_eq(message, "");
+}
+
+/* Opening them does not wait for somebody to write. */
+Test(runtime, weights_are_no_pipe_and_no_device)
+{
+    char path[] = "/tmp/lathe-pipe-XXXXXX", message[256], expected[128];
+    make_add_one();
+    h.head.weights_size = 64;
+    cr_assert(mktemp(path) && mkfifo(path, 0600) == 0);
+    lathe_open_options o = {
+        .weights_path = path, .message = message, .message_size = sizeof message};
+    alarm(20);
+    cr_expect_eq(lathe_model_open(hand_finish(&h), &o, &model), LATHE_IO);
+    alarm(0);
+    snprintf(expected, sizeof expected, "weights '%s': not a regular file", path);
+    cr_expect_str_eq(message, expected);
+    unlink(path);
+    o.weights_path = "/dev/zero";
+    cr_expect_eq(lathe_model_open(&h.desc, &o, &model), LATHE_IO);
+    cr_expect_str_eq(message, "weights '/dev/zero': not a regular file");
 }
 
 Test(runtime, the_hash_does_not_depend_on_pieces)

@@ -191,9 +191,29 @@ Test(tensor, external_data)
     refused(external3("5", NULL), LATHE_BAD_INPUT, "but '");
     refused(external3("9223372036854775807", "12"), LATHE_BAD_INPUT, "but '");
     refused(external3("0", "16"), LATHE_BAD_INPUT, "16 bytes, f32[3] needs 12");
+    expect(external3("4", "0"), bytes + 1, 12);
+    refused(external3("5", "0"), LATHE_BAD_INPUT, "but '");
     Onnx__TensorProto *t = external3("0", "12");
     tensor_raw(t, bytes, 12);
     refused(t, LATHE_BAD_INPUT, "external and inline");
+}
+
+/* What a failed download leaves is long enough to be read as weights. */
+Test(tensor, placeholders_are_no_weights)
+{
+    static const char lfs[] =
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n";
+    static const char page[] = "\n<!DOCTYPE html>\n<html><body>Sign in</body></html>";
+    Onnx__TensorProto *t = external3("4", "12");
+    write_file("data", lfs, sizeof lfs - 1);
+    refused(t, LATHE_BAD_INPUT, "data' is a Git LFS pointer, which stands for the file");
+    SAYS("`git lfs pull` fetches the file");
+    write_file("page", page, sizeof page - 1);
+    t->external_data[0]->value = "page";
+    refused(t, LATHE_BAD_INPUT, "page' is an HTML page");
+    write_file("empty", "", 0);
+    t->external_data[0]->value = "empty";
+    refused(t, LATHE_BAD_INPUT, "empty' is empty");
 }
 
 static const ir_blob *import_sparse(Onnx__SparseTensorProto *s)
