@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frontend/import.h"
+#include "frontend/signature.h"
 
 #define TYPE(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
@@ -16,12 +17,12 @@ static const Onnx__AttributeProto *find(const fe_node *n, const char *name)
     return NULL;
 }
 
-static const char *type_name(int type)
+const char *fe_type_name(int type)
 {
     static const char *const names[] = {"undefined",      "float",   "int",    "string",
                                         "tensor",         "graph",   "floats", "ints",
-                                        "strings",        "tensors", "graphs", "sparse tensor",
-                                        "sparse tensors", "type",    "types"};
+                                        "strings",        "tensors", "graphs", "sparse_tensor",
+                                        "sparse_tensors", "type",    "types"};
     return type >= 0 && (size_t)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }
 
@@ -37,7 +38,7 @@ static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int
     if (!a) return NULL;
     if ((int)a->type == type && payload) return a;
     *n->fault = fe_expect(n, ir_format(n->g->arena, "attribute %s is of type", name),
-                          type_name((int)a->type), payload ? type_name(type) : "a value");
+                          fe_type_name((int)a->type), payload ? fe_type_name(type) : "a value");
     return NULL;
 }
 

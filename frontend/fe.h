@@ -47,13 +47,13 @@ typedef struct fe_node {
 
 typedef lathe_status (*fe_importer)(fe_node *);
 
-/* onnx_ops.def: ONNX(domain, name, since, until, importer, types, limits)
- * since..until: opset versions that the importer reads (until 0: up to the newest). */
+/* A row of onnx_ops.def, which explains the columns. */
 typedef struct fe_op {
     const char *domain, *name;
     int since, until;
     fe_importer import;
     const char *types, *limits;
+    const char *signature; /* NULL: not written down yet, nothing is checked */
 } fe_op;
 const fe_op *fe_op_find(const char *domain, const char *name, int version);
 size_t fe_op_count(void);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "frontend/signature.h"
+
 typedef struct node_context {
     fe_scope *scope;
     fe_node n;
@@ -109,12 +111,14 @@ static lathe_status unsupported(node_context *c, const char *domain, int64_t ver
                   c->n.op, shown, (long long)version);
 }
 
-static lathe_status run_importer(node_context *c)
+/* A node that reads what a refused one would have made is looked at, but not imported. */
+static lathe_status run_importer(node_context *c, bool poisoned)
 {
     const char *domain = fe_domain(c->n.proto->domain);
     const lathe_custom_option *custom = fe_custom_find(c->scope->im, c->n.proto);
-    if (custom) return fe_custom_call(&c->n, custom);
     const Onnx__FunctionProto *function = fe_function_find(c->scope->im, c->n.proto);
+    if (poisoned && (custom || function)) return LATHE_BAD_INPUT;
+    if (custom) return fe_custom_call(&c->n, custom);
     if (function) return fe_function_call(&c->n, function);
     int64_t version = opset_version(c->scope->frame, domain);
     if (version == 0) {
@@ -123,18 +127,20 @@ static lathe_status run_importer(node_context *c)
     const fe_op *op = version > INT32_MAX ? NULL : fe_op_find(domain, c->n.op, (int)version);
     if (!op) return unsupported(c, domain, version);
     c->n.version = c->n.b.version = c->place.version = (int)version;
-    return op->import(&c->n);
+    TRY(fe_check_signature(&c->n, op));
+    return poisoned ? LATHE_BAD_INPUT : op->import(&c->n);
 }
 
 /* The importer's verdict; a refusal always has a message, from here if from nowhere else. */
-static lathe_status import_checked(node_context *c)
+static lathe_status import_checked(node_context *c, bool poisoned)
 {
     fe_import *im = c->scope->im;
     lathe_status fault = LATHE_OK;
     size_t errors = lathe_diag_errors(im->diag);
     uint32_t skipped = im->skipped;
+    im->skipped += poisoned;
     c->n.fault = &fault;
-    lathe_status status = run_importer(c);
+    lathe_status status = run_importer(c, poisoned);
     if (status == LATHE_OK) status = fault;
     if (status == LATHE_OK) status = check_outputs(c);
     if (status != LATHE_OK && lathe_diag_errors(im->diag) == errors && im->skipped == skipped) {
@@ -170,12 +176,7 @@ static void import_node(fe_scope *scope, const Onnx__NodeProto *p, ir_block_id b
     bool poisoned = false;
     c.n = (fe_node){.im = im, .g = im->g, .scope = scope, .b = {.g = im->g, .block = block}};
     lathe_status status = prepare(&c, p, &poisoned);
-    if (status == LATHE_OK && poisoned) {
-        im->skipped++;
-        status = LATHE_BAD_INPUT;
-    } else if (status == LATHE_OK) {
-        status = import_checked(&c);
-    }
+    if (status == LATHE_OK) status = import_checked(&c, poisoned);
     fe_note(im, status);
     bind_outputs(&c, status);
 }

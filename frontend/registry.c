@@ -4,12 +4,23 @@
 
 #include <string.h>
 
+/* A row may end with its limits. */
+#define FIRST(a, ...) a
+#define SECOND(a, b, ...) b
+
 static const fe_op ops[] = {
-#define ONNX(domain, name, since, until, importer, types, limits)                                  \
-    {domain, name, since, until, importer, types, limits},
+#define ONNX(domain, name, since, until, importer, types, ...)                                     \
+    {domain,                                                                                       \
+     name,                                                                                         \
+     since,                                                                                        \
+     until,                                                                                        \
+     importer,                                                                                     \
+     types,                                                                                        \
+     FIRST(__VA_ARGS__, NULL),                                                                     \
+     SECOND(__VA_ARGS__, NULL, NULL)},
 #include "frontend/onnx_ops.def"
 #undef ONNX
-    {NULL, NULL, 0, 0, NULL, NULL, NULL},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };
 
 size_t fe_op_count(void) { return sizeof ops / sizeof *ops - 1; }

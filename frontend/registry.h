@@ -4,7 +4,7 @@
 
 #include "frontend/fe.h"
 
-#define ONNX(domain, name, since, until, importer, types, limits) lathe_status importer(fe_node *);
+#define ONNX(domain, name, since, until, importer, ...) lathe_status importer(fe_node *);
 #include "frontend/onnx_ops.def"
 #undef ONNX
 

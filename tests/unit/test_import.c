@@ -1,6 +1,7 @@
 /* Whole imports of small models: names, order, functions, inputs, dims, and what is refused. */
 #include <criterion/criterion.h>
 
+#include "frontend/signature.h"
 #include "tests/unit/model.h"
 
 TestSuite(import, .init = trial_begin, .fini = trial_end);
@@ -354,4 +355,26 @@ Test(import, mismatch_names_node_version_and_both_sides)
     cr_expect_str_eq(at.found, "[4]");
     cr_expect_str_eq(at.expected, "[3]");
     cr_expect_eq(at.version, 17);
+}
+
+Test(import, a_node_is_understood_whole)
+{
+    model m = one_node("Relu");
+    PUSH(m->graph->node[0], input, "x");
+    refused(m, LATHE_BAD_INPUT, "input 1 ('x') is one too many: expected 1 input");
+    m = one_node("Relu");
+    PUSH(m->graph->node[0], output, "z");
+    refused(m, LATHE_BAD_INPUT, "output 1 ('z') is one too many: expected 1 output");
+    refused(one_node("Concat"), LATHE_BAD_INPUT, "attribute axis (int) is missing");
+    refused(one_node("Add"), LATHE_BAD_INPUT, "input 1 is missing: expected 2 inputs");
+}
+
+Test(import, every_signature_can_be_read)
+{
+    for (size_t i = 0; i < fe_op_count(); i++) {
+        const char *at = fe_op_at(i)->signature;
+        fe_rule r;
+        while (at && fe_rule_next(&at, &r)) continue;
+        cr_assert(!at || !*at, "%s: '%s' is no entry", fe_op_at(i)->name, at);
+    }
 }
