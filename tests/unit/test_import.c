@@ -361,11 +361,14 @@ Test(import, a_node_is_understood_whole)
 {
     model m = one_node("Relu");
     PUSH(m->graph->node[0], input, "x");
-    refused(m, LATHE_BAD_INPUT, "input 1 ('x') is one too many: expected 1 input");
+    refused(m, LATHE_BAD_INPUT, "tensor 'x': input 1 is one too many: expected 1 input");
     m = one_node("Relu");
     PUSH(m->graph->node[0], output, "z");
     refused(m, LATHE_BAD_INPUT, "output 1 ('z') is one too many: expected 1 output");
     refused(one_node("Concat"), LATHE_BAD_INPUT, "attribute axis (int) is missing");
+    m = one_node("Relu");
+    PUSH(m->graph->node[0], attribute, attr_float("beta", 2));
+    refused(m, LATHE_BAD_INPUT, "attribute 'beta' is not known, accepted: none");
     refused(one_node("Add"), LATHE_BAD_INPUT, "input 1 is missing: expected 2 inputs");
 }
 
