@@ -194,7 +194,12 @@ static lathe_status choose_names(work *w)
 static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
-    return cg_lower(w->g, w->name, w->o->level, w->checking ? NULL : cg_encoded_decodes, &w->p);
+    TRY(cg_lower(w->g, w->name, w->o->level, w->checking ? NULL : cg_encoded_decodes, &w->p));
+    bool verify = w->o->emit == LATHE_EMIT_PROGRAM;
+#if !defined NDEBUG || defined LATHE_SANITIZED
+    verify = true;
+#endif
+    return verify ? cg_program_verify(w->p, w->diag) : LATHE_OK;
 }
 
 static lathe_status emit(work *w, cg_form form)

@@ -188,6 +188,8 @@ void cg_program_close(cg_program *); /* NULL: none */
 
 /* program_print.c: the program as text. */
 lathe_status cg_program_print(const cg_program *, FILE *);
+/* program_verify.c: whether it keeps its promises; LATHE_INTERNAL and a message if not. */
+lathe_status cg_program_verify(const cg_program *, lathe_diag *);
 const char *cg_nest_kind_name(cg_nest_kind);
 const char *cg_combine_name(cg_combine);
 

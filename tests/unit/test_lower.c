@@ -17,7 +17,8 @@ static lathe_status try_lower(const char *text)
         cr_log_error("%s", line);
         return LATHE_BAD_INPUT;
     }
-    return cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p);
+    TRY(cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p));
+    return cg_program_verify(p, fx.diag);
 }
 
 static void lower(const char *text) { cr_assert_eq(try_lower(text), LATHE_OK); }
