@@ -4,6 +4,7 @@
  * of which reads x with a constant stride. */
 #include "frontend/attend.h"
 
+#include <float.h>
 #include <math.h>
 
 /* [B, H, ...] -> [B, G, H / G, ...] with H / G in *repeat; v itself where that is 1. */
@@ -80,6 +81,62 @@ ir_expr fe_x_softcap(ir_graph *g, ir_expr x, double cap)
 ir_expr fe_x_mask(ir_graph *g, ir_expr allowed, ir_expr x)
 {
     return ir_x_select(g, allowed, x, XN(x, -INFINITY));
+}
+
+static ir_expr score_at(ir_nest *nest, ir_value v, int rank)
+{
+    ir_expr at[4];
+    for (int i = 0; i < rank; i++) at[i] = ir_nest_index(nest, i);
+    return ir_nest_load(nest, v, at);
+}
+
+static ir_value fold_keys(ir_builder *b, const char *kind, ir_value v)
+{
+    ir_nest nest;
+    const ir_type t = *ir_type_of(b->g, v);
+    ir_nest_begin(&nest, b, t.rank, t.dims, 1);
+    return ir_nest_reduce(&nest, IR_OP_REDUCE, kind, t.elem, score_at(&nest, v, 4));
+}
+
+/* What is subtracted from a row's scores: never minus infinity. */
+static ir_expr row_floor(ir_nest *nest, ir_value most, ir_expr sink)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr m = score_at(nest, most, 3);
+    double lowest = ir_expr_get(g, m)->type == IR_F64 ? -DBL_MAX : -(double)FLT_MAX;
+    return X2(MAX, sink == IR_NONE ? m : X2(MAX, m, sink), XN(m, lowest));
+}
+
+/* A score that joins the sum and has no value, in the type of the scores. */
+static ir_expr sink_score(ir_nest *nest, const fe_sink *sink, ir_elem type)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr head = ir_nest_index(nest, 1);
+    if (sink && sink->heads != IR_NONE)
+        return ir_x_cast(g, ir_nest_load(nest, sink->heads, &head), type);
+    return sink && sink->zero ? ir_x_num(g, type, 0) : IR_NONE;
+}
+
+ir_value fe_attend(ir_builder *b, ir_value scores, const fe_sink *sink)
+{
+    ir_graph *g = b->g;
+    if (scores == IR_NONE) return IR_NONE;
+    const ir_type t = *ir_type_of(g, scores);
+    ir_nest nest;
+    ir_value most = fold_keys(b, "max", scores);
+    if (most == IR_NONE) return IR_NONE;
+    ir_nest_begin(&nest, b, t.rank, t.dims, 0);
+    ir_expr x = ir_nest_read(&nest, scores),
+            floor = row_floor(&nest, most, sink_score(&nest, sink, t.elem));
+    ir_value exps = ir_nest_map(&nest, t.elem, X1(EXP, X2(SUB, x, floor)));
+    ir_value sum = exps == IR_NONE ? IR_NONE : fold_keys(b, "sum", exps);
+    if (sum == IR_NONE) return IR_NONE;
+    ir_nest_begin(&nest, b, t.rank, t.dims, 0);
+    ir_expr e = ir_nest_read(&nest, exps), total = score_at(&nest, sum, 3),
+            extra = sink_score(&nest, sink, t.elem);
+    if (extra != IR_NONE)
+        total = X2(ADD, total, X1(EXP, X2(SUB, extra, row_floor(&nest, most, extra))));
+    return ir_nest_map(&nest, t.elem, X2(DIV, e, X2(MAX, total, XN(total, FLT_MIN))));
 }
 
 ir_expr fe_mask_element(ir_nest *nest, ir_value mask, bool pad, ir_expr outside)

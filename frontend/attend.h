@@ -14,6 +14,14 @@ ir_expr fe_x_scale(ir_graph *, ir_expr like, double given, ir_dim d);
 ir_expr fe_x_softcap(ir_graph *, ir_expr x, double cap); /* x itself for 0 */
 /* x where allowed, minus infinity elsewhere. */
 ir_expr fe_x_mask(ir_graph *, ir_expr allowed, ir_expr x);
+/* A score that takes part in the sum and has no value: of each head [H], or 0 if `zero`. */
+typedef struct fe_sink {
+    ir_value heads;
+    bool zero;
+} fe_sink;
+/* The softmax of scores [B, H, S, T] along T, where minus infinity means forbidden: a query that
+ * may see no key gets zeros. sink may be NULL. */
+ir_value fe_attend(ir_builder *, ir_value scores, const fe_sink *sink);
 /* Element of a mask right-aligned with [B, H, S, T]; past its last axis, if that is short and
  * `pad` says so, `outside`. */
 ir_expr fe_mask_element(ir_nest *, ir_value mask, bool pad, ir_expr outside);

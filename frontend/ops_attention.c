@@ -122,7 +122,7 @@ lathe_status fe_import_attention(fe_node *n)
     TRY(read_cache(&a));
     ir_elem elem = fe_type(n, 0)->elem, precise = ir_elem_arith(elem);
     ir_value raw = fe_scores(b, a.q, a.k), scores = stage(&a, raw, BIASED, precise);
-    ir_value p = fe_softmax(b, scores, 3, false), y = fe_weighted(b, p, a.v);
+    ir_value p = fe_attend(b, scores, NULL), y = fe_weighted(b, p, a.v);
     fe_out(n, 0, fe_type(n, 0)->rank == 3 ? fe_merge_heads(b, y) : y);
     if (fe_wants(n, 1)) fe_out(n, 1, a.k);
     if (fe_wants(n, 2)) fe_out(n, 2, a.v);
@@ -229,7 +229,7 @@ lathe_status fe_import_flex_attention(fe_node *n)
         stage(&a, fe_scores(b, a.q, fe_in(n, 1)), RAW, ir_elem_arith(fe_type(n, 0)->elem));
     if (scores == IR_NONE) return LATHE_BAD_INPUT;
     TRY(modified(n, "score_mod", &scores));
-    ir_value p = fe_softmax(b, scores, 3, false);
+    ir_value p = fe_attend(b, scores, NULL);
     TRY(modified(n, "prob_mod", &p));
     fe_out(n, 0, fe_weighted(b, p, fe_in(n, 2)));
     return LATHE_OK;

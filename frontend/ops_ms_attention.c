@@ -1,6 +1,7 @@
 /* Attention, MultiHeadAttention and GroupQueryAttention of com.microsoft. In: their nodes; out: the
- * same contracts, maps and softmax as for ONNX's Attention. A masked score gets mask_filter_value
- * added, not minus infinity; only the causal rule of GroupQueryAttention is strict. Its cache is
+ * same contracts, maps and softmax as for ONNX's Attention. A padded key is penalised: its score
+ * gets mask_filter_value added; the causal rule forbids, whatever else is penalised. The cache of
+ * GroupQueryAttention is
  * written at a position that is data, so the present keys are a map that chooses, row by row,
  * between the past and the new ones. */
 #include "frontend/attend.h"
@@ -87,18 +88,16 @@ static ir_value bias_scores(const attention *a, ir_value scores)
     }
     if (a->lengths != IR_NONE)
         return ir_nest_map(&nest, type, fe_x_mask(g, causal_rule(a, &nest), x));
-    ir_expr allowed = a->mask == IR_NONE ? IR_NONE : mask_allows(a, &nest);
-    if (a->causal)
-        allowed =
-            allowed == IR_NONE ? causal_rule(a, &nest) : X2(AND, allowed, causal_rule(a, &nest));
-    if (allowed != IR_NONE) x = ir_x_select(g, allowed, x, X2(ADD, x, XN(x, a->filter)));
+    if (a->mask != IR_NONE)
+        x = ir_x_select(g, mask_allows(a, &nest), x, X2(ADD, x, XN(x, a->filter)));
+    if (a->causal) x = fe_x_mask(g, causal_rule(a, &nest), x);
     return ir_nest_map(&nest, type, x);
 }
 
 static lathe_status finish(const attention *a)
 {
     ir_builder *b = &a->n->b;
-    ir_value p = fe_softmax(b, bias_scores(a, fe_scores(b, a->q, a->k)), 3, false);
+    ir_value p = fe_attend(b, bias_scores(a, fe_scores(b, a->q, a->k)), NULL);
     fe_out(a->n, 0, fe_merge_heads(b, fe_weighted(b, p, a->v)));
     return LATHE_OK;
 }
