@@ -1,17 +1,13 @@
-/* Attention, MultiHeadAttention and GroupQueryAttention of com.microsoft. In: their nodes; out: the
- * same contracts, maps and softmax as for ONNX's Attention. A padded key is penalised: its score
- * gets mask_filter_value added; the causal rule forbids, whatever else is penalised. The cache of
- * GroupQueryAttention is
- * written at a position that is data, so the present keys are a map that chooses, row by row,
- * between the past and the new ones. */
+/* Attention and MultiHeadAttention of com.microsoft. In: their nodes; out: the same contracts, maps
+ * and softmax as for ONNX's Attention. A padded key is penalised: its score gets mask_filter_value
+ * added; the causal rule forbids, whatever else is penalised. */
 #include "frontend/attend.h"
 
 typedef struct attention {
     fe_node *n;
-    ir_value q, k, v, mask, bias, lengths; /* lengths: valid rows less one, of each batch */
-    ir_dim past;                           /* rows before the queries, where that is a size */
-    int64_t window;
-    double scale, softcap, filter;
+    ir_value q, k, v, mask, bias;
+    ir_dim past; /* rows before the queries */
+    double scale, filter;
     bool causal;
 } attention;
 
@@ -51,26 +47,6 @@ static lathe_status check_mask(const attention *a, size_t k, ir_dim batch, ir_di
     return fe_need_dim(n, k, t->rank - 1, total);
 }
 
-/* Position of query i in the batch's sequence. */
-static ir_expr query_position(const attention *a, ir_nest *nest, ir_expr batch, ir_expr i)
-{
-    ir_graph *g = nest->b->g;
-    if (a->lengths == IR_NONE) return X2(ADD, i, XD(a->past));
-    ir_dim rows = ir_type_of(g, a->q)->dims[2];
-    ir_expr before = X2(SUB, X2(ADD, fe_load_i64(nest, a->lengths, &batch), XI(1)), XD(rows));
-    return X2(ADD, i, X2(MAX, before, XI(0)));
-}
-
-static ir_expr causal_rule(const attention *a, ir_nest *nest)
-{
-    ir_graph *g = nest->b->g;
-    ir_expr at = query_position(a, nest, ir_nest_index(nest, 0), ir_nest_index(nest, 2)),
-            j = ir_nest_index(nest, 3);
-    ir_expr allowed = X2(LE, j, at);
-    if (a->window > 0) allowed = X2(AND, allowed, X2(LT, X2(SUB, at, XI(a->window)), j));
-    return allowed;
-}
-
 /* Everything that happens to a score before the softmax. */
 static ir_value bias_scores(const attention *a, ir_value scores)
 {
@@ -79,18 +55,18 @@ static ir_value bias_scores(const attention *a, ir_value scores)
     if (!fe_broadcast(&nest, &a->n->b, &scores, 1)) return IR_NONE;
     ir_expr x = ir_nest_read(&nest, scores);
     ir_elem type = ir_expr_get(g, x)->type;
-    x = fe_x_softcap(g, X2(MUL, x, fe_x_scale(g, x, a->scale, ir_type_of(g, a->q)->dims[3])),
-                     a->softcap);
+    x = X2(MUL, x, fe_x_scale(g, x, a->scale, ir_type_of(g, a->q)->dims[3]));
     if (a->bias != IR_NONE) {
         ir_expr bias = ir_nest_read(&nest, a->bias);
         if (bias == IR_NONE) return IR_NONE;
         x = X2(ADD, x, ir_x_cast(g, bias, type));
     }
-    if (a->lengths != IR_NONE)
-        return ir_nest_map(&nest, type, fe_x_mask(g, causal_rule(a, &nest), x));
     if (a->mask != IR_NONE)
         x = ir_x_select(g, mask_allows(a, &nest), x, X2(ADD, x, XN(x, a->filter)));
-    if (a->causal) x = fe_x_mask(g, causal_rule(a, &nest), x);
+    if (a->causal) {
+        ir_expr at = X2(ADD, ir_nest_index(&nest, 2), XD(a->past));
+        x = fe_x_mask(g, X2(LE, ir_nest_index(&nest, 3), at), x);
+    }
     return ir_nest_map(&nest, type, x);
 }
 
@@ -106,10 +82,8 @@ static void read_attrs(attention *a)
 {
     const fe_node *n = a->n;
     a->scale = fe_attr_float(n, "scale", 0);
-    a->softcap = fe_attr_float(n, "softcap", 0);
     a->filter = fe_attr_float(n, "mask_filter_value", -10000);
     a->causal = fe_attr_int(n, "unidirectional", 0) != 0;
-    a->window = fe_attr_int(n, "local_window_size", -1);
     a->past = ir_dim_const(n->g, 0);
 }
 
@@ -245,106 +219,6 @@ lathe_status fe_import_ms_multihead(fe_node *n)
     if (a.k == IR_NONE || a.v == IR_NONE) return LATHE_BAD_INPUT;
     const ir_type *q = ir_type_of(g, a.q);
     TRY(check_mask(&a, 4, q->dims[0], q->dims[2], ir_type_of(g, a.k)->dims[2]));
-    if (fe_wants(n, 1)) fe_out(n, 1, a.k);
-    if (fe_wants(n, 2)) fe_out(n, 2, a.v);
-    return finish(&a);
-}
-
-/* ---- GroupQueryAttention ---- */
-
-static ir_expr token_position(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s)
-{
-    return query_position(ctx, nest, batch, s);
-}
-
-/* Queries or keys turned to their positions, if the node says so. */
-static ir_value turned(attention *a, ir_value x)
-{
-    fe_node *n = a->n;
-    if (!fe_attr_int(n, "do_rotary", 0) || x == IR_NONE) return x;
-    fe_rotary r = {.x = x,
-                   .cos = fe_in(n, 7),
-                   .sin = fe_in(n, 8),
-                   .position = token_position,
-                   .ctx = a,
-                   .interleaved = fe_attr_int(n, "rotary_interleaved", 0) != 0};
-    ir_dim half = ir_type_of(n->g, r.cos)->dims[1];
-    r.dim = ir_dim_mul(n->g, half, ir_dim_const(n->g, 2));
-    return fe_rotate(&n->b, &r);
-}
-
-/* The cache after this call, [B, G, length, D]: rows before the batch's position from past, then
- * the new ones, then zeros. */
-static ir_value present(const attention *a, ir_value past, ir_value fresh, ir_dim length)
-{
-    ir_graph *g = a->n->g;
-    ir_nest nest;
-    if (fresh == IR_NONE) return IR_NONE;
-    const ir_type t = *ir_type_of(g, fresh);
-    ir_dim space[] = {t.dims[0], t.dims[1], length, t.dims[3]};
-    ir_nest_begin(&nest, &a->n->b, 4, space, 0);
-    ir_expr at[4], zero = XI(0), one = XI(1);
-    for (int i = 0; i < 4; i++) at[i] = ir_nest_index(&nest, i);
-    ir_expr j = at[2], since = X2(SUB, j, query_position(a, &nest, at[0], zero)),
-            rows = XD(t.dims[2]);
-    at[2] = fe_x_clamp(g, since, zero, X2(SUB, rows, one));
-    ir_expr x = ir_nest_load(&nest, fresh, at);
-    x = ir_x_select(g, X2(LT, since, rows), x, XN(x, 0));
-    if (past != IR_NONE) {
-        at[2] = fe_x_clamp(g, j, zero, X2(SUB, XD(ir_type_of(g, past)->dims[2]), one));
-        x = ir_x_select(g, X2(LT, since, zero), ir_nest_load(&nest, past, at), x);
-    }
-    return ir_nest_map(&nest, t.elem, x);
-}
-
-static lathe_status check_group(const fe_node *n)
-{
-    for (size_t k = 0; k < 3; k++) {
-        if (!fe_has(n, k)) return fe_fail(n, LATHE_UNSUPPORTED, "packed queries, keys and values");
-        TRY(fe_need_class(n, k, "FL"));
-        TRY(fe_need_rank(n, k, 3));
-    }
-    for (size_t k = 3; k < 5; k++)
-        if (fe_has(n, k)) TRY(fe_need_rank(n, k, 4));
-    TRY(fe_need_class(n, 5, "S"));
-    TRY(fe_need_rank(n, 5, 1));
-    TRY(fe_need_dim(n, 5, 0, fe_type(n, 0)->dims[0]));
-    for (size_t k = 7; k < 9 && fe_attr_int(n, "do_rotary", 0); k++) {
-        TRY(fe_need_class(n, k, "FL"));
-        TRY(fe_need_rank(n, k, 2));
-    }
-    if (fe_has(n, 9) || fe_has(n, 11) || fe_attr_int(n, "smooth_softmax", 0) > 0)
-        return fe_fail(n, LATHE_UNSUPPORTED, "position_ids, head_sink, smooth_softmax");
-    return LATHE_OK;
-}
-
-/* q, k, v, past key, past value, valid rows less one, total length, cos, sin, ids, bias, sink. */
-lathe_status fe_import_group_query(fe_node *n)
-{
-    ir_graph *g = n->g;
-    ir_builder *b = &n->b;
-    ir_dim heads, groups;
-    const ir_dim *total;
-    size_t count;
-    attention a = {.n = n, .lengths = fe_in(n, 5), .bias = fe_in(n, 10)};
-    read_attrs(&a);
-    TRY(check_group(n));
-    TRY(need_heads(n, "num_heads", &heads));
-    TRY(need_heads(n, "kv_num_heads", &groups));
-    a.q = fe_split_heads(b, fe_in(n, 0), heads);
-    a.k = fe_split_heads(b, fe_in(n, 1), groups);
-    a.v = fe_split_heads(b, fe_in(n, 2), groups);
-    if (a.q == IR_NONE) return LATHE_BAD_INPUT;
-    ir_dim rows = ir_type_of(g, a.q)->dims[2],
-           past = fe_has(n, 3) ? fe_type(n, 3)->dims[2] : ir_dim_const(g, 0);
-    TRY(fe_need_class(n, 6, "S"));
-    TRY(fe_sizes(n, fe_in(n, 6), 0, INT32_MAX, ir_dim_add(g, past, rows), &total, &count));
-    ir_dim length = ir_dim_max(g, past, total[0]);
-    ir_value q = turned(&a, a.q), k = turned(&a, a.k);
-    a.k = present(&a, fe_in(n, 3), k, length);
-    a.v = present(&a, fe_in(n, 4), a.v, length);
-    a.q = q;
-    if (a.k == IR_NONE || a.v == IR_NONE) return LATHE_BAD_INPUT;
     if (fe_wants(n, 1)) fe_out(n, 1, a.k);
     if (fe_wants(n, 2)) fe_out(n, 2, a.v);
     return finish(&a);
