@@ -31,7 +31,7 @@ static void split_by_const(ir_graph *g, ir_dim d, int64_t c, ir_dim *q, ir_dim *
     *q = *r = ir_dim_const(g, 0);
     for (int i = 0; i < ir_dim_get(g, d)->nterms; i++) {
         const ir_term t = ir_dim_get(g, d)->terms[i];
-        int64_t quotient = ir_floordiv(t.coef, c), rest = t.coef - quotient * c;
+        int64_t quotient = ir_floordiv(t.coef, c), rest = ir_floormod(t.coef, c);
         *q = ir_dim_add(g, *q, term_dim(g, &t, quotient));
         *r = ir_dim_add(g, *r, term_dim(g, &t, rest));
     }
@@ -62,7 +62,8 @@ static ir_dim floordiv_const(ir_graph *g, ir_dim a, int64_t c)
 /* t / by as a monomial; IR_NONE if it does not divide. */
 static ir_dim divide_term(ir_graph *g, const ir_term *t, const ir_term *by)
 {
-    if (by->coef == 0 || t->coef % by->coef != 0) return IR_NONE;
+    if (by->coef == 0 || (t->coef == INT64_MIN && by->coef == -1)) return IR_NONE;
+    if (t->coef % by->coef != 0) return IR_NONE;
     ir_dim quotient = ir_dim_const(g, t->coef / by->coef);
     int j = 0;
     for (int i = 0; i < t->natoms; i++) {
@@ -122,11 +123,19 @@ static void common_factor(const ir_graph *g, ir_term *common, ir_dim *atoms, con
     common->coef = gcd(common->coef, t->coef);
 }
 
+/* The magnitude of every coefficient is an int64_t. */
+static bool has_magnitudes(const ir_dim_node *n)
+{
+    for (int i = 0; i < n->nterms; i++)
+        if (n->terms[i].coef == INT64_MIN) return false;
+    return true;
+}
+
 /* Divides a and b by the greatest monomial that divides all terms of both. */
 static void cancel(ir_graph *g, ir_dim *a, ir_dim *b)
 {
     const ir_dim_node *x = ir_dim_get(g, *a), *y = ir_dim_get(g, *b);
-    if (x->nterms == 0 || y->nterms == 0 || x->terms[0].coef == INT64_MIN) return;
+    if (x->nterms == 0 || y->nterms == 0 || !has_magnitudes(x) || !has_magnitudes(y)) return;
     ir_term common = x->terms[0];
     ir_dim *atoms = IR_NEW_N(g->arena, ir_dim, (size_t)common.natoms + 1);
     common.coef = common.coef < 0 ? -common.coef : common.coef;
@@ -148,7 +157,9 @@ ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
             return x == INT64_MIN && y == -1 ? ir_dim_overflow(g)
                                              : ir_dim_const(g, ir_floordiv(x, y));
         if (y > 0) return floordiv_const(g, a, y);
-        if (y > -INT64_MAX) return floordiv_const(g, ir_dim_sub(g, ir_dim_const(g, 0), a), -y);
+        if (y == INT64_MIN) return ir_dim_atom(g, IR_DIM_FLOORDIV, a, b); /* -y does not exist */
+        ir_dim negated = ir_dim_sub(g, ir_dim_const(g, 0), a);
+        return negated == IR_NONE ? IR_NONE : floordiv_const(g, negated, -y);
     }
     if (ir_dim_equals(g, a, 0)) return a;
     ir_dim exact = divide_exact(g, a, b);

@@ -42,6 +42,16 @@ Test(dim, division_simplifies)
     TEXT(OP(ceildiv, s, K(4)), "floordiv(s + 3, 4)");
 }
 
+/* -INT64_MIN does not exist; a divisor of that size ended in endless recursion. */
+Test(dim, divides_at_the_ends_of_int64)
+{
+    TEXT(OP(floordiv, s, K(INT64_MIN)), "floordiv(s, -9223372036854775808)");
+    cr_expect_neq(OP(floordiv, OP(add, s, K(1)), K(-INT64_MAX)), IR_NONE);
+    ir_dim least = OP(mul, s, K(INT64_MIN));
+    cr_expect_neq(OP(floordiv, least, OP(mul, p, K(-1))), IR_NONE);
+    cr_expect_neq(OP(floordiv, OP(mul, p, K(6)), OP(add, least, p)), IR_NONE);
+}
+
 Test(dim, ranges_decide)
 {
     cr_assert_eq(OP(min, s, OP(add, s, p)), s);
