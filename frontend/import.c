@@ -53,6 +53,18 @@ static lathe_status unpack(fe_import *im)
 
 /* ---- the model ---- */
 
+/* Two imports of a domain would leave open which version its nodes mean. */
+static lathe_status check_twice(fe_import *im, size_t k)
+{
+    const char *domain = fe_domain(im->model->opset_import[k]->domain);
+    for (size_t i = 0; i < k; i++) {
+        if (strcmp(fe_domain(im->model->opset_import[i]->domain), domain)) continue;
+        return fe_error(im, LATHE_BAD_INPUT, NULL, "the opset of domain %s is imported twice",
+                        *domain ? domain : "ai.onnx");
+    }
+    return LATHE_OK;
+}
+
 static lathe_status check_versions(fe_import *im)
 {
     const Onnx__ModelProto *m = im->model;
@@ -67,8 +79,11 @@ static lathe_status check_versions(fe_import *im)
                   "IR version %lld is newer than the newest known, %d", (long long)version,
                   FE_IR_NEWEST);
     }
+    if (m->n_opset_import > FE_MAX_OPSETS)
+        return fe_error(im, LATHE_LIMIT, NULL, "more than %d opset imports", FE_MAX_OPSETS);
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *set = m->opset_import[i];
+        TRY(check_twice(im, i));
         if (*fe_domain(set->domain) || !set->has_version) continue;
         if (set->version > FE_OPSET_NEWEST) {
             return fe_error(im, LATHE_UNSUPPORTED, NULL,

@@ -8,6 +8,7 @@
 #define FE_MAX_DEPTH 48            /* graphs and function bodies inside each other */
 #define FE_MAX_IMPORTED (1u << 20) /* nodes, counted each time a function is inlined */
 #define FE_MAX_ATTRS 1024          /* of a node */
+#define FE_MAX_OPSETS 1024         /* of a model */
 #define FE_MAX_NAME 512            /* of a node with the calls that it is in; cut short */
 #define FE_IR_OLDEST 3
 #define FE_IR_NEWEST 13

@@ -43,6 +43,9 @@ Test(import, versions)
     m->ir_version = 8;
     m->opset_import[0]->version = 1000;
     refused(m, LATHE_UNSUPPORTED, "opset version 1000");
+    PUSH(m, opset_import, m->opset_import[0]);
+    m->opset_import[0]->version = 17;
+    refused(m, LATHE_BAD_INPUT, "the opset of domain ai.onnx is imported twice");
     m->n_opset_import = 0;
     refused(m, LATHE_BAD_INPUT, "no opset is imported");
 }
