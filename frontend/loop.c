@@ -10,11 +10,12 @@
 
 fe_mark fe_mark_now(const ir_graph *g) { return (fe_mark){g->nblocks, g->nsyms, g->nguards}; }
 
+/* Blocks' ids are given again: no node that stays behind may name one as its region. */
 void fe_discard(ir_graph *g, fe_mark mark)
 {
     for (size_t b = mark.nblocks; b < g->nblocks; b++) {
         ir_block *block = &g->blocks[b];
-        for (size_t i = 0; i < block->nnodes; i++) g->nodes[block->nodes[i]].op = IR_OP_NONE;
+        for (size_t i = 0; i < block->nnodes; i++) ir_delete_node(g, block->nodes[i]);
         *block = (ir_block){0};
     }
     g->nblocks = mark.nblocks;

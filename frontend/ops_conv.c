@@ -47,11 +47,14 @@ static lathe_status read_conv(fe_node *n, size_t k, conv *c)
     return LATHE_OK;
 }
 
-/* Bias input k, if there is one, has an element a result channel. */
-static lathe_status need_bias(fe_node *n, size_t k, const conv *c)
+/* Bias input k, if there is one, is of this type and has an element a result channel. */
+static lathe_status need_bias(fe_node *n, size_t k, ir_elem elem, const conv *c)
 {
     if (!fe_has(n, k)) return LATHE_OK;
     TRY(fe_need_rank(n, k, 1));
+    if (fe_type(n, k)->elem != elem)
+        return fe_expect_input(n, k, "has element type", ir_elem_name(fe_type(n, k)->elem),
+                               ir_elem_name(elem));
     return fe_need_dim(n, k, 0, c->dims[1]);
 }
 
@@ -61,7 +64,7 @@ lathe_status fe_import_conv(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_same(n, 0, 1));
     TRY(read_conv(n, 1, &c));
-    TRY(need_bias(n, 2, &c));
+    TRY(need_bias(n, 2, fe_type(n, 0)->elem, &c));
     TRY(fe_window_slide(n, &c.w, fe_type(n, 0)->dims + 2, false, c.dims + 2));
     fe_out(n, 0, conv_node(n, &c, fe_in(n, 0), fe_in(n, 1), fe_in(n, 2)));
     return LATHE_OK;
@@ -111,7 +114,7 @@ lathe_status fe_import_conv_transpose(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_same(n, 0, 1));
     TRY(read_conv(n, 1, &c));
-    TRY(need_bias(n, 2, &c));
+    TRY(need_bias(n, 2, fe_type(n, 0)->elem, &c));
     TRY(slide_transposed(n, &c));
     fe_out(n, 0, conv_node(n, &c, fe_in(n, 0), fe_in(n, 1), fe_in(n, 2)));
     return LATHE_OK;
@@ -194,7 +197,7 @@ lathe_status fe_import_qlinear_conv(fe_node *n)
     if (ir_elem_bits(fe_type(n, 7)->elem) > 16)
         return fe_fail(n, LATHE_BAD_INPUT, "the result is not quantized");
     TRY(read_conv(n, 3, &c));
-    TRY(need_bias(n, 8, &c));
+    TRY(need_bias(n, 8, IR_I32, &c));
     static const char *const classes[] = {
         [1] = "FL", [2] = "SU", [4] = "FL", [5] = "SU", [6] = "FL", [7] = "SU"};
     for (size_t k = 1; k < 8; k++)

@@ -384,3 +384,33 @@ Test(import, every_signature_can_be_read)
         cr_assert(!at || !*at, "%s: '%s' is no entry", fe_op_at(i)->name, at);
     }
 }
+
+/* y = Conv(x[1, 2, 4], w[3, 2, 1], b). */
+static model convolution(int bias_elem, int64_t bias_length)
+{
+    model m = one_node("Conv");
+    Onnx__ValueInfoProto *x = value_new("x", 1, "1");
+    for (int i = 0; i < 2; i++)
+        PUSH(x->type->tensor_type->shape, dim,
+             value_new("", 1, i ? "4" : "2")->type->tensor_type->shape->dim[0]);
+    m->graph->input[0] = x;
+    Onnx__TensorProto *w = tensor_new("w", 1, 3, (int64_t[]){3, 2, 1});
+    Onnx__TensorProto *b = tensor_new("b", bias_elem, 1, &bias_length);
+    tensor_raw(w, calloc(6, 4), 24);
+    tensor_raw(b, calloc(4, 4), (size_t)bias_length * (bias_elem == 10 ? 2 : 4));
+    PUSH(m->graph, initializer, w);
+    PUSH(m->graph, initializer, b);
+    PUSH(m->graph->node[0], input, "w");
+    PUSH(m->graph->node[0], input, "b");
+    return m;
+}
+
+Test(import, a_bias_fits_its_convolution)
+{
+    cr_assert_eq(read_model(convolution(1, 3)), LATHE_OK, "%s", messages());
+    refused(convolution(1, 2), LATHE_BAD_INPUT, "tensor 'b': input 2 has dims [2], expected [3]");
+    refused(convolution(10, 3), LATHE_BAD_INPUT,
+            "tensor 'b': input 2 has element type f16, expected f32");
+    refused(convolution(6, 3), LATHE_BAD_INPUT,
+            "tensor 'b': input 2 has element type i32, expected f32");
+}
