@@ -97,6 +97,18 @@ static int64_t opset_version(const fe_frame *frame, const char *domain)
     return version;
 }
 
+/* ONNX Runtime 1.30 runs its own operators without an import of their domain, at version 1, so
+ * exporters leave it out. Said once a model. */
+static int64_t contrib_version(fe_import *im, const char *domain)
+{
+    if (strcmp(domain, "com.microsoft")) return 0;
+    if (!im->assumed)
+        diag_warn(im->diag, &(diag_place){.file = im->path},
+                  "no opset is imported for the domain '%s'; version 1 is assumed", domain);
+    im->assumed = true;
+    return 1;
+}
+
 static lathe_status unsupported(node_context *c, const char *domain, int64_t version)
 {
     const char *shown = *domain ? domain : "ai.onnx";
@@ -121,6 +133,7 @@ static lathe_status run_importer(node_context *c, bool poisoned)
     if (custom) return fe_custom_call(&c->n, custom);
     if (function) return fe_function_call(&c->n, function);
     int64_t version = opset_version(c->scope->frame, domain);
+    if (version == 0) version = contrib_version(c->scope->im, domain);
     if (version == 0) {
         return refuse(c, LATHE_BAD_INPUT, "no opset is imported for the domain '%s'", domain);
     }

@@ -53,6 +53,7 @@ struct fe_import {
     bool *custom_used;  /* one for each of options->custom */
     int depth;
     uint32_t imported, skipped; /* nodes */
+    bool assumed;               /* that contrib operators are of version 1; it was said */
     lathe_status status;        /* of the first refusal */
 };
 

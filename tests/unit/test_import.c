@@ -27,7 +27,7 @@ static ir_type output_type(size_t i) { return *ir_type_of(trial.g, trial.g->bloc
 Test(import, not_a_model)
 {
     cr_assert_eq(read_bytes("", 0), LATHE_BAD_INPUT);
-    SAYS("no graph");
+    SAYS("this is no ONNX model: it is empty");
     cr_assert_eq(read_bytes("hello world", 11), LATHE_BAD_INPUT);
     trial.path[0] = 0;
     ir_graph *g;
@@ -48,6 +48,16 @@ Test(import, versions)
     refused(m, LATHE_BAD_INPUT, "the opset of domain ai.onnx is imported twice");
     m->n_opset_import = 0;
     refused(m, LATHE_BAD_INPUT, "no opset is imported");
+}
+
+Test(import, a_contrib_domain_without_an_import_is_read_at_version_1)
+{
+    model m = one_node("Gelu");
+    m->graph->node[0]->domain = "com.microsoft";
+    cr_assert_eq(read_model(m), LATHE_OK, "%s", messages());
+    SAYS("no opset is imported for the domain 'com.microsoft'; version 1 is assumed");
+    m->graph->node[0]->domain = "com.example";
+    refused(m, LATHE_BAD_INPUT, "no opset is imported for the domain 'com.example'");
 }
 
 Test(import, one_relu)
