@@ -109,7 +109,7 @@ int command_compare(const cli_options *o)
     snprintf(set, sizeof set, "%s/test_data_set_0", dir);
     with_case.case_dir = access(set, R_OK) == 0 ? set : dir;
     c.dir = o->against ? o->against : with_case.case_dir;
-    int code = load_model(&with_case, o->paths.items[0], &c.m);
+    int code = load_model(&with_case, o->paths.items[0], false, &c.m);
     if (code == EXIT_OK) {
         lathe_status s = lathe_run(c.m.session, c.m.in, c.m.out);
         code = s == LATHE_OK ? compare_all(&c)

@@ -93,8 +93,14 @@ typedef struct loaded {
     char work[4096]; /* folder to remove, or "" */
 } loaded;
 /* Opens path (a library, or a model that is compiled first) and reads the inputs. 0 or an exit
- * code, with a message printed. `inputs`: NAME=FILE; case_dir: input_K.pb. */
-int load_model(const cli_options *, const char *path, loaded *);
+ * code, with a message printed. `inputs`: NAME=FILE; case_dir: input_K.pb; draw: what neither gives
+ * is random. */
+int load_model(const cli_options *, const char *path, bool draw, loaded *);
 void unload_model(loaded *);
+
+/* ---- random.c ---- */
+/* Input number `at` with the same values every time: numbers in (-1, 1), integers and bools 0 or 1,
+ * which are valid as indices and masks of most models. Free sizes come from --dim. */
+int random_input(const cli_options *, const lathe_tensor_info *, int at, tensor_file *);
 
 #endif

@@ -98,7 +98,7 @@ static int read_case(const cli_options *o, loaded *m)
     return EXIT_OK;
 }
 
-static int read_inputs(const cli_options *o, loaded *m)
+static int read_inputs(const cli_options *o, loaded *m, bool draw)
 {
     m->nin = lathe_count(m->lib->desc, LATHE_INPUTS);
     m->nout = lathe_count(m->lib->desc, LATHE_OUTPUTS);
@@ -111,6 +111,8 @@ static int read_inputs(const cli_options *o, loaded *m)
     for (int i = 0; code == EXIT_OK && i < m->nin; i++) {
         lathe_tensor_info info;
         lathe_info(m->lib->desc, LATHE_INPUTS, i, &info);
+        if (!m->files[i].tensor.data && draw) code = random_input(o, &info, i, &m->files[i]);
+        if (code != EXIT_OK) return code;
         if (!m->files[i].tensor.data)
             return fail(LATHE_NOT_FOUND, "input '%s' was not given; see --input and --case",
                         info.name);
@@ -119,7 +121,7 @@ static int read_inputs(const cli_options *o, loaded *m)
     return code;
 }
 
-int load_model(const cli_options *o, const char *path, loaded *m)
+int load_model(const cli_options *o, const char *path, bool draw, loaded *m)
 {
     char so[4200];
     *m = (loaded){0};
@@ -130,7 +132,7 @@ int load_model(const cli_options *o, const char *path, loaded *m)
         path = so;
     }
     if (code == EXIT_OK) code = open_library(o, path, m);
-    return code == EXIT_OK ? read_inputs(o, m) : code;
+    return code == EXIT_OK ? read_inputs(o, m, draw) : code;
 }
 
 void unload_model(loaded *m)

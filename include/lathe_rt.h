@@ -207,6 +207,23 @@ typedef struct lathe_memory {
     lathe_memory_kind kind;
 } lathe_memory;
 
+/* A step of a run, as lathe_session_watch tells of it. Strings live as long as the library. */
+typedef struct lathe_step_info {
+    const char *kind;      /* "kernel", "call", "copy", "sizes", "guard", "if" or "loop" */
+    const char *node, *op; /* what it comes from in the ONNX model; "" if it is from no node */
+    uint32_t step, kernel; /* numbers; steps that share a kernel share code; UINT32_MAX: none */
+    int64_t multiply_adds; /* of a product; 0: it is none */
+    uint64_t bytes;        /* of operands and results, each once, at most; 0: not known */
+} lathe_step_info;
+
+/* Both functions are called on the thread of lathe_run; steps of a branch or a loop's body lie
+ * between begin and end of it. end comes also if the step fails. */
+typedef struct lathe_watch {
+    void (*begin)(void *ctx, const lathe_step_info *);
+    void (*end)(void *ctx);
+    void *ctx;
+} lathe_watch;
+
 /* The runtime's functions; one table a copy of the runtime. Use the wrappers below. */
 typedef struct lathe_rt_api {
     uint32_t abi_version, size;
@@ -227,6 +244,7 @@ typedef struct lathe_rt_api {
     lathe_status (*threads_new)(int workers, lathe_threads **);
     void (*threads_free)(lathe_threads *);
     const char *(*model_target)(const lathe_model *);
+    lathe_status (*session_watch)(lathe_session *, const lathe_watch *);
 } lathe_rt_api;
 
 /* The first members of every descriptor, model and session. */
@@ -315,6 +333,13 @@ static inline void lathe_session_cancel(lathe_session *s) { LATHE_RT_(s)->cancel
 static inline lathe_status lathe_session_memory(const lathe_session *s, lathe_memory *m)
 {
     return LATHE_RT_(s)->memory(s, m);
+}
+/* Experimental. Runs from now on tell of each step; NULL: no longer, which costs nothing. */
+static inline lathe_status lathe_session_watch(lathe_session *s, const lathe_watch *watch)
+{
+    const lathe_rt_api *rt = LATHE_RT_(s);
+    if (rt->size <= offsetof(lathe_rt_api, session_watch)) return LATHE_UNSUPPORTED;
+    return rt->session_watch(s, watch);
 }
 /* A pool of `workers` threads, the caller's among them (1: none is created). d: any model's
  * descriptor; the pool serves every model of the process and must outlive them. */

@@ -103,7 +103,9 @@ typedef struct lathe_buf {
 /* Steps run in order; IF and LOOP hold their bodies as the step ranges that follow them.
  * args: index into u32s. KERNEL: nbufs buffer numbers, then ndims slot numbers; range: slot of the
  * parallel extent (none: the single row [0, 1)); work: slot of the scalar operations a row takes,
- * to choose chunks (none: one chunk holds all rows, so that they run in order on one thread).
+ * to choose chunks (none: one chunk holds all rows, so that they run in order on one thread). For
+ * profiles only: a: 1 + slot of the step's multiply-adds if it is a product, else 0; b: if it is
+ * none, operations at a point of the space << 8 | bytes of its widest element, else 0.
  * CALL: a = index of calls; args: nbufs = nin + nout numbers of values, operands first.
  * SEGMENT: a = segment. BIND: buffer args[0] (i64); symbols a .. a+ndims-1 := its elements, each of
  * which must be in its symbol's [lo, hi]. SET: symbols a .. a+ndims-1 := the slots at args.

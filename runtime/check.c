@@ -278,7 +278,8 @@ static bool step_ok(const rt_view *v, const lathe_step *st)
     case LATHE_STEP_KERNEL:
         return st->func < v->desc->n_kernels / v->t->targets.count && st->nbufs <= v->t->max_bufs &&
                st->ndims <= v->t->max_dims && slot_or_none(v, st->range) &&
-               slot_or_none(v, st->work) && list_ok(v, st->args, st->nbufs, v->nbufs) &&
+               slot_or_none(v, st->work) && (!st->a || slot_ok(v, st->a - 1)) &&
+               list_ok(v, st->args, st->nbufs, v->nbufs) &&
                list_ok(v, st->args + st->nbufs, st->ndims, v->ndims);
     case LATHE_STEP_CALL:
         return call_ok(v, st);

@@ -145,6 +145,7 @@ struct lathe_session {
     size_t size; /* of the session with its arrays */
     atomic_bool cancelled;
     lathe_fault fault;
+    lathe_watch watch; /* begin NULL: nobody is told of steps */
     rt_text text;
 };
 
@@ -196,6 +197,10 @@ lathe_status rt_set_symbol(lathe_session *, uint32_t symbol, int64_t value, uint
 /* run.c, loop.c */
 lathe_status rt_steps(lathe_session *, uint32_t begin, uint32_t end);
 lathe_status rt_loop(lathe_session *, const lathe_step *, uint32_t body);
+
+/* watch.c */
+lathe_status rt_session_watch(lathe_session *, const lathe_watch *);
+void rt_watch_begin(lathe_session *, const lathe_step *);
 
 /* fault.c: "node 'x' (Gather): " and the rest of the message. */
 lathe_status rt_fail_node(lathe_session *, lathe_status, uint32_t node, const char *format, ...)

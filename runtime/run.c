@@ -219,11 +219,19 @@ static lathe_status run_step(lathe_session *s, const lathe_step *st, uint32_t bo
     }
 }
 
+static lathe_status watched_step(lathe_session *s, const lathe_step *st, uint32_t body)
+{
+    rt_watch_begin(s, st);
+    lathe_status status = run_step(s, st, body);
+    s->watch.end(s->watch.ctx);
+    return status;
+}
+
 lathe_status rt_steps(lathe_session *s, uint32_t begin, uint32_t end)
 {
     for (uint32_t at = begin; at < end;) {
         const lathe_step *st = &s->v->steps[at++];
-        lathe_status status = run_step(s, st, at);
+        lathe_status status = s->watch.begin ? watched_step(s, st, at) : run_step(s, st, at);
         if (status) return status;
         if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
             return rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled");

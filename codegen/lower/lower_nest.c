@@ -93,6 +93,28 @@ static bool is_sequential(const cg_nest *n)
     return n->kind == CG_NEST_SCATTER || ir_elem_bits(n->out.elem) % 8 != 0;
 }
 
+/* What profiles are told of a step, see lathe_step in abi.h. An operand of 64-bit integers beside
+ * others is an index, which reads fewer bytes than the widest element has. */
+static void describe_cost(cg_lowering *lw, const cg_nest *n, lathe_step *step)
+{
+    ir_graph *g = lw->g;
+    if (n->kind == CG_NEST_GEMM || n->kind == CG_NEST_ATTENTION) {
+        ir_dim terms = ir_dim_product(g, n->space, n->rank);
+        if (n->kind == CG_NEST_ATTENTION)
+            terms = ir_dim_add(
+                g, terms, ir_dim_product(g, n->attention->scores.space, n->attention->scores.rank));
+        step->a = 1 + cg_slot(lw, terms);
+        return;
+    }
+    int64_t nodes = count_nodes(lw->p->kernels[step->func].key);
+    int widest = ir_elem_bits(n->out.elem);
+    for (size_t i = 0; i < n->noperands; i++) {
+        int bits = ir_elem_bits(n->operands[i].elem);
+        if (bits > widest && n->operands[i].elem != IR_I64) widest = bits;
+    }
+    if (nodes < 1 << 24) step->b = (uint32_t)nodes << 8 | (uint32_t)(widest + 7) / 8;
+}
+
 lathe_status cg_kernel_step(cg_lowering *lw, uint32_t func, const cg_nest *nest,
                             const uint32_t *bufs, ir_dim range, ir_dim work)
 {
@@ -102,6 +124,7 @@ lathe_status cg_kernel_step(cg_lowering *lw, uint32_t func, const cg_nest *nest,
                        .func = func,
                        .range = cg_slot(lw, range),
                        .work = work ? cg_slot(lw, work) : LATHE_NO_SLOT};
+    describe_cost(lw, nest, &step);
     cg_step(lw, step, bufs, nest->noperands + 1, slots, nest->nparams);
     return lw->status;
 }

@@ -20,6 +20,52 @@ Test(plan, a_chain_needs_two_buffers)
     cr_expect_float_eq(y[99], 21, 0);
 }
 
+/* ---- watching ---- */
+
+typedef struct watched {
+    uint32_t steps, open, most_open;
+    lathe_step_info last;
+} watched;
+
+static void on_begin(void *ctx, const lathe_step_info *info)
+{
+    watched *w = ctx;
+    w->last = *info;
+    w->steps++;
+    if (++w->open > w->most_open) w->most_open = w->open;
+}
+
+static void on_end(void *ctx) { ((watched *)ctx)->open--; }
+
+Test(plan, a_watcher_is_told_of_each_step)
+{
+    float x[100] = {1}, y[100];
+    int64_t max = 160;
+    watched w = {0};
+    make_chain(20);
+    h.steps[20].work = h.steps[20].range;
+    h.steps[20].a = 1 + h.steps[20].range;
+    open_with(&max, 0);
+    lathe_tensor in = hand_tensor(LATHE_F32, x, 100), out = hand_tensor(LATHE_F32, y, 100);
+    const lathe_watch watch = {on_begin, on_end, &w}, half = {.begin = on_begin};
+    cr_expect_eq(lathe_session_watch(session, &half), LATHE_BAD_INPUT);
+    cr_assert_eq(lathe_session_watch(session, &watch), LATHE_OK);
+    cr_assert_eq(lathe_run(session, &in, &out), LATHE_OK);
+    cr_expect_eq(w.steps, 21);
+    cr_expect_eq(w.most_open, 1);
+    cr_expect_eq(w.open, 0);
+    cr_expect_eq(w.last.step, 20);
+    cr_expect_eq(w.last.kernel, 0);
+    cr_expect_eq(w.last.multiply_adds, 100);
+    cr_expect_eq(w.last.bytes, 800, "operand and result of 100 floats");
+    cr_expect_str_eq(w.last.kind, "kernel");
+    cr_expect_str_eq(w.last.node, "layer.0");
+    cr_expect_str_eq(w.last.op, "Gather");
+    cr_assert_eq(lathe_session_watch(session, NULL), LATHE_OK);
+    cr_assert_eq(lathe_run(session, &in, &out), LATHE_OK);
+    cr_expect_eq(w.steps, 21);
+}
+
 /* Buffers of many sizes and lives: those alive together must not overlap. */
 Test(plan, buffers_alive_together_do_not_overlap)
 {
