@@ -85,15 +85,11 @@ static ir_expr token_position(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s
                        fe_load_i64(nest, a->positions, at));
 }
 
-/* Queries or keys with their weights of input `norm` and turned to their positions. */
-static ir_value turned(const group *a, ir_value x, size_t norm)
+/* Queries or keys turned to their positions. */
+static ir_value turned(const group *a, ir_value x)
 {
     fe_node *n = a->n;
     if (!fe_attr_int(n, "do_rotary", 0) || x == IR_NONE) return x;
-    if (fe_has(n, norm))
-        x = fe_norm(&n->b, true, x, fe_in(n, norm), IR_NONE, 3,
-                    fe_attr_float(n, "qk_norm_epsilon", 1e-6));
-    if (x == IR_NONE) return x;
     turn t = {.a = a, .rows = ir_type_of(n->g, x)->dims[2]};
     fe_rotary r = {.x = x,
                    .cos = fe_in(n, 7),
@@ -258,19 +254,10 @@ static lathe_status read_past(group *a)
 static lathe_status check_turn(const group *a)
 {
     const fe_node *n = a->n;
-    bool norm = fe_has(n, 14);
-    if (norm != fe_has(n, 15))
-        return fe_fail(n, LATHE_BAD_INPUT, "q_norm_weight and k_norm_weight come together");
-    if (!fe_attr_int(n, "do_rotary", 0))
-        return norm ? fe_fail(n, LATHE_BAD_INPUT, "q_norm_weight needs do_rotary=1") : LATHE_OK;
+    if (!fe_attr_int(n, "do_rotary", 0)) return LATHE_OK;
     for (size_t k = 7; k < 9; k++) {
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, 2));
-    }
-    for (size_t k = 14; norm && k < 16; k++) {
-        TRY(fe_need_class(n, k, "FL"));
-        TRY(fe_need_rank(n, k, 1));
-        TRY(fe_need_dim(n, k, 0, ir_type_of(n->g, a->q)->dims[3]));
     }
     if (!fe_has(n, 9)) return LATHE_OK;
     TRY(fe_need_class(n, 9, "S"));
@@ -294,6 +281,10 @@ static lathe_status read_rules(group *a)
         return fe_fail(n, LATHE_UNSUPPORTED, "local_window_size together with causal=0");
     if (fe_attr_int(n, "kv_cache_bit_width", 0) || fe_has(n, 12) || fe_has(n, 13))
         return fe_fail(n, LATHE_UNSUPPORTED, "a quantised cache (k_scale, v_scale)");
+    /* ONNX Runtime 1.30's CPU refuses them too, so there is nothing to hold the numbers to. */
+    for (size_t k = 14; k < 16; k++)
+        if (fe_has(n, k))
+            return fe_fail_input(n, k, LATHE_UNSUPPORTED, "a norm weight is not supported");
     if (!fe_has(n, 11)) return LATHE_OK;
     TRY(fe_need_class(n, 11, "FL"));
     TRY(fe_need_rank(n, 11, 1));
@@ -322,7 +313,7 @@ static ir_value bias_scores(const group *a, ir_value scores)
 }
 
 /* q, k, v, past key, past value, valid rows less one, total length, cos, sin, positions, bias,
- * sink, scales of k and v, norm weights of q and k. */
+ * sink, scales of k and v, norm weights of q and k; the last four are refused. */
 lathe_status fe_import_group_query(fe_node *n)
 {
     ir_builder *b = &n->b;
@@ -333,8 +324,8 @@ lathe_status fe_import_group_query(fe_node *n)
     TRY(read_lengths(&a));
     TRY(check_turn(&a));
     if (a.bias != IR_NONE) TRY(fe_need_class(n, 10, "FL"));
-    a.q = turned(&a, a.q, 14);
-    a.k = turned(&a, a.k, 15);
+    a.q = turned(&a, a.q);
+    a.k = turned(&a, a.k);
     if (a.q == IR_NONE) return LATHE_BAD_INPUT;
     TRY(join_cache(&a));
     const fe_sink sink = {.heads = fe_in(n, 11), .zero = fe_attr_int(n, "smooth_softmax", 0) > 0};
