@@ -52,7 +52,7 @@ static void release(work *w)
 }
 
 /* Runs an action with an arena whose failing allocations return here. */
-static lathe_status run(const work *start, lathe_status (*action)(work *))
+static lathe_status compile_run(const work *start, lathe_status (*action)(work *))
 {
     jmp_buf boundary;
     work *w = malloc(sizeof *w);
@@ -320,7 +320,7 @@ static lathe_status write_text(work *w)
     return cg_output_close(&w->outputs);
 }
 
-static void report(work *w)
+static void compile_report(work *w)
 {
     if (!w->o->report) return;
     if (w->p) {
@@ -332,7 +332,7 @@ static void report(work *w)
 }
 
 /* What the kind of output needs. */
-static lathe_status make(work *w, lathe_emit kind)
+static lathe_status compile_make(work *w, lathe_emit kind)
 {
     if (kind == LATHE_EMIT_IR) return LATHE_OK;
     TRY(lower(w));
@@ -349,25 +349,25 @@ static lathe_status compile(work *w)
     TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));
-    TRY(make(w, kind));
+    TRY(compile_make(w, kind));
     bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM ||
                 kind == LATHE_EMIT_PROGRAM;
     TRY(text ? write_text(w) : write_object(w));
     TRY(write_depfile(w));
     TRY(cg_output_commit(&w->outputs));
-    report(w);
+    compile_report(w);
     progress(w, "done", 100);
     return LATHE_OK;
 }
 
 lathe_status lathe_compile(const lathe_options *o, lathe_diag *diag)
 {
-    return run(&(work){.o = o, .diag = diag}, compile);
+    return compile_run(&(work){.o = o, .diag = diag}, compile);
 }
 
 /* ---- check ---- */
 
-static lathe_status check(work *w)
+static lathe_status compile_check(work *w)
 {
     w->checking = true;
     TRY(read_model(w));
@@ -378,7 +378,7 @@ static lathe_status check(work *w)
 
 lathe_status lathe_check(const lathe_options *o, lathe_diag *diag)
 {
-    return run(&(work){.o = o, .diag = diag}, check);
+    return compile_run(&(work){.o = o, .diag = diag}, compile_check);
 }
 
 /* ---- opt ---- */
@@ -394,5 +394,5 @@ static lathe_status opt(work *w)
 lathe_status lathe_opt(const char *path, const char *passes, FILE *out, lathe_diag *diag)
 {
     const lathe_options o = {.model = path, .level = 2};
-    return run(&(work){.o = &o, .diag = diag, .passes = passes, .out = out}, opt);
+    return compile_run(&(work){.o = &o, .diag = diag, .passes = passes, .out = out}, opt);
 }

@@ -43,7 +43,8 @@ static const char *stage_of(cg_outputs *o, const char *folder)
     return stage;
 }
 
-static const char *add(cg_outputs *o, const char *beside, const char *name, const char *final)
+static const char *output_add(cg_outputs *o, const char *beside, const char *name,
+                              const char *final)
 {
     const char *stage = stage_of(o, folder_of(o->arena, beside));
     if (!stage) return NULL;
@@ -59,7 +60,7 @@ static const char *add(cg_outputs *o, const char *beside, const char *name, cons
 
 const char *cg_output_stage(cg_outputs *o, const char *final)
 {
-    if (*base_name(final)) return add(o, final, base_name(final), final);
+    if (*base_name(final)) return output_add(o, final, base_name(final), final);
     diag_add(o->diag, LATHE_IO, &(diag_place){.file = final},
              "this is a folder, not a file's name");
     return NULL;
@@ -67,7 +68,7 @@ const char *cg_output_stage(cg_outputs *o, const char *final)
 
 const char *cg_output_between(cg_outputs *o, const char *beside, const char *name)
 {
-    return add(o, beside, name, NULL);
+    return output_add(o, beside, name, NULL);
 }
 
 FILE *cg_output_open(cg_outputs *o, const char *temporary)

@@ -92,7 +92,7 @@ static void report_json(const cli_options *o, const loaded *m, const figures *r,
     printf("}\n");
 }
 
-static void report(const cli_options *o, const loaded *m, const figures *r)
+static void bench_report(const cli_options *o, const loaded *m, const figures *r)
 {
     lathe_memory memory = {0};
     const double *t = r->times;
@@ -125,7 +125,7 @@ static int bench(const cli_options *o, const char *path, loaded *m)
     else if (s != LATHE_OK) code = fail_run(s, path, lathe_session_message(m->session));
     else {
         if (r.profile) r.machine = machine_measure(m->threads);
-        report(o, m, &r);
+        bench_report(o, m, &r);
     }
     free(r.times);
     profile_free(r.profile);

@@ -17,7 +17,7 @@ static bool exists(const char *dir, const char *name)
     return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
 }
 
-static bool add(case_list *list, const char *dir)
+static bool cases_add(case_list *list, const char *dir)
 {
     if (list->n == list->cap) {
         size_t cap = list->cap ? 2 * list->cap : 64;
@@ -37,7 +37,7 @@ static int by_name(const void *a, const void *b)
 
 static bool find(const char *path, int depth, case_list *list)
 {
-    if (exists(path, "model.onnx") || exists(path, "test_data_set_0")) return add(list, path);
+    if (exists(path, "model.onnx") || exists(path, "test_data_set_0")) return cases_add(list, path);
     DIR *dir = depth < 8 ? opendir(path) : NULL;
     if (!dir) return false;
     bool ok = true;

@@ -54,9 +54,10 @@ static bool symbols_read(void *handle, symbols *s)
     return s->table && s->strings && s->count;
 }
 
-static lathe_status report(char *message, size_t size, lathe_status status, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-static lathe_status report(char *message, size_t size, lathe_status status, const char *format, ...)
+static lathe_status library_report(char *message, size_t size, lathe_status status,
+                                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+static lathe_status library_report(char *message, size_t size, lathe_status status,
+                                   const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -81,21 +82,23 @@ static const char *find_desc(const symbols *s)
     return found;
 }
 
-static lathe_status find(library *lib, const char *path, char *message, size_t size)
+static lathe_status library_find(library *lib, const char *path, char *message, size_t size)
 {
     symbols s;
     if (!symbols_read(lib->handle, &s))
-        return report(message, size, LATHE_BAD_INPUT, "'%s': no dynamic symbols", path);
+        return library_report(message, size, LATHE_BAD_INPUT, "'%s': no dynamic symbols", path);
     const char *name = find_desc(&s);
     if (!name || !*name)
-        return report(message, size, LATHE_BAD_INPUT, "'%s': %s", path,
-                      name ? "no compiled model in it" : "more than one compiled model in it");
+        return library_report(message, size, LATHE_BAD_INPUT, "'%s': %s", path,
+                              name ? "no compiled model in it"
+                                   : "more than one compiled model in it");
     lib->desc = dlsym(lib->handle, name);
     if (!lib->desc)
-        return report(message, size, LATHE_BAD_INPUT, "'%s': %s is nothing", path, name);
+        return library_report(message, size, LATHE_BAD_INPUT, "'%s': %s is nothing", path, name);
     int n = (int)(strlen(name) - strlen("_desc"));
     if (n >= (int)sizeof lib->name)
-        return report(message, size, LATHE_LIMIT, "'%s': the model's name is too long", path);
+        return library_report(message, size, LATHE_LIMIT, "'%s': the model's name is too long",
+                              path);
     snprintf(lib->name, sizeof lib->name, "%.*s", n, name);
     return LATHE_OK;
 }
@@ -105,11 +108,11 @@ lathe_status library_open(const char *path, library *lib, char *message, size_t 
     *lib = (library){0};
     if (message && size) message[0] = 0;
     char *full = realpath(path, NULL); /* dlopen looks up plain names elsewhere */
-    if (!full) return report(message, size, LATHE_NOT_FOUND, "'%s': no such file", path);
+    if (!full) return library_report(message, size, LATHE_NOT_FOUND, "'%s': no such file", path);
     lib->handle = dlopen(full, RTLD_NOW | RTLD_LOCAL);
     free(full);
-    if (!lib->handle) return report(message, size, LATHE_BAD_INPUT, "%s", dlerror());
-    lathe_status s = find(lib, path, message, size);
+    if (!lib->handle) return library_report(message, size, LATHE_BAD_INPUT, "%s", dlerror());
+    lathe_status s = library_find(lib, path, message, size);
     if (s != LATHE_OK) library_close(lib);
     return s;
 }

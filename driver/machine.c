@@ -59,7 +59,7 @@ typedef struct fma_kind {
     int lanes;
 } fma_kind;
 
-static fma_kind choose(void)
+static fma_kind machine_choose(void)
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f")) return (fma_kind){fma_512, 16};
@@ -118,7 +118,7 @@ machine machine_measure(const lathe_threads *threads)
     int workers = threads ? threads->workers : 1;
     if (workers > MOST_WORKERS) workers = MOST_WORKERS;
     machine m = {0};
-    work w = {.fma = choose(), .words = READ_BYTES / sizeof(uint64_t) / (size_t)workers};
+    work w = {.fma = machine_choose(), .words = READ_BYTES / sizeof(uint64_t) / (size_t)workers};
     if (w.fma.run)
         m.flops =
             2.0 * CHAINS * TURNS * w.fma.lanes * workers / shortest(threads, fma_task, &w, workers);

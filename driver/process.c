@@ -44,7 +44,7 @@ static bool drain(int fd, long long deadline, char *out, size_t size)
     return false;
 }
 
-static bool start(const char *const *argv, int out, pid_t *pid)
+static bool process_start(const char *const *argv, int out, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     if (posix_spawn_file_actions_init(&actions) != 0) return false;
@@ -64,7 +64,7 @@ bool process_run(const char *const *argv, long timeout_s, process_result *r)
     pid_t pid;
     *r = (process_result){.code = -1};
     if (pipe2(ends, O_CLOEXEC) != 0) return false;
-    bool started = start(argv, ends[1], &pid);
+    bool started = process_start(argv, ends[1], &pid);
     close(ends[1]);
     if (started) {
         r->timed_out = !drain(ends[0], now_ms() + timeout_s * 1000LL, r->output, sizeof r->output);

@@ -130,7 +130,7 @@ static int by_time(const void *a, const void *b)
            (x->first->info.step < y->first->info.step);
 }
 
-static void add(line *l, const step *s)
+static void profile_add(line *l, const step *s)
 {
     l->seconds += s->seconds;
     l->multiply_adds += s->multiply_adds;
@@ -158,7 +158,7 @@ bool profile_end(profile *p, lathe_session *session, double seconds, size_t runs
     for (size_t i = 0; i < n; i++) {
         if (!i || !is_same(&used[i - 1]->info, &used[i]->info))
             p->lines[p->nlines++].first = used[i];
-        add(&p->lines[p->nlines - 1], used[i]);
+        profile_add(&p->lines[p->nlines - 1], used[i]);
         p->sum += used[i]->seconds;
     }
     free(used);

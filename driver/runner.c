@@ -35,7 +35,7 @@ typedef struct runner {
     tensor_message message;
 } runner;
 
-static lathe_status fail(runner *r, lathe_status status, const char *text)
+static lathe_status runner_fail(runner *r, lathe_status status, const char *text)
 {
     snprintf(r->message.text, sizeof r->message.text, "%s", text);
     return status;
@@ -80,12 +80,12 @@ static lathe_status guard_weights(runner *r, const char *path, lathe_open_option
         o->weights = bytes;
     }
     fclose(file);
-    return s == LATHE_OK ? s : fail(r, s, "the weights cannot be read");
+    return s == LATHE_OK ? s : runner_fail(r, s, "the weights cannot be read");
 }
 
 /* ---- the model ---- */
 
-static lathe_status open_model(runner *r, const char *path)
+static lathe_status runner_open_model(runner *r, const char *path)
 {
     char *text = r->message.text;
     lathe_open_options o = {
@@ -98,19 +98,20 @@ static lathe_status open_model(runner *r, const char *path)
     if (s != LATHE_OK) return s;
     if (r->threads > 1) {
         s = lathe_threads_new(r->lib.desc, r->threads, &r->pool);
-        if (s != LATHE_OK) return fail(r, s, "no threads");
+        if (s != LATHE_OK) return runner_fail(r, s, "no threads");
         o.threads = r->pool;
     }
     s = lathe_model_open(r->lib.desc, &o, &r->model);
     if (s != LATHE_OK) return s;
     s = lathe_session_new(r->model, NULL, &r->session);
-    if (s != LATHE_OK) return fail(r, s, "no session");
+    if (s != LATHE_OK) return runner_fail(r, s, "no session");
     r->nin = lathe_count(r->lib.desc, LATHE_INPUTS);
     r->nout = lathe_count(r->lib.desc, LATHE_OUTPUTS);
     r->files = calloc((size_t)r->nin + 1, sizeof *r->files);
     r->in = calloc((size_t)r->nin + 1, sizeof *r->in);
     r->out = calloc((size_t)r->nout + 1, sizeof *r->out);
-    return r->files && r->in && r->out ? LATHE_OK : fail(r, LATHE_OUT_OF_MEMORY, "out of memory");
+    return r->files && r->in && r->out ? LATHE_OK
+                                       : runner_fail(r, LATHE_OUT_OF_MEMORY, "out of memory");
 }
 
 static void close_model(runner *r)
@@ -130,13 +131,13 @@ static lathe_status read_input(runner *r, const char *dir, int k)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/input_%d.pb", dir, k) >= (int)sizeof path)
-        return fail(r, LATHE_NOT_FOUND, "the path is too long");
+        return runner_fail(r, LATHE_NOT_FOUND, "the path is too long");
     lathe_status s = tensor_read_pb(path, &r->files[k], &r->message);
     if (s != LATHE_OK) return s;
     r->in[k] = r->files[k].tensor;
     if (!r->guard) return s;
     r->in[k].data = guarded(r->in[k].size, alignment(r->in[k].elem));
-    if (!r->in[k].data) return fail(r, LATHE_OUT_OF_MEMORY, "no guarded memory");
+    if (!r->in[k].data) return runner_fail(r, LATHE_OUT_OF_MEMORY, "no guarded memory");
     memcpy(r->in[k].data, r->files[k].tensor.data, r->in[k].size);
     return s;
 }
@@ -144,7 +145,7 @@ static lathe_status read_input(runner *r, const char *dir, int k)
 static lathe_status run_once(runner *r)
 {
     lathe_status s = lathe_run(r->session, r->in, r->out);
-    return s == LATHE_OK ? s : fail(r, s, lathe_session_message(r->session));
+    return s == LATHE_OK ? s : runner_fail(r, s, lathe_session_message(r->session));
 }
 
 static lathe_status run_guarded(runner *r)
@@ -153,7 +154,7 @@ static lathe_status run_guarded(runner *r)
     for (int k = 0; k < r->nout && s == LATHE_OK; k++) {
         lathe_tensor *t = &r->out[k];
         t->data = guarded(t->size, alignment(t->elem));
-        if (!t->data) return fail(r, LATHE_OUT_OF_MEMORY, "no guarded memory");
+        if (!t->data) return runner_fail(r, LATHE_OUT_OF_MEMORY, "no guarded memory");
         memset(t->data, 0xA5, t->size);
     }
     return s == LATHE_OK ? run_once(r) : s;
@@ -164,9 +165,9 @@ static lathe_status write_output(runner *r, const char *dir, int k)
     char path[PATH_MAX];
     lathe_tensor_info info;
     lathe_status s = lathe_info(r->lib.desc, LATHE_OUTPUTS, k, &info);
-    if (s != LATHE_OK) return fail(r, s, "the model does not describe its outputs");
+    if (s != LATHE_OK) return runner_fail(r, s, "the model does not describe its outputs");
     if (snprintf(path, sizeof path, "%s/output_%d.pb", dir, k) >= (int)sizeof path)
-        return fail(r, LATHE_NOT_FOUND, "the path is too long");
+        return runner_fail(r, LATHE_NOT_FOUND, "the path is too long");
     return tensor_write_pb(path, info.name, &r->out[k], &r->message);
 }
 
@@ -191,7 +192,7 @@ static int usage(void)
     return 2;
 }
 
-static int report(const runner *r, lathe_status s)
+static int runner_report(const runner *r, lathe_status s)
 {
     if (s == LATHE_OK) puts("ok");
     else printf("error %d %s\n", (int)s, r->message.text);
@@ -227,14 +228,14 @@ int main(int argc, char **argv)
     runner r = {.threads = 1};
     int at = parse(argc, argv, &r), failed = 0;
     if (!at) return usage();
-    lathe_status s = open_model(&r, argv[at]);
+    lathe_status s = runner_open_model(&r, argv[at]);
     if (s != LATHE_OK) {
-        report(&r, s);
+        runner_report(&r, s);
         close_model(&r);
         return 2;
     }
     for (int c = at + 1; c < argc; c += 3)
-        failed |= report(&r, run_case(&r, argv[c + 1], argv[c + 2]));
+        failed |= runner_report(&r, run_case(&r, argv[c + 1], argv[c + 2]));
     close_model(&r);
     return failed;
 }

@@ -33,20 +33,23 @@ static const struct {
 #undef ELEM
 };
 
-static bool known(lathe_elem elem)
+static bool tensor_file_known(lathe_elem elem)
 {
     return elem > 0 && (size_t)elem < sizeof elems / sizeof elems[0] && elems[elem].class;
 }
 
-const char *tensor_elem_name(lathe_elem elem) { return known(elem) ? elems[elem].name : "?"; }
+const char *tensor_elem_name(lathe_elem elem)
+{
+    return tensor_file_known(elem) ? elems[elem].name : "?";
+}
 
 int tensor_elem_bits(lathe_elem elem)
 {
     if (elem == LATHE_STRING) return 8 * (int)sizeof(char *);
-    return known(elem) ? elems[elem].bits : 0;
+    return tensor_file_known(elem) ? elems[elem].bits : 0;
 }
 
-char tensor_elem_class(lathe_elem elem) { return known(elem) ? elems[elem].class : 0; }
+char tensor_elem_class(lathe_elem elem) { return tensor_file_known(elem) ? elems[elem].class : 0; }
 
 bool tensor_count(const lathe_tensor *t, int64_t *count)
 {

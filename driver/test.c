@@ -301,7 +301,7 @@ static void run_suite(suite *s)
     }
 }
 
-static int report(const suite *s)
+static int test_report(const suite *s)
 {
     size_t counts[4] = {0};
     for (size_t i = 0; i < s->cases.n; i++) {
@@ -330,7 +330,7 @@ int command_test(const cli_options *o)
     if (code == EXIT_OK && !make_work_dir(s.work, sizeof s.work)) code = EXIT_RESOURCES;
     if (code == EXIT_OK) {
         run_suite(&s);
-        code = report(&s);
+        code = test_report(&s);
         remove_tree(s.work);
     }
     free(s.outcomes);

@@ -22,7 +22,7 @@ static ir_value group_heads(ir_builder *b, ir_value v, ir_dim groups, ir_dim *re
 }
 
 /* x [B, H, S, K] times y [B, G, N, K] (or [B, G, K, N] if `plain`), summed over K. */
-static ir_value product(ir_builder *b, ir_value x, ir_value y, bool plain, ir_elem out)
+static ir_value attend_product(ir_builder *b, ir_value x, ir_value y, bool plain, ir_elem out)
 {
     ir_graph *g = b->g;
     if (x == IR_NONE || y == IR_NONE) return IR_NONE;
@@ -55,12 +55,12 @@ static ir_value product(ir_builder *b, ir_value x, ir_value y, bool plain, ir_el
 ir_value fe_scores(ir_builder *b, ir_value q, ir_value k)
 {
     return q == IR_NONE ? IR_NONE
-                        : product(b, q, k, false, ir_elem_arith(ir_type_of(b->g, q)->elem));
+                        : attend_product(b, q, k, false, ir_elem_arith(ir_type_of(b->g, q)->elem));
 }
 
 ir_value fe_weighted(ir_builder *b, ir_value p, ir_value v)
 {
-    return v == IR_NONE ? IR_NONE : product(b, p, v, true, ir_type_of(b->g, v)->elem);
+    return v == IR_NONE ? IR_NONE : attend_product(b, p, v, true, ir_type_of(b->g, v)->elem);
 }
 
 ir_expr fe_x_scale(ir_graph *g, ir_expr like, double given, ir_dim d)

@@ -8,7 +8,7 @@
 
 #define TYPE(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
-static const Onnx__AttributeProto *find(const fe_node *n, const char *name)
+static const Onnx__AttributeProto *attr_find(const fe_node *n, const char *name)
 {
     for (size_t i = 0; i < n->proto->n_attribute; i++) {
         const Onnx__AttributeProto *a = n->proto->attribute[i];
@@ -34,7 +34,7 @@ static void wrong(const fe_node *n, const char *name, const char *why)
 /* The attribute if it has this type and, where the type needs one, its payload. */
 static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int type, bool payload)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = attr_find(n, name);
     if (!a) return NULL;
     if ((int)a->type == type && payload) return a;
     *n->fault = fe_expect(n, ir_format(n->g->arena, "attribute %s is of type", name),
@@ -42,7 +42,7 @@ static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int
     return NULL;
 }
 
-bool fe_has_attr(const fe_node *n, const char *name) { return find(n, name) != NULL; }
+bool fe_has_attr(const fe_node *n, const char *name) { return attr_find(n, name) != NULL; }
 
 int64_t fe_attr_int(const fe_node *n, const char *name, int64_t otherwise)
 {
@@ -108,14 +108,14 @@ const float *fe_attr_floats(const fe_node *n, const char *name, size_t *count)
 
 const Onnx__TensorProto *fe_attr_tensor(const fe_node *n, const char *name)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = attr_find(n, name);
     a = typed(n, name, TYPE(TENSOR), a && a->t);
     return a ? a->t : NULL;
 }
 
 const Onnx__GraphProto *fe_attr_graph(const fe_node *n, const char *name)
 {
-    const Onnx__AttributeProto *a = find(n, name);
+    const Onnx__AttributeProto *a = attr_find(n, name);
     a = typed(n, name, TYPE(GRAPH), a && a->g);
     return a ? a->g : NULL;
 }

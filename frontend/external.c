@@ -140,7 +140,8 @@ int fe_open_beneath(int folder, const char *location, bool allow_symlinks, fe_op
     return fd == -ENOSYS || fd == -EPERM ? open_walk(folder, location) : fd;
 }
 
-static lathe_status refuse(lathe_diag *diag, const diag_place *place, const char *location, int why)
+static lathe_status external_refuse(lathe_diag *diag, const diag_place *place, const char *location,
+                                    int why)
 {
     switch (why) {
     case EXDEV:
@@ -187,13 +188,14 @@ lathe_status fe_external_open(fe_files *files, lathe_diag *diag, const diag_plac
                               const fe_file **out)
 {
     char path[2 * PATH_MAX];
-    if (!stays_inside(location)) return refuse(diag, place, location, EXDEV);
+    if (!stays_inside(location)) return external_refuse(diag, place, location, EXDEV);
     int n = snprintf(path, sizeof path, "%s/%s", folder, location);
-    if (n < 0 || (size_t)n >= sizeof path) return refuse(diag, place, location, ENAMETOOLONG);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return external_refuse(diag, place, location, ENAMETOOLONG);
     *out = fe_file_find(files, path);
     if (*out) return LATHE_OK;
     int fd = open_in(folder, location, allow_symlinks);
-    if (fd < 0) return refuse(diag, place, location, -fd);
+    if (fd < 0) return external_refuse(diag, place, location, -fd);
     lathe_status status = allow_symlinks ? LATHE_OK : check_links(diag, place, location, fd);
     if (status != LATHE_OK) {
         close(fd);

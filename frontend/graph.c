@@ -14,9 +14,9 @@ typedef struct node_context {
     diag_place place;
 } node_context;
 
-static lathe_status refuse(node_context *c, lathe_status status, const char *format, ...)
+static lathe_status graph_refuse(node_context *c, lathe_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static lathe_status refuse(node_context *c, lathe_status status, const char *format, ...)
+static lathe_status graph_refuse(node_context *c, lathe_status status, const char *format, ...)
 {
     fe_import *im = c->scope->im;
     va_list args;
@@ -35,7 +35,8 @@ static lathe_status bind_inputs(node_context *c, bool *poisoned)
     fe_value *in = IR_NEW_N(c->scope->im->arena, fe_value, p->n_input + 1);
     for (size_t i = 0; i < p->n_input; i++) {
         if (!fe_scope_get(c->scope, p->input[i], &in[i])) {
-            return refuse(c, LATHE_BAD_INPUT, "input %zu ('%s') is not defined", i, p->input[i]);
+            return graph_refuse(c, LATHE_BAD_INPUT, "input %zu ('%s') is not defined", i,
+                                p->input[i]);
         }
         *poisoned |= in[i].kind == FE_POISON;
     }
@@ -70,8 +71,8 @@ static lathe_status check_outputs(node_context *c)
         const fe_value *v = &c->n.out[i];
         if (!*c->n.proto->output[i]) continue;
         if (v->kind == FE_ABSENT) {
-            return refuse(c, LATHE_UNSUPPORTED, "output %zu ('%s') is not supported", i,
-                          c->n.proto->output[i]);
+            return graph_refuse(c, LATHE_UNSUPPORTED, "output %zu ('%s') is not supported", i,
+                                c->n.proto->output[i]);
         }
         if (v->kind == FE_POISON || (v->kind == FE_TENSOR && !v->tensor)) return LATHE_BAD_INPUT;
     }
@@ -115,12 +116,13 @@ static lathe_status unsupported(node_context *c, const char *domain, int64_t ver
     for (size_t i = 0; i < fe_op_count(); i++) {
         const fe_op *op = fe_op_at(i);
         if (strcmp(op->name, c->n.op) || strcmp(op->domain, domain)) continue;
-        return refuse(c, LATHE_UNSUPPORTED,
-                      "operator %s of %s is not supported at opset version %lld", c->n.op, shown,
-                      (long long)version);
+        return graph_refuse(c, LATHE_UNSUPPORTED,
+                            "operator %s of %s is not supported at opset version %lld", c->n.op,
+                            shown, (long long)version);
     }
-    return refuse(c, LATHE_UNSUPPORTED, "operator %s of %s (opset version %lld) is not supported",
-                  c->n.op, shown, (long long)version);
+    return graph_refuse(c, LATHE_UNSUPPORTED,
+                        "operator %s of %s (opset version %lld) is not supported", c->n.op, shown,
+                        (long long)version);
 }
 
 /* A node that reads what a refused one would have made is looked at, but not imported. */
@@ -135,7 +137,7 @@ static lathe_status run_importer(node_context *c, bool poisoned)
     int64_t version = opset_version(c->scope->frame, domain);
     if (version == 0) version = contrib_version(c->scope->im, domain);
     if (version == 0) {
-        return refuse(c, LATHE_BAD_INPUT, "no opset is imported for the domain '%s'", domain);
+        return graph_refuse(c, LATHE_BAD_INPUT, "no opset is imported for the domain '%s'", domain);
     }
     const fe_op *op = version > INT32_MAX ? NULL : fe_op_find(domain, c->n.op, (int)version);
     if (!op) return unsupported(c, domain, version);
@@ -158,7 +160,7 @@ static lathe_status import_checked(node_context *c, bool poisoned)
     if (status == LATHE_OK) status = check_outputs(c);
     if (status != LATHE_OK && lathe_diag_errors(im->diag) == errors && im->skipped == skipped) {
         if (im->g->overflow) status = LATHE_LIMIT;
-        refuse(c, status, im->g->overflow ? "a size overflows" : "types or sizes do not fit");
+        graph_refuse(c, status, im->g->overflow ? "a size overflows" : "types or sizes do not fit");
     }
     return status;
 }
@@ -175,7 +177,7 @@ static lathe_status prepare(node_context *c, const Onnx__NodeProto *p, bool *poi
     n->b.name = ir_intern(im->g, name);
     n->b.origin = ir_intern(im->g, n->op);
     c->place = (diag_place){.file = im->path, .node = ir_text(im->g, n->b.name), .op = n->op};
-    if (p->n_attribute > FE_MAX_ATTRS) return refuse(c, LATHE_LIMIT, "too many attributes");
+    if (p->n_attribute > FE_MAX_ATTRS) return graph_refuse(c, LATHE_LIMIT, "too many attributes");
     TRY(fe_resolve_attrs(im, c->scope->frame, p, &n->proto));
     n->nout = p->n_output;
     n->out = IR_NEW_N(im->arena, fe_value, p->n_output + 1);

@@ -28,7 +28,7 @@ void fe_out(fe_node *n, size_t k, ir_value v)
 
 /* ---- messages ---- */
 
-static diag_place place_of(const fe_node *n, const char *tensor)
+static diag_place node_place_of(const fe_node *n, const char *tensor)
 {
     return (diag_place){.file = n->im->path,
                         .node = ir_text(n->g, n->b.name),
@@ -42,10 +42,10 @@ static const char *input_name(const fe_node *n, size_t k)
     return k < n->proto->n_input ? n->proto->input[k] : "";
 }
 
-static lathe_status fail(const fe_node *n, lathe_status status, const char *tensor,
-                         const char *format, va_list args)
+static lathe_status node_fail(const fe_node *n, lathe_status status, const char *tensor,
+                              const char *format, va_list args)
 {
-    const diag_place place = place_of(n, tensor);
+    const diag_place place = node_place_of(n, tensor);
     return diag_add(n->im->diag, status, &place, "%s", ir_vformat(n->g->arena, format, args));
 }
 
@@ -53,7 +53,7 @@ lathe_status fe_fail(const fe_node *n, lathe_status status, const char *format, 
 {
     va_list args;
     va_start(args, format);
-    status = fail(n, status, NULL, format, args);
+    status = node_fail(n, status, NULL, format, args);
     va_end(args);
     return status;
 }
@@ -63,21 +63,21 @@ lathe_status fe_fail_input(const fe_node *n, size_t k, lathe_status status, cons
     const char *prefixed = ir_format(n->g->arena, "input %zu %s", k, format);
     va_list args;
     va_start(args, format);
-    status = fail(n, status, input_name(n, k), prefixed, args);
+    status = node_fail(n, status, input_name(n, k), prefixed, args);
     va_end(args);
     return status;
 }
 
 lathe_status fe_expect(const fe_node *n, const char *what, const char *found, const char *expected)
 {
-    const diag_place place = place_of(n, NULL);
+    const diag_place place = node_place_of(n, NULL);
     return diag_mismatch(n->im->diag, LATHE_BAD_INPUT, &place, what, found, expected);
 }
 
 lathe_status fe_expect_input(const fe_node *n, size_t k, const char *what, const char *found,
                              const char *expected)
 {
-    const diag_place place = place_of(n, input_name(n, k));
+    const diag_place place = node_place_of(n, input_name(n, k));
     return diag_mismatch(n->im->diag, LATHE_BAD_INPUT, &place,
                          ir_format(n->g->arena, "input %zu %s", k, what), found, expected);
 }

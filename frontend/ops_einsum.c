@@ -26,7 +26,7 @@ typedef struct einsum {
 
 static bool has(const term *t, int label) { return t->set[label / 64] >> label % 64 & 1; }
 
-static void push(term *t, int label)
+static void einsum_push(term *t, int label)
 {
     t->labels[t->rank++] = label;
     t->set[label / 64] |= UINT64_C(1) << label % 64;
@@ -43,11 +43,11 @@ static lathe_status read_labels(einsum *e, const char *at, const char *end, int 
     for (; at < end; at++) {
         if (*at == ' ') continue;
         if (*at == '.' && end - at >= 3 && at[1] == '.' && at[2] == '.' && !dots) {
-            for (int i = 0; i < axes; i++) push(t, LETTERS + axes - 1 - i);
+            for (int i = 0; i < axes; i++) einsum_push(t, LETTERS + axes - 1 - i);
             dots = true;
             at += 2;
         } else if (isalpha((unsigned char)*at) && t->rank + 1 < LABELS) {
-            push(t, label_of(*at));
+            einsum_push(t, label_of(*at));
         } else {
             return fe_fail(e->n, LATHE_BAD_INPUT, "attribute equation: '%c' is not understood",
                            *at);
@@ -93,9 +93,9 @@ static lathe_status read_term(einsum *e, size_t k, const char *at, const char *e
 /* Without an arrow: the ellipsis, then the letters that occur once, in order. */
 static void implied_output(einsum *e)
 {
-    for (int i = e->ellipsis - 1; i >= 0; i--) push(&e->out, LETTERS + i);
+    for (int i = e->ellipsis - 1; i >= 0; i--) einsum_push(&e->out, LETTERS + i);
     for (int i = 0; i < LETTERS; i++)
-        if (e->uses[i] == 1) push(&e->out, i);
+        if (e->uses[i] == 1) einsum_push(&e->out, i);
 }
 
 static lathe_status read_equation(einsum *e)
@@ -128,8 +128,8 @@ static lathe_status read_equation(einsum *e)
 /* ---- the products ---- */
 
 /* Product of the terms with result axes `out` and, behind them, the reduced ones. */
-static lathe_status product(einsum *e, const term *t, size_t count, const term *out,
-                            const term *reduced, ir_elem elem, ir_value *result)
+static lathe_status einsum_product(einsum *e, const term *t, size_t count, const term *out,
+                                   const term *reduced, ir_elem elem, ir_value *result)
 {
     ir_graph *g = e->n->g;
     ir_dim space[IR_MAX_SPACE];
@@ -169,29 +169,29 @@ static lathe_status sum_alone(einsum *e, term *t, const term *other, size_t k)
     for (int i = 0; i < t->rank; i++) {
         int label = t->labels[i];
         if (has(&keep, label) || has(&drop, label)) continue;
-        push(has(other, label) || needed(e, k, label) ? &keep : &drop, label);
+        einsum_push(has(other, label) || needed(e, k, label) ? &keep : &drop, label);
     }
     if (keep.rank == t->rank) return LATHE_OK;
     ir_elem elem = ir_elem_arith(ir_type_of(e->n->g, t->v)->elem);
-    TRY(product(e, t, 1, &keep, &drop, elem, &keep.v));
+    TRY(einsum_product(e, t, 1, &keep, &drop, elem, &keep.v));
     *t = keep;
     return LATHE_OK;
 }
 
 /* left becomes left * right: batch labels, left's own, right's own. */
-static lathe_status multiply(einsum *e, term *left, size_t k, ir_elem elem)
+static lathe_status einsum_multiply(einsum *e, term *left, size_t k, ir_elem elem)
 {
     term both[2] = {*left, e->terms[k]}, out = {0}, reduced = {0};
     TRY(sum_alone(e, &both[0], &both[1], k + 1));
     TRY(sum_alone(e, &both[1], &both[0], k + 1));
     for (int i = 0; i < both[0].rank; i++) {
         int label = both[0].labels[i];
-        if (has(&both[1], label)) push(needed(e, k + 1, label) ? &out : &reduced, label);
+        if (has(&both[1], label)) einsum_push(needed(e, k + 1, label) ? &out : &reduced, label);
     }
     for (int side = 0; side < 2; side++)
         for (int i = 0; i < both[side].rank; i++)
-            if (!has(&both[!side], both[side].labels[i])) push(&out, both[side].labels[i]);
-    TRY(product(e, both, 2, &out, &reduced, elem, &out.v));
+            if (!has(&both[!side], both[side].labels[i])) einsum_push(&out, both[side].labels[i]);
+    TRY(einsum_product(e, both, 2, &out, &reduced, elem, &out.v));
     *left = out;
     return LATHE_OK;
 }
@@ -219,6 +219,6 @@ lathe_status fe_import_einsum(fe_node *n)
     ir_elem elem = fe_type(n, 0)->elem;
     term left = e.terms[0];
     for (size_t k = 1; k < e.nterms; k++)
-        TRY(multiply(&e, &left, k, k + 1 < e.nterms ? ir_elem_arith(elem) : elem));
+        TRY(einsum_multiply(&e, &left, k, k + 1 < e.nterms ? ir_elem_arith(elem) : elem));
     return arrange(&e, &left, elem);
 }

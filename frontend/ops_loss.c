@@ -12,7 +12,7 @@ typedef struct loss {
     ir_type t; /* of logp */
 } loss;
 
-static lathe_status check(const loss *s)
+static lathe_status loss_check(const loss *s)
 {
     const fe_node *n = s->n;
     TRY(fe_need_class(n, 1, "S"));
@@ -28,7 +28,7 @@ static lathe_status check(const loss *s)
 }
 
 /* A nest over the labels, all axes reduced if `reduced`: the loss and the weight of a label. */
-static void begin(const loss *s, ir_nest *nest, bool reduced, ir_expr *value, ir_expr *weight)
+static void loss_begin(const loss *s, ir_nest *nest, bool reduced, ir_expr *value, ir_expr *weight)
 {
     fe_node *n = s->n;
     ir_graph *g = n->g;
@@ -55,7 +55,7 @@ static ir_value loss_sum(const loss *s, bool of_weights)
 {
     ir_nest nest;
     ir_expr value, weight;
-    begin(s, &nest, true, &value, &weight);
+    loss_begin(s, &nest, true, &value, &weight);
     return ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", ir_elem_arith(s->t.elem),
                           of_weights ? weight : value);
 }
@@ -66,9 +66,9 @@ static lathe_status import_loss(loss *s)
     ir_nest nest;
     ir_expr value, weight;
     const char *reduction = fe_attr_str(n, "reduction", "mean");
-    TRY(check(s));
+    TRY(loss_check(s));
     if (strcmp(reduction, "none") == 0) {
-        begin(s, &nest, false, &value, &weight);
+        loss_begin(s, &nest, false, &value, &weight);
         fe_out(n, 0, ir_nest_map(&nest, s->t.elem, value));
         return LATHE_OK;
     }

@@ -70,7 +70,7 @@ static ir_value bias_scores(const attention *a, ir_value scores)
     return ir_nest_map(&nest, type, x);
 }
 
-static lathe_status finish(const attention *a)
+static lathe_status ms_attention_finish(const attention *a)
 {
     ir_builder *b = &a->n->b;
     ir_value p = fe_attend(b, bias_scores(a, fe_scores(b, a->q, a->k)), NULL);
@@ -170,7 +170,7 @@ lathe_status fe_import_ms_attention(fe_node *n)
     TRY(stacked_cache(&a));
     const ir_type *q = ir_type_of(g, a.q);
     TRY(check_mask(&a, 3, q->dims[0], q->dims[2], ir_type_of(g, a.k)->dims[2]));
-    return finish(&a);
+    return ms_attention_finish(&a);
 }
 
 /* ---- MultiHeadAttention: q, k, v, bias, mask, attention bias, past key, past value ---- */
@@ -221,5 +221,5 @@ lathe_status fe_import_ms_multihead(fe_node *n)
     TRY(check_mask(&a, 4, q->dims[0], q->dims[2], ir_type_of(g, a.k)->dims[2]));
     if (fe_wants(n, 1)) fe_out(n, 1, a.k);
     if (fe_wants(n, 2)) fe_out(n, 2, a.v);
-    return finish(&a);
+    return ms_attention_finish(&a);
 }

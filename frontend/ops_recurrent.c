@@ -300,7 +300,7 @@ static lathe_status turn(void *ctx, fe_node *n, const ir_value *params, ir_value
 }
 
 /* A direction's part of an input whose axis `axis` counts directions. */
-static ir_value part_of(const direction *d, size_t k, int axis)
+static ir_value recurrent_part_of(const direction *d, size_t k, int axis)
 {
     fe_node *n = d->layer->n;
     ir_dim one = ir_dim_const(n->g, 1);
@@ -315,7 +315,7 @@ static ir_value project(const direction *d)
     ir_graph *g = l->n->g;
     ir_dim space[] = {l->steps, l->batch, l->gates, fe_type(l->n, X)->dims[2]};
     fe_factor f[] = {{fe_in(l->n, X), {l->batch_first, !l->batch_first, 3}},
-                     {part_of(d, W, 0), {-1, 2, 3}}};
+                     {recurrent_part_of(d, W, 0), {-1, 2, 3}}};
     ir_value v = fe_contract(b, f, 2, 4, space, 1, l->arith);
     if (v == IR_NONE || d->bias == IR_NONE) return v;
     ir_nest nest;
@@ -338,7 +338,7 @@ static ir_value first_state(const direction *d, int s)
     ir_builder *b = &l->n->b;
     size_t k = STATE0 + (size_t)s;
     if (!fe_has(l->n, k)) return fe_fill(b, l->arith, 2, (ir_dim[]){l->batch, l->hidden}, 0);
-    ir_value part = ir_squeeze(b, part_of(d, k, l->batch_first), l->batch_first);
+    ir_value part = ir_squeeze(b, recurrent_part_of(d, k, l->batch_first), l->batch_first);
     return ir_cast(b, part, l->arith);
 }
 
@@ -358,9 +358,10 @@ static lathe_status run_direction(const layer *l, int number, bool backward, ir_
     fe_node *n = l->n;
     ir_graph *g = n->g;
     direction d = {.layer = l, .number = number, .backward = backward};
-    d.recurrent = part_of(&d, R, 0);
-    if (fe_has(n, B)) d.bias = part_of(&d, B, 0);
-    if (l->cell->states > 1 && fe_has(n, PEEPHOLES)) d.peepholes = part_of(&d, PEEPHOLES, 0);
+    d.recurrent = recurrent_part_of(&d, R, 0);
+    if (fe_has(n, B)) d.bias = recurrent_part_of(&d, B, 0);
+    if (l->cell->states > 1 && fe_has(n, PEEPHOLES))
+        d.peepholes = recurrent_part_of(&d, PEEPHOLES, 0);
     d.projected = project(&d);
     ir_value init[MAX_STATES];
     for (int s = 0; s < l->cell->states; s++) init[s] = first_state(&d, s);

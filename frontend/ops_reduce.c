@@ -112,8 +112,8 @@ static ir_value finite_max(ir_builder *b, ir_value v, const axis_set *set, ir_el
     return ir_nest_map(&nest, acc, ir_x_select(g, odd, XN(x, 0), x));
 }
 
-static ir_value finish(ir_builder *b, ir_value folded, reduce_post post, ir_dim count,
-                       ir_value shift, ir_elem out)
+static ir_value reduce_finish(ir_builder *b, ir_value folded, reduce_post post, ir_dim count,
+                              ir_value shift, ir_elem out)
 {
     ir_graph *g = b->g;
     ir_nest nest;
@@ -175,7 +175,7 @@ lathe_status fe_import_reduce(fe_node *n)
         for (int a = 0; a < t.rank; a++)
             count = ir_dim_mul(n->g, count,
                                ir_dim_select(n->g, set.in[a], t.dims[a], ir_dim_const(n->g, 1)));
-        r = finish(b, r, k->post, count, shift, t.elem);
+        r = reduce_finish(b, r, k->post, count, shift, t.elem);
     }
     fe_out(n, 0, fe_attr_int(n, "keepdims", 1) ? r : drop_axes(b, r, &t, &set));
     return LATHE_OK;

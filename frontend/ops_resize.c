@@ -36,8 +36,8 @@ typedef struct resize {
 
 /* ---- attributes ---- */
 
-static lathe_status choose(fe_node *n, const char *attr, const char *otherwise,
-                           const char *const *names, int count, int *chosen)
+static lathe_status resize_choose(fe_node *n, const char *attr, const char *otherwise,
+                                  const char *const *names, int count, int *chosen)
 {
     const char *given = fe_attr_str(n, attr, otherwise);
     for (*chosen = 0; *chosen < count; ++*chosen)
@@ -56,11 +56,11 @@ static lathe_status read_modes(fe_node *n, resize *r)
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
     bool old = !strcmp(n->op, "Upsample") || n->version < 11;
     int t, m, k, p;
-    TRY(choose(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel", transforms,
-               7, &t));
-    TRY(choose(n, "mode", "nearest", modes, 3, &m));
-    TRY(choose(n, "nearest_mode", old ? "floor" : "round_prefer_floor", roundings, 4, &k));
-    TRY(choose(n, "keep_aspect_ratio_policy", "stretch", policies, 3, &p));
+    TRY(resize_choose(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel",
+                      transforms, 7, &t));
+    TRY(resize_choose(n, "mode", "nearest", modes, 3, &m));
+    TRY(resize_choose(n, "nearest_mode", old ? "floor" : "round_prefer_floor", roundings, 4, &k));
+    TRY(resize_choose(n, "keep_aspect_ratio_policy", "stretch", policies, 3, &p));
     r->transform = (transform)t;
     r->mode = (interpolation)m;
     r->rounding = (rounding)k;

@@ -12,7 +12,7 @@ static ir_expr mirror(ir_graph *g, ir_expr at, ir_dim size, bool half)
     return X2(MAX, X2(MIN, m, back), XI(0));
 }
 
-static ir_expr element(const fe_sample *s, const ir_expr *at)
+static ir_expr sample_element(const fe_sample *s, const ir_expr *at)
 {
     ir_graph *g = s->nest->b->g;
     const ir_type *t = ir_type_of(g, s->v);
@@ -31,7 +31,7 @@ ir_expr fe_sample_nearest(const fe_sample *s)
     ir_graph *g = s->nest->b->g;
     ir_expr at[FE_MAX_SPATIAL];
     for (int i = 0; i < s->spatial; i++) at[i] = ir_x_cast(g, X1(ROUND, s->at[i]), IR_I64);
-    return element(s, at);
+    return sample_element(s, at);
 }
 
 /* Weighted elements at all combinations of `taps` whole positions an axis, the first at first[i],
@@ -49,7 +49,7 @@ static ir_expr weighted(const fe_sample *s, ir_scalar combine, const ir_expr *fi
             at[i] = X2(ADD, first[i], XI(rest % taps));
             weight = i == 0 ? weights[i][rest % taps] : X2(MUL, weight, weights[i][rest % taps]);
         }
-        ir_expr x = element(s, at);
+        ir_expr x = sample_element(s, at);
         x = X2(MUL, ir_x_cast(g, x, ir_expr_get(g, weight)->type), weight);
         sum = c == 0 ? x : ir_x_2(g, combine, sum, x);
     }

@@ -15,7 +15,7 @@ typedef struct sparse {
     size_t nnz, index_width; /* numbers that make one index: 1 or rank */
 } sparse;
 
-static lathe_status refuse(fe_import *im, const diag_place *place, const char *why)
+static lathe_status sparse_refuse(fe_import *im, const diag_place *place, const char *why)
 {
     return diag_add(im->diag, LATHE_BAD_INPUT, place, "sparse tensor: %s", why);
 }
@@ -26,11 +26,11 @@ static lathe_status read_dims(fe_import *im, const diag_place *place,
     s->dims = t->dims;
     s->rank = t->n_dims;
     s->count = 1;
-    if (t->n_dims > IR_MAX_RANK) return refuse(im, place, "rank too high");
+    if (t->n_dims > IR_MAX_RANK) return sparse_refuse(im, place, "rank too high");
     for (size_t i = 0; i < t->n_dims; i++) {
-        if (t->dims[i] <= 0) return refuse(im, place, "a dim is not positive");
+        if (t->dims[i] <= 0) return sparse_refuse(im, place, "a dim is not positive");
         if (__builtin_mul_overflow(s->count, t->dims[i], &s->count)) {
-            return refuse(im, place, "too many elements");
+            return sparse_refuse(im, place, "too many elements");
         }
         s->type.dims[i] = ir_dim_const(im->g, t->dims[i]);
     }
@@ -42,7 +42,7 @@ static lathe_status read_parts(fe_import *im, const diag_place *place,
                                const Onnx__SparseTensorProto *t, sparse *s)
 {
     ir_type values, indices;
-    if (!t->values || !t->indices) return refuse(im, place, "values or indices are missing");
+    if (!t->values || !t->indices) return sparse_refuse(im, place, "values or indices are missing");
     TRY(fe_tensor_data(im, place, t->values, &values, &s->values));
     TRY(fe_tensor_data(im, place, t->indices, &indices, &s->indices));
     s->nnz = t->values->n_dims == 1 ? (size_t)t->values->dims[0] : 0;
@@ -50,7 +50,7 @@ static lathe_status read_parts(fe_import *im, const diag_place *place,
     s->index_width = indices.rank == 2 ? s->rank : 1;
     if (values.rank != 1 || indices.elem != IR_I64 || indices.rank < 1 || indices.rank > 2 ||
         s->indices.size / 8 / (s->index_width ? s->index_width : 1) != s->nnz) {
-        return refuse(im, place, "values and indices do not fit each other");
+        return sparse_refuse(im, place, "values and indices do not fit each other");
     }
     return LATHE_OK;
 }
@@ -79,7 +79,8 @@ lathe_status fe_sparse_tensor(fe_import *im, ir_builder *b, const Onnx__SparseTe
     *out = IR_NONE;
     TRY(read_dims(im, &place, t, &s));
     TRY(read_parts(im, &place, t, &s));
-    if (ir_elem_bits(s.type.elem) < 8) return refuse(im, &place, "elements smaller than a byte");
+    if (ir_elem_bits(s.type.elem) < 8)
+        return sparse_refuse(im, &place, "elements smaller than a byte");
     size_t width = (size_t)ir_elem_bits(s.type.elem) / 8;
     if (!ir_elem_bytes(s.type.elem, s.count, &s.bytes) || s.bytes > MAX_DENSE) {
         return diag_add(im->diag, LATHE_UNSUPPORTED, &place,
@@ -88,7 +89,7 @@ lathe_status fe_sparse_tensor(fe_import *im, ir_builder *b, const Onnx__SparseTe
     char *dense = ir_alloc(im->arena, (size_t)s.count, width);
     for (size_t k = 0; k < s.nnz; k++) {
         int64_t at;
-        if (!position(&s, k, &at)) return refuse(im, &place, "an index is outside the dims");
+        if (!position(&s, k, &at)) return sparse_refuse(im, &place, "an index is outside the dims");
         memcpy(dense + (size_t)at * width, (const char *)s.values.bytes + k * width, width);
     }
     *out = ir_const(b, &s.type, &(ir_blob){.bytes = dense, .size = (size_t)s.bytes});

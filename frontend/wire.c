@@ -59,9 +59,9 @@ static size_t append_step(char *text, size_t used, size_t cap, const frame *f, f
     return n < 0 || (size_t)n >= cap - used ? cap - 1 : used + (size_t)n;
 }
 
-static lathe_status fail(scanner *s, lathe_status, const char *format, ...)
+static lathe_status wire_fail(scanner *s, lathe_status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static lathe_status fail(scanner *s, lathe_status status, const char *format, ...)
+static lathe_status wire_fail(scanner *s, lathe_status status, const char *format, ...)
 {
     char path[1024] = "", why[256];
     size_t used = 0;
@@ -81,16 +81,16 @@ static lathe_status fail(scanner *s, lathe_status status, const char *format, ..
 
 /* ---- output ---- */
 
-static lathe_status reserve(scanner *s, size_t more)
+static lathe_status wire_reserve(scanner *s, size_t more)
 {
     if (more <= s->cap - s->size) return LATHE_OK;
     size_t cap = s->cap ? s->cap : 4096;
     while (cap - s->size < more) {
-        if (cap > SIZE_MAX / 2) return fail(s, LATHE_OUT_OF_MEMORY, "out of memory");
+        if (cap > SIZE_MAX / 2) return wire_fail(s, LATHE_OUT_OF_MEMORY, "out of memory");
         cap *= 2;
     }
     uint8_t *grown = realloc(s->out, cap);
-    if (!grown) return fail(s, LATHE_OUT_OF_MEMORY, "out of memory");
+    if (!grown) return wire_fail(s, LATHE_OUT_OF_MEMORY, "out of memory");
     s->out = grown;
     s->cap = cap;
     return LATHE_OK;
@@ -98,7 +98,7 @@ static lathe_status reserve(scanner *s, size_t more)
 
 static lathe_status put_bytes(scanner *s, size_t from, size_t count)
 {
-    TRY(reserve(s, count));
+    TRY(wire_reserve(s, count));
     if (count) memcpy(s->out + s->size, s->bytes + from, count);
     s->size += count;
     return LATHE_OK;
@@ -106,7 +106,7 @@ static lathe_status put_bytes(scanner *s, size_t from, size_t count)
 
 static lathe_status put_varint(scanner *s, uint64_t value)
 {
-    TRY(reserve(s, 10));
+    TRY(wire_reserve(s, 10));
     for (; value >= 0x80; value >>= 7) s->out[s->size++] = (uint8_t)(value | 0x80);
     s->out[s->size++] = (uint8_t)value;
     return LATHE_OK;
@@ -123,7 +123,7 @@ static lathe_status get_varint(scanner *s, size_t end, uint64_t *value)
 {
     uint64_t v = 0;
     for (int shift = 0; shift < 70; shift += 7) {
-        if (s->at >= end) return fail(s, LATHE_BAD_INPUT, "the file ends inside a number");
+        if (s->at >= end) return wire_fail(s, LATHE_BAD_INPUT, "the file ends inside a number");
         uint8_t byte = s->bytes[s->at++];
         if (shift == 63 && byte > 1) break;
         v |= (uint64_t)(byte & 0x7f) << shift;
@@ -132,7 +132,7 @@ static lathe_status get_varint(scanner *s, size_t end, uint64_t *value)
             return LATHE_OK;
         }
     }
-    return fail(s, LATHE_BAD_INPUT, "a number is longer than 64 bits");
+    return wire_fail(s, LATHE_BAD_INPUT, "a number is longer than 64 bits");
 }
 
 static int scalar_wire(ProtobufCType type)
@@ -162,7 +162,7 @@ static lathe_status check_packed(scanner *s, int wire, size_t end)
     if (wire != WIRE_VARINT) {
         size_t element = wire == WIRE_32 ? 4 : 8;
         if ((end - s->at) % element) {
-            return fail(s, LATHE_BAD_INPUT, "a packed list ends inside an element");
+            return wire_fail(s, LATHE_BAD_INPUT, "a packed list ends inside an element");
         }
         s->at = end;
     }
@@ -191,11 +191,11 @@ static lathe_status value_extent(scanner *s, int wire, size_t limit, size_t *end
     case WIRE_32:
         break;
     default:
-        return fail(s, LATHE_BAD_INPUT, "wire type %d, which no ONNX field has", wire);
+        return wire_fail(s, LATHE_BAD_INPUT, "wire type %d, which no ONNX field has", wire);
     }
     if (length > limit - s->at) {
-        return fail(s, LATHE_BAD_INPUT, "a length of %llu bytes, but %zu are left",
-                    (unsigned long long)length, limit - s->at);
+        return wire_fail(s, LATHE_BAD_INPUT, "a length of %llu bytes, but %zu are left",
+                         (unsigned long long)length, limit - s->at);
     }
     *end = s->at + (size_t)length;
     return LATHE_OK;
@@ -206,13 +206,13 @@ static lathe_status value_extent(scanner *s, int wire, size_t limit, size_t *end
 static lathe_status open_message(scanner *s, field_type field, size_t end)
 {
     if (s->depth == FE_WIRE_DEPTH) {
-        return fail(s, LATHE_LIMIT, "messages nest deeper than %d", FE_WIRE_DEPTH);
+        return wire_fail(s, LATHE_LIMIT, "messages nest deeper than %d", FE_WIRE_DEPTH);
     }
     if (++s->messages > FE_WIRE_MAX_MESSAGES) {
-        return fail(s, LATHE_LIMIT, "more than %u messages", FE_WIRE_MAX_MESSAGES);
+        return wire_fail(s, LATHE_LIMIT, "more than %u messages", FE_WIRE_MAX_MESSAGES);
     }
     TRY(put_key(s, field->id, WIRE_LENGTH));
-    TRY(reserve(s, LENGTH_BYTES));
+    TRY(wire_reserve(s, LENGTH_BYTES));
     frame *f = &s->frames[s->depth++];
     memset(f, 0, sizeof *f);
     f->type = field->descriptor;
@@ -229,7 +229,8 @@ static lathe_status close_message(scanner *s)
     s->current = NULL;
     if (f->field) {
         size_t length = s->size - f->header - LENGTH_BYTES;
-        if (length > INT32_MAX) return fail(s, LATHE_LIMIT, "more than 2 GiB without raw data");
+        if (length > INT32_MAX)
+            return wire_fail(s, LATHE_LIMIT, "more than 2 GiB without raw data");
         for (int i = 0; i < LENGTH_BYTES; i++) {
             unsigned more = i < LENGTH_BYTES - 1 ? 0x80 : 0;
             s->out[f->header + (size_t)i] = (uint8_t)((length >> (7 * i) & 0x7f) | more);
@@ -254,7 +255,7 @@ static lathe_status put_block(scanner *s, field_type field, int wire, size_t end
 {
     size_t start = s->at;
     if (field->type == PROTOBUF_C_TYPE_STRING && memchr(s->bytes + start, 0, end - start)) {
-        return fail(s, LATHE_BAD_INPUT, "a zero byte in a string");
+        return wire_fail(s, LATHE_BAD_INPUT, "a zero byte in a string");
     }
     if (wire != WIRE_LENGTH) TRY(check_packed(s, wire, end));
     TRY(put_key(s, field->id, WIRE_LENGTH));
@@ -276,13 +277,13 @@ static lathe_status known_field(scanner *s, field_type field, int wire, size_t e
     bool list = field->label == PROTOBUF_C_LABEL_REPEATED;
     int natural = scalar_wire(field->type);
     if (++s->fields > FE_WIRE_MAX_FIELDS) {
-        return fail(s, LATHE_LIMIT, "more than %u fields", FE_WIRE_MAX_FIELDS);
+        return wire_fail(s, LATHE_LIMIT, "more than %u fields", FE_WIRE_MAX_FIELDS);
     }
     if (f->seen[field_index(f, field)]++ && !list) {
-        return fail(s, LATHE_BAD_INPUT, "the field is there twice");
+        return wire_fail(s, LATHE_BAD_INPUT, "the field is there twice");
     }
     if (wire != natural && !(wire == WIRE_LENGTH && list)) {
-        return fail(s, LATHE_BAD_INPUT, "wire type %d, expected %d", wire, natural);
+        return wire_fail(s, LATHE_BAD_INPUT, "wire type %d, expected %d", wire, natural);
     }
     if (field->type == PROTOBUF_C_TYPE_MESSAGE) return open_message(s, field, end);
     if (f->type == &onnx__tensor_proto__descriptor && field->id == RAW_DATA &&
@@ -304,8 +305,8 @@ static lathe_status next_field(scanner *s)
     s->current = NULL;
     TRY(get_varint(s, f->end, &key));
     if (key >> 3 == 0 || key > UINT32_MAX) {
-        return fail(s, LATHE_BAD_INPUT, "no field has the number %llu",
-                    (unsigned long long)(key >> 3));
+        return wire_fail(s, LATHE_BAD_INPUT, "no field has the number %llu",
+                         (unsigned long long)(key >> 3));
     }
     field_type field = find_field(f, key >> 3);
     s->current = field;
@@ -321,7 +322,7 @@ lathe_status fe_wire_scan(lathe_diag *diag, const char *file, const uint8_t *byt
     *out = (fe_wire){0};
     scanner s = {.bytes = bytes, .file = file, .diag = diag, .depth = 1, .messages = 1};
     s.frames[0] = (frame){.type = &onnx__model_proto__descriptor, .end = size};
-    lathe_status status = reserve(&s, size < (1u << 20) ? size + 1 : 1u << 20);
+    lathe_status status = wire_reserve(&s, size < (1u << 20) ? size + 1 : 1u << 20);
     while (status == LATHE_OK && s.depth > 0) {
         bool done = s.at == s.frames[s.depth - 1].end;
         status = done ? close_message(&s) : next_field(&s);

@@ -1,7 +1,7 @@
 /* The arena: a list of zeroed chunks that grow with use, handed out from the front.
  *
  * In: sizes, which may come from a file. Out: zeroed memory aligned for any type. No size is added
- * or multiplied unchecked; on overflow, at the limit or without memory, fail() jumps to the
+ * or multiplied unchecked; on overflow, at the limit or without memory, arena_fail() jumps to the
  * library's entry function. Chunks are never reused, so calloc's zeroes are all that is needed. */
 #include "ir/arena.h"
 
@@ -19,7 +19,7 @@ typedef struct ir_chunk {
 
 static size_t header_size(void) { return (sizeof(ir_chunk) + ALIGN - 1) & ~(size_t)(ALIGN - 1); }
 
-static _Noreturn void fail(ir_arena *a) { longjmp(*a->jmp, 1); }
+static _Noreturn void arena_fail(ir_arena *a) { longjmp(*a->jmp, 1); }
 
 void ir_arena_init(ir_arena *a, jmp_buf *jmp) { *a = (ir_arena){.jmp = jmp}; }
 
@@ -38,9 +38,9 @@ static void add_chunk(ir_arena *a, size_t need)
     size_t size = a->chunks ? 2 * a->chunks->size : FIRST_CHUNK;
     if (size > LARGEST_CHUNK) size = LARGEST_CHUNK;
     if (size < need) size = need;
-    if (size > SIZE_MAX - header_size()) fail(a);
+    if (size > SIZE_MAX - header_size()) arena_fail(a);
     ir_chunk *c = calloc(1, header_size() + size);
-    if (!c) fail(a);
+    if (!c) arena_fail(a);
     *c = (ir_chunk){.next = a->chunks, .size = size};
     a->chunks = c;
     a->at = (char *)c + header_size();
@@ -50,9 +50,9 @@ static void add_chunk(ir_arena *a, size_t need)
 void *ir_alloc(ir_arena *a, size_t count, size_t size)
 {
     size_t n;
-    if (__builtin_mul_overflow(count, size, &n) || n > SIZE_MAX - ALIGN) fail(a);
+    if (__builtin_mul_overflow(count, size, &n) || n > SIZE_MAX - ALIGN) arena_fail(a);
     n = n ? (n + ALIGN - 1) & ~(size_t)(ALIGN - 1) : ALIGN;
-    if (n > SIZE_MAX - a->used || (a->limit && a->used + n > a->limit)) fail(a);
+    if (n > SIZE_MAX - a->used || (a->limit && a->used + n > a->limit)) arena_fail(a);
     if (n > (size_t)(a->end - a->at)) add_chunk(a, n);
     void *p = a->at;
     a->at += n;
@@ -86,7 +86,7 @@ char *ir_vformat(ir_arena *a, const char *format, va_list args)
     int n = vsnprintf(NULL, 0, format, args);
     if (n < 0) {
         va_end(again);
-        fail(a);
+        arena_fail(a);
     }
     char *text = ir_alloc(a, (size_t)n + 1, 1);
     vsnprintf(text, (size_t)n + 1, format, again);

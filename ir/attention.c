@@ -29,7 +29,7 @@ typedef struct part {
     ir_dim coef[IR_MAX_SPACE];
 } part;
 
-static part part_of(ir_graph *g, ir_expr base)
+static part attention_part_of(ir_graph *g, ir_expr base)
 {
     part p = {.base = base};
     for (int i = 0; i < IR_MAX_SPACE; i++) p.coef[i] = ir_dim_const(g, 0);
@@ -42,7 +42,7 @@ static void scale(ir_graph *g, part *p, ir_dim by)
     for (int i = 0; i < IR_MAX_SPACE; i++) p->coef[i] = ir_dim_mul(g, p->coef[i], by);
 }
 
-static void add(ir_graph *g, part *p, const part *q)
+static void attention_add(ir_graph *g, part *p, const part *q)
 {
     p->base = ir_x_2(g, IR_X_ADD, p->base, q->base);
     for (int i = 0; i < IR_MAX_SPACE; i++) p->coef[i] = ir_dim_add(g, p->coef[i], q->coef[i]);
@@ -54,7 +54,7 @@ static bool split(form *f, ir_expr e, part *out)
     const ir_expr_node x = *ir_expr_get(g, e);
     part other;
     ir_dim by;
-    *out = part_of(g, e);
+    *out = attention_part_of(g, e);
     if (--f->budget < 0) return false;
     if (!(ir_x_axes(g, e) & f->inner)) return true;
     out->base = ir_x_int(g, IR_I64, 0);
@@ -72,7 +72,7 @@ static bool split(form *f, ir_expr e, part *out)
     if (x.op != IR_X_ADD && x.op != IR_X_SUB) return false;
     if (!split(f, x.args[0], out) || !split(f, x.args[1], &other)) return false;
     if (x.op == IR_X_SUB) scale(g, &other, ir_dim_const(g, -1));
-    add(g, out, &other);
+    attention_add(g, out, &other);
     return true;
 }
 
@@ -81,11 +81,11 @@ static bool find_walk(form *f, const ir_expr_node *load, ir_walk *w)
     ir_graph *g = f->g;
     const ir_type *t = ir_type_of(g, f->n->operands[load->imm]);
     ir_dim stride = ir_dim_const(g, 1);
-    part sum = part_of(g, ir_x_int(g, IR_I64, 0)), one;
+    part sum = attention_part_of(g, ir_x_int(g, IR_I64, 0)), one;
     for (int i = t->rank - 1; i >= 0; i--) {
         if (!split(f, load->args[i], &one)) return false;
         scale(g, &one, stride);
-        add(g, &sum, &one);
+        attention_add(g, &sum, &one);
         stride = ir_dim_mul(g, stride, t->dims[i]);
     }
     w->operand = (int)load->imm;
@@ -117,7 +117,7 @@ static uint32_t axes_of(ir_graph *g, const ir_expr_node *load)
     return axes;
 }
 
-static int64_t most(const form *f, const ir_dim *space, int axis)
+static int64_t attention_most(const form *f, const ir_dim *space, int axis)
 {
     int64_t lo, hi;
     ir_dim_range(f->g, space[axis], &lo, &hi);
@@ -130,7 +130,7 @@ static int find_rows(const form *f, const ir_dim *space, uint32_t q, uint32_t ot
     int best = -1;
     for (int a = f->a->n - 1; a >= 0; a--) {
         if (a == f->a->d || !(q >> a & 1) || (others >> a & 1)) continue;
-        if (best < 0 || most(f, space, a) > most(f, space, best)) best = a;
+        if (best < 0 || attention_most(f, space, a) > attention_most(f, space, best)) best = a;
     }
     return best;
 }

@@ -60,8 +60,9 @@ typedef struct node_check {
     const char *wrong;
 } node_check;
 
-static void fail(node_check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void fail(node_check *c, const char *format, ...)
+static void check_fail(node_check *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void check_fail(node_check *c, const char *format, ...)
 {
     va_list args;
     if (c->wrong) return;
@@ -84,16 +85,16 @@ static void check_counts(node_check *c)
 {
     const ir_op_info *info = ir_op_get(c->n->op);
     if (!in_range(c->n->noperands, info->operands_min, info->operands_max))
-        fail(c, "%u operands", c->n->noperands);
+        check_fail(c, "%u operands", c->n->noperands);
     if (info->results >= 0 && c->n->nresults != (uint32_t)info->results)
-        fail(c, "%u results", c->n->nresults);
-    if (c->n->nregions != (uint32_t)info->regions) fail(c, "%u regions", c->n->nregions);
+        check_fail(c, "%u results", c->n->nresults);
+    if (c->n->nregions != (uint32_t)info->regions) check_fail(c, "%u regions", c->n->nregions);
     bool gaps = c->n->op == IR_OP_NORM || c->n->op == IR_OP_CALL;
     for (uint32_t i = 0; i < c->n->noperands; i++) {
         ir_value v = c->n->operands[i];
-        if (v >= c->g->nvalues) fail(c, "operand %u is no value", i);
+        if (v >= c->g->nvalues) check_fail(c, "operand %u is no value", i);
         else if (v == IR_NONE && (!gaps || (int)i < info->operands_min))
-            fail(c, "operand %u is absent", i);
+            check_fail(c, "operand %u is absent", i);
     }
 }
 
@@ -110,7 +111,7 @@ static void check_kind(node_check *c)
     const char *list = kinds[c->n->op], *kind = ir_attr_str(c->g, c->n, IR_KEY_kind);
     if (!list || has_word(list, kind)) return;
     if (*kind || (required[c->n->op] & BIT(kind)))
-        fail(c, "kind \"%s\" is none of: %s", kind, list);
+        check_fail(c, "kind \"%s\" is none of: %s", kind, list);
 }
 
 /* A const of no elements has an empty list; otherwise NULL lists have no entries. */
@@ -119,15 +120,17 @@ static void check_attrs(node_check *c)
     uint64_t found = 0, missing;
     for (uint32_t i = 0; i < c->n->nattrs; i++) {
         const ir_attr *a = &c->n->attrs[i];
-        if (a->key <= IR_KEY_NONE || a->key >= IR_KEY_COUNT) fail(c, "attribute %u has no key", i);
+        if (a->key <= IR_KEY_NONE || a->key >= IR_KEY_COUNT)
+            check_fail(c, "attribute %u has no key", i);
         else found |= UINT64_C(1) << a->key;
         if (ir_key_kind(a->key) == IR_ATTR_DIMS)
             for (size_t k = 0; k < a->n; k++)
                 if (a->u.dims[k] == IR_NONE)
-                    fail(c, "attribute %s has an unknown size", ir_key_name(a->key));
+                    check_fail(c, "attribute %s has an unknown size", ir_key_name(a->key));
     }
     missing = required[c->n->op] & ~found;
-    if (missing) fail(c, "attribute %s is missing", ir_key_name((ir_key)__builtin_ctzll(missing)));
+    if (missing)
+        check_fail(c, "attribute %s is missing", ir_key_name((ir_key)__builtin_ctzll(missing)));
     if (!c->wrong) check_kind(c);
 }
 
@@ -153,17 +156,17 @@ bool ir_check_affine(const ir_graph *g, ir_expr e)
     }
 }
 
-static void check_load(node_check *c, const ir_expr_node *x)
+static void check_load_expr(node_check *c, const ir_expr_node *x)
 {
     if (x->imm < 0 || x->imm >= c->n->noperands || c->n->operands[x->imm] == IR_NONE) {
-        fail(c, "a load of operand %lld, which is absent", (long long)x->imm);
+        check_fail(c, "a load of operand %lld, which is absent", (long long)x->imm);
         return;
     }
     const ir_type *t = ir_type_of(c->g, c->n->operands[x->imm]);
     if (x->nargs != t->rank)
-        fail(c, "a load of operand %lld with %d indices", (long long)x->imm, x->nargs);
+        check_fail(c, "a load of operand %lld with %d indices", (long long)x->imm, x->nargs);
     if (x->type != ir_elem_arith(t->elem) || x->type == IR_ELEM_NONE)
-        fail(c, "a load of operand %lld as %s", (long long)x->imm, ir_elem_name(x->type));
+        check_fail(c, "a load of operand %lld as %s", (long long)x->imm, ir_elem_name(x->type));
 }
 
 /* Types of arguments are the constructors' business; what depends on the node is checked here. */
@@ -173,13 +176,13 @@ static void check_expr(node_check *c, ir_expr e)
     ir_memo_put(c->g->pool, &c->seen, e, 1);
     const ir_expr_node *x = ir_expr_get(c->g, e);
     for (int i = 0; i < x->nargs; i++) check_expr(c, x->args[i]);
-    if (x->op == IR_X_LOAD) check_load(c, x);
+    if (x->op == IR_X_LOAD) check_load_expr(c, x);
     if (x->op == IR_X_INDEX && (x->imm < 0 || x->imm >= c->rank))
-        fail(c, "index i%lld in a space of %d axes", (long long)x->imm, c->rank);
+        check_fail(c, "index i%lld in a space of %d axes", (long long)x->imm, c->rank);
     if (x->op == IR_X_ACC && (x->imm < 0 || x->imm >= c->naccs))
-        fail(c, "acc%lld behind %d reductions", (long long)x->imm, c->naccs);
+        check_fail(c, "acc%lld behind %d reductions", (long long)x->imm, c->naccs);
     else if (x->op == IR_X_ACC && x->type != c->accs[x->imm])
-        fail(c, "acc%lld as %s", (long long)x->imm, ir_elem_name(x->type));
+        check_fail(c, "acc%lld as %s", (long long)x->imm, ir_elem_name(x->type));
 }
 
 /* How many of the expressions are reduced, so that those behind them may use the results. */
@@ -195,7 +198,7 @@ static void check_body(node_check *c, const ir_attr *body)
     ir_memo_begin(c->g->pool, &c->seen);
     for (size_t i = 0; i < body->n && !c->wrong; i++) {
         if (body->u.exprs[i] == IR_NONE || body->u.exprs[i] >= c->g->pool->nexprs)
-            fail(c, "body %zu is none", i);
+            check_fail(c, "body %zu is none", i);
         else check_expr(c, body->u.exprs[i]);
         if (!c->wrong && i < reduced)
             c->accs[c->naccs++] = ir_expr_get(c->g, body->u.exprs[i])->type;
@@ -217,16 +220,16 @@ static void check_space(node_check *c)
     bool reduces = row || attention || c->n->op == IR_OP_REDUCE || c->n->op == IR_OP_CONTRACT ||
                    c->n->op == IR_OP_ARG_REDUCE;
     size_t rank = attr_count(c, IR_KEY_space);
-    if (rank > IR_MAX_SPACE) fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
+    if (rank > IR_MAX_SPACE) check_fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
     if (nred < 0 || nred > (int64_t)rank || (nred && !reduces))
-        fail(c, "%lld reduced axes", (long long)nred);
+        check_fail(c, "%lld reduced axes", (long long)nred);
     if (c->n->op != IR_OP_SCATTER && (int64_t)rank - (row ? 0 : nred) > IR_MAX_RANK)
-        fail(c, "a result of rank over %d", IR_MAX_RANK);
-    if (row && nred < 1) fail(c, "a row without axes");
-    if (attention && nred != 2) fail(c, "two axes must be reduced");
-    if (c->n->op == IR_OP_ARG_REDUCE && nred != 1) fail(c, "one axis must be reduced");
+        check_fail(c, "a result of rank over %d", IR_MAX_RANK);
+    if (row && nred < 1) check_fail(c, "a row without axes");
+    if (attention && nred != 2) check_fail(c, "two axes must be reduced");
+    if (c->n->op == IR_OP_ARG_REDUCE && nred != 1) check_fail(c, "one axis must be reduced");
     if (c->n->op == IR_OP_CUMULATE && (axis < 0 || axis >= (int64_t)rank))
-        fail(c, "axis %lld", (long long)axis);
+        check_fail(c, "axis %lld", (long long)axis);
 }
 
 /* The comma-separated kinds of a row's reductions. */
@@ -237,11 +240,11 @@ static size_t check_row_kinds(node_check *c)
         size_t length = strcspn(at, ",");
         const char *word = ir_format(c->g->arena, "%.*s", (int)length, at);
         if (!has_word(kinds[IR_OP_REDUCE], word))
-            fail(c, "kind \"%s\" is none of: %s", word, kinds[IR_OP_REDUCE]);
+            check_fail(c, "kind \"%s\" is none of: %s", word, kinds[IR_OP_REDUCE]);
         at += length + (at[length] == ',');
     }
     size_t most = c->n->op == IR_OP_ROW ? IR_MAX_STAGES : IR_MAX_STAGES - 1;
-    if (n < 1 || n > most) fail(c, "%zu reductions", n);
+    if (n < 1 || n > most) check_fail(c, "%zu reductions", n);
     return n;
 }
 
@@ -251,8 +254,8 @@ static void check_epilogue(node_check *c, const ir_attr *body)
     const ir_attr *end = ir_attr_find(c->n, IR_KEY_epilogue);
     if (!end || c->wrong) return;
     if (c->n->op != IR_OP_REDUCE && c->n->op != IR_OP_CONTRACT && c->n->op != IR_OP_ATTENTION)
-        fail(c, "an epilogue");
-    if (end->n != 1) fail(c, "%zu expressions in the epilogue, 1 needed", end->n);
+        check_fail(c, "an epilogue");
+    if (end->n != 1) check_fail(c, "%zu expressions in the epilogue, 1 needed", end->n);
     c->rank -= (int)ir_attr_int(c->n, IR_KEY_nred, 0);
     c->naccs = 1;
     c->accs[0] = ir_expr_get(c->g, body->u.exprs[0])->type;
@@ -270,7 +273,7 @@ static void check_nest(node_check *c)
     if (rows) want += check_row_kinds(c);
     if (c->n->op == IR_OP_ATTENTION) want += 2;
     const ir_attr *body = ir_attr_find(c->n, IR_KEY_body);
-    if (body->n != want) fail(c, "%zu expressions in the body, %zu needed", body->n, want);
+    if (body->n != want) check_fail(c, "%zu expressions in the body, %zu needed", body->n, want);
     check_body(c, body);
     check_epilogue(c, body);
     if (!c->wrong && c->n->op == IR_OP_ATTENTION) {
@@ -278,12 +281,12 @@ static void check_nest(node_check *c)
         c->wrong = ir_attention_form(c->g, c->n, &form);
     }
     for (size_t i = 1; i < want && !c->wrong && !rows; i++)
-        if (body_type(c, i) != IR_I64) fail(c, "index %zu of the body is no i64", i - 1);
+        if (body_type(c, i) != IR_I64) check_fail(c, "index %zu of the body is no i64", i - 1);
     if (c->wrong || c->n->op != IR_OP_VIEW) return;
     const ir_expr_node *load = ir_expr_get(c->g, body->u.exprs[0]);
-    if (load->op != IR_X_LOAD) fail(c, "the body must be a load");
+    if (load->op != IR_X_LOAD) check_fail(c, "the body must be a load");
     for (int i = 0; i < load->nargs && !c->wrong; i++)
-        if (!ir_check_affine(c->g, load->args[i])) fail(c, "index %d is not affine", i);
+        if (!ir_check_affine(c->g, load->args[i])) check_fail(c, "index %d is not affine", i);
 }
 
 static void check_values(node_check *c)
@@ -294,21 +297,21 @@ static void check_values(node_check *c)
     for (size_t i = 0; i < dims->n; i++)
         if (!ir_dim_is_const(c->g, dims->u.dims[i], &d) || d < 0 ||
             __builtin_mul_overflow(count, d, &count))
-            fail(c, "dims must be constants");
+            check_fail(c, "dims must be constants");
     if (dims->n > IR_MAX_RANK || (size_t)count != body->n)
-        fail(c, "%zu elements do not fill the dims", body->n);
+        check_fail(c, "%zu elements do not fill the dims", body->n);
     check_body(c, body);
     for (size_t i = 1; i < body->n && !c->wrong; i++)
-        if (body_type(c, i) != body_type(c, 0)) fail(c, "elements of different types");
+        if (body_type(c, i) != body_type(c, 0)) check_fail(c, "elements of different types");
 }
 
 static void check_guard(node_check *c)
 {
     const ir_attr *body = ir_attr_find(c->n, IR_KEY_body);
     c->rank = ir_type_of(c->g, c->n->operands[0])->rank;
-    if (body->n != 1) fail(c, "%zu expressions in the body, 1 needed", body->n);
+    if (body->n != 1) check_fail(c, "%zu expressions in the body, 1 needed", body->n);
     check_body(c, body);
-    if (!c->wrong && body_type(c, 0) != IR_BOOL) fail(c, "the condition is no bool");
+    if (!c->wrong && body_type(c, 0) != IR_BOOL) check_fail(c, "the condition is no bool");
 }
 
 static ir_elem operand_arith(const node_check *c, uint32_t i)
@@ -319,10 +322,10 @@ static ir_elem operand_arith(const node_check *c, uint32_t i)
 static void check_axis(node_check *c)
 {
     if (c->n->op != IR_OP_CONCAT && !ir_elem_is_float(operand_arith(c, 0)))
-        fail(c, "operand 0 holds no floats");
+        check_fail(c, "operand 0 holds no floats");
     int64_t axis = ir_attr_int(c->n, IR_KEY_axis, 0);
     if (axis < 0 || axis >= ir_type_of(c->g, c->n->operands[0])->rank)
-        fail(c, "axis %lld", (long long)axis);
+        check_fail(c, "axis %lld", (long long)axis);
 }
 
 static bool all_positive(const ir_attr *a)
@@ -340,21 +343,21 @@ static void check_window(node_check *c)
     const ir_attr *strides = ir_attr_find(c->n, IR_KEY_strides),
                   *dilations = ir_attr_find(c->n, IR_KEY_dilations);
     if (x->rank < 2 || attr_count(c, IR_KEY_dims) != (size_t)x->rank)
-        fail(c, "dims must have the rank of the operand");
+        check_fail(c, "dims must have the rank of the operand");
     if (attr_count(c, IR_KEY_kernel) != spatial || strides->n != spatial ||
         dilations->n != spatial || attr_count(c, IR_KEY_pads) != 2 * spatial)
-        fail(c, "kernel, strides, pads and dilations must have %zu axes", spatial);
+        check_fail(c, "kernel, strides, pads and dilations must have %zu axes", spatial);
     if (!c->wrong && (!all_positive(strides) || !all_positive(dilations)))
-        fail(c, "strides and dilations must be positive");
+        check_fail(c, "strides and dilations must be positive");
     for (uint32_t i = 1; i < c->n->noperands; i++) {
         if (ir_type_of(c->g, c->n->operands[i])->rank != (i == 1 ? x->rank : 1))
-            fail(c, "operand %u has another rank", i);
+            check_fail(c, "operand %u has another rank", i);
         if (operand_arith(c, i) != operand_arith(c, 0))
-            fail(c, "operand %u has another element type", i);
+            check_fail(c, "operand %u has another element type", i);
     }
     if (operand_arith(c, 0) == IR_ELEM_NONE || operand_arith(c, 0) == IR_BOOL)
-        fail(c, "operand 0 holds no numbers");
-    if (ir_attr_int(c->n, IR_KEY_group, 1) < 1) fail(c, "group must be positive");
+        check_fail(c, "operand 0 holds no numbers");
+    if (ir_attr_int(c->n, IR_KEY_group, 1) < 1) check_fail(c, "group must be positive");
 }
 
 static void check_operator(node_check *c)
@@ -377,7 +380,7 @@ static void check_operator(node_check *c)
         break;
     case IR_OP_RESHAPE:
         if (attr_count(c, IR_KEY_dims) > IR_MAX_RANK)
-            fail(c, "a result of rank over %d", IR_MAX_RANK);
+            check_fail(c, "a result of rank over %d", IR_MAX_RANK);
         break;
     default:
         if (ir_op_get(c->n->op)->traits & IR_TRAIT_N) check_nest(c);

@@ -16,7 +16,7 @@ static int64_t sat_add(int64_t a, int64_t b)
 }
 
 /* Lower bounds add with -inf absorbing, upper bounds with +inf absorbing. */
-static interval add(interval a, interval b)
+static interval dim_range_add(interval a, interval b)
 {
     return (interval){a.lo == INT64_MIN || b.lo == INT64_MIN ? INT64_MIN : sat_add(a.lo, b.lo),
                       a.hi == INT64_MAX || b.hi == INT64_MAX ? INT64_MAX : sat_add(a.hi, b.hi)};
@@ -41,7 +41,7 @@ static interval hull(const int64_t *v, int n)
     return r;
 }
 
-static interval mul(interval a, interval b)
+static interval dim_range_mul(interval a, interval b)
 {
     return hull((int64_t[]){sat_mul(a.lo, b.lo), sat_mul(a.lo, b.hi), sat_mul(a.hi, b.lo),
                             sat_mul(a.hi, b.hi)},
@@ -71,8 +71,8 @@ static interval sum_range(const ir_graph *g, const ir_dim_node *n, int bounds)
     for (int i = 0; i < n->nterms; i++) {
         interval product = {n->terms[i].coef, n->terms[i].coef};
         for (int j = 0; j < n->terms[i].natoms; j++)
-            product = mul(product, range(g, n->terms[i].atoms[j], bounds));
-        sum = add(sum, product);
+            product = dim_range_mul(product, range(g, n->terms[i].atoms[j], bounds));
+        sum = dim_range_add(sum, product);
     }
     return sum;
 }

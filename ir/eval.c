@@ -76,7 +76,7 @@ bool ir_content_dims(ir_graph *g, ir_value v, ir_dim *out, size_t cap, size_t *n
 }
 
 /* Row-major place of constant indices in v; false: not constant, or outside. */
-static bool place_of(const ir_graph *g, const ir_type *t, const ir_expr *idx, size_t *place)
+static bool eval_place_of(const ir_graph *g, const ir_type *t, const ir_expr *idx, size_t *place)
 {
     *place = 0;
     for (int i = 0; i < t->rank; i++) {
@@ -103,7 +103,7 @@ ir_expr ir_content_at(ir_graph *g, ir_value v, const ir_expr *idx, int n)
     if (!content || !count || n != ir_type_of(g, v)->rank) return IR_NONE;
     for (int i = 0; i < n; i++)
         if (idx[i] == IR_NONE) return IR_NONE;
-    if (place_of(g, ir_type_of(g, v), idx, &place)) return content[place];
+    if (eval_place_of(g, ir_type_of(g, v), idx, &place)) return content[place];
     return count == 1 && !may_fault(g, idx, n) ? content[0] : IR_NONE;
 }
 
@@ -147,7 +147,7 @@ static bool operands_known(ir_graph *g, const ir_node *n)
 }
 
 /* The space, if its axes are constants and its points few, and all operands are known. */
-static bool begin(nest_eval *e, ir_graph *g, const ir_node *n)
+static bool eval_begin(nest_eval *e, ir_graph *g, const ir_node *n)
 {
     const ir_attr *space = ir_attr_find(n, IR_KEY_space);
     *e = (nest_eval){.g = g, .n = n, .rank = (int)space->n, .points = 1};
@@ -166,7 +166,10 @@ static void next_point(nest_eval *e)
     }
 }
 
-static const ir_expr *body_of(const ir_node *n) { return ir_attr_find(n, IR_KEY_body)->u.exprs; }
+static const ir_expr *eval_body_of(const ir_node *n)
+{
+    return ir_attr_find(n, IR_KEY_body)->u.exprs;
+}
 
 /* The operator that combines elements in a reduction or scatter of this kind. */
 static ir_scalar combine_op(const char *kind)
@@ -187,7 +190,7 @@ static ir_scalar combine_op(const char *kind)
 
 static bool eval_values(ir_graph *g, const ir_node *n, ir_expr *out, int64_t count)
 {
-    const ir_expr *body = body_of(n);
+    const ir_expr *body = eval_body_of(n);
     for (int64_t i = 0; i < count; i++) {
         if (!ir_x_is_closed(g, body[i])) return false;
         out[i] = body[i];
@@ -198,9 +201,9 @@ static bool eval_values(ir_graph *g, const ir_node *n, ir_expr *out, int64_t cou
 static bool eval_map(ir_graph *g, const ir_node *n, ir_expr *out, int64_t count)
 {
     nest_eval e;
-    if (!begin(&e, g, n) || e.points != count) return false;
+    if (!eval_begin(&e, g, n) || e.points != count) return false;
     for (int64_t i = 0; i < count; i++, next_point(&e))
-        if ((out[i] = eval_at_point(&e, body_of(n)[0])) == IR_NONE) return false;
+        if ((out[i] = eval_at_point(&e, eval_body_of(n)[0])) == IR_NONE) return false;
     return true;
 }
 
@@ -214,9 +217,9 @@ static ir_expr empty_value(ir_graph *g, ir_scalar op, ir_elem arith)
 static bool eval_reduce(ir_graph *g, const ir_node *n, ir_expr *out, int64_t count)
 {
     nest_eval e;
-    if (ir_attr_find(n, IR_KEY_epilogue) || !begin(&e, g, n)) return false;
+    if (ir_attr_find(n, IR_KEY_epilogue) || !eval_begin(&e, g, n)) return false;
     ir_scalar op = n->op == IR_OP_CONTRACT ? IR_X_ADD : combine_op(ir_attr_str(g, n, IR_KEY_kind));
-    ir_expr body = body_of(n)[0];
+    ir_expr body = eval_body_of(n)[0];
     int64_t each = count ? e.points / count : 0;
     for (int64_t i = 0; i < count; i++) {
         out[i] = each ? IR_NONE : empty_value(g, op, ir_expr_get(g, body)->type);
@@ -236,7 +239,7 @@ static bool scatter_point(nest_eval *e, ir_expr *out, const ir_expr *body, ir_sc
     size_t place;
     for (int i = 0; i < t->rank; i++)
         if ((idx[i] = eval_at_point(e, body[i + 1])) == IR_NONE) return false;
-    if (x == IR_NONE || !place_of(e->g, t, idx, &place)) return false;
+    if (x == IR_NONE || !eval_place_of(e->g, t, idx, &place)) return false;
     out[place] = op == IR_X_NONE ? x : ir_x_2(e->g, op, out[place], x);
     return out[place] != IR_NONE;
 }
@@ -247,12 +250,12 @@ static bool eval_scatter(ir_graph *g, const ir_node *n, ir_expr *out, int64_t co
     size_t ndata;
     const char *kind = ir_attr_str(g, n, IR_KEY_kind);
     ir_scalar op = combine_op(kind);
-    if (!begin(&e, g, n) || (op == IR_X_NONE && strcmp(kind, "set") != 0)) return false;
+    if (!eval_begin(&e, g, n) || (op == IR_X_NONE && strcmp(kind, "set") != 0)) return false;
     const ir_expr *data = ir_content(g, n->operands[0], &ndata);
     if ((int64_t)ndata != count) return false;
     memcpy(out, data, ndata * sizeof *out);
     for (int64_t i = 0; i < e.points; i++, next_point(&e))
-        if (!scatter_point(&e, out, body_of(n), op)) return false;
+        if (!scatter_point(&e, out, eval_body_of(n), op)) return false;
     return true;
 }
 

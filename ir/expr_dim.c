@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-static bool fits(ir_elem type, int64_t lo, int64_t hi)
+static bool expr_dim_fits(ir_elem type, int64_t lo, int64_t hi)
 {
     if (type == IR_I64) return true;
     if (!ir_elem_is_int(type)) return false;
@@ -36,19 +36,21 @@ static bool as_dim(ir_graph *g, ir_expr e, ir_dim *d)
     *d = (ir_dim)ir_expr_get(g, n->args[0])->imm;
     int64_t lo, hi;
     ir_dim_range(g, *d, &lo, &hi);
-    return fits((ir_elem)n->imm, lo, hi);
+    return expr_dim_fits((ir_elem)n->imm, lo, hi);
 }
 
 static ir_expr from_dim(ir_graph *g, ir_elem type, ir_dim d)
 {
     int64_t lo, hi, v;
     if (d == IR_NONE) return IR_NONE;
-    if (ir_dim_is_const(g, d, &v)) return fits(type, v, v) ? ir_x_int(g, type, v) : IR_NONE;
+    if (ir_dim_is_const(g, d, &v))
+        return expr_dim_fits(type, v, v) ? ir_x_int(g, type, v) : IR_NONE;
     if (type == IR_I64) return ir_x_dim(g, d);
     ir_dim_range(g, d, &lo, &hi);
     ir_expr leaf = ir_x_dim(g, d);
-    return fits(type, lo, hi) ? ir_x_intern(g, &(ir_expr_node){IR_X_CAST, type, 1, &leaf, type})
-                              : IR_NONE;
+    return expr_dim_fits(type, lo, hi)
+               ? ir_x_intern(g, &(ir_expr_node){IR_X_CAST, type, 1, &leaf, type})
+               : IR_NONE;
 }
 
 /* ne(d, 0) for a dim that is 0 or 1. */

@@ -12,9 +12,9 @@ typedef struct infer {
     const ir_node *n;
 } infer;
 
-static lathe_status fail(const infer *in, const char *format, ...)
+static lathe_status infer_fail(const infer *in, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static lathe_status fail(const infer *in, const char *format, ...)
+static lathe_status infer_fail(const infer *in, const char *format, ...)
 {
     ir_builder b = {.g = in->g, .name = in->n->name, .origin = in->n->origin};
     va_list args;
@@ -32,7 +32,7 @@ static const ir_type *operand(const infer *in, uint32_t k)
 static lathe_status set_type(const infer *in, ir_elem elem, const ir_dim *dims, size_t rank)
 {
     if (rank > IR_MAX_RANK)
-        return fail(in, "a tensor of %zu axes, expected at most %d", rank, IR_MAX_RANK);
+        return infer_fail(in, "a tensor of %zu axes, expected at most %d", rank, IR_MAX_RANK);
     in->g->values[in->n->results[0]].type = ir_type_make(elem, (int)rank, dims);
     return LATHE_OK;
 }
@@ -40,7 +40,7 @@ static lathe_status set_type(const infer *in, ir_elem elem, const ir_dim *dims, 
 static lathe_status need(const infer *in, ir_key key, const ir_attr **attr)
 {
     *attr = ir_attr_find(in->n, key);
-    return *attr ? LATHE_OK : fail(in, "attribute '%s' is missing", ir_key_name(key));
+    return *attr ? LATHE_OK : infer_fail(in, "attribute '%s' is missing", ir_key_name(key));
 }
 
 /* The element type that attribute `elem` names. */
@@ -50,7 +50,7 @@ static lathe_status need_elem(const infer *in, ir_elem *elem)
     TRY(need(in, IR_KEY_elem, &a));
     const char *name = ir_text(in->g, a->u.s);
     *elem = ir_elem_parse(name, strlen(name));
-    return *elem ? LATHE_OK : fail(in, "unknown element type '%s'", name);
+    return *elem ? LATHE_OK : infer_fail(in, "unknown element type '%s'", name);
 }
 
 static lathe_status need_axis(const infer *in, int rank, int *axis)
@@ -59,7 +59,7 @@ static lathe_status need_axis(const infer *in, int rank, int *axis)
     *axis = 0;
     TRY(need(in, IR_KEY_axis, &a));
     if (a->u.i < 0 || a->u.i >= rank)
-        return fail(in, "axis %lld of %d axes", (long long)a->u.i, rank);
+        return infer_fail(in, "axis %lld of %d axes", (long long)a->u.i, rank);
     *axis = (int)a->u.i;
     return LATHE_OK;
 }
@@ -74,8 +74,9 @@ static lathe_status need_nest(const infer *in, size_t nbody, const ir_attr **spa
     TRY(need(in, IR_KEY_body, &body));
     int64_t nred = ir_attr_int(in->n, IR_KEY_nred, 0);
     if ((*space)->n > IR_MAX_SPACE || nred < 0 || (uint64_t)nred > (*space)->n)
-        return fail(in, "a space of %zu axes, %lld of them reduced", (*space)->n, (long long)nred);
-    if (body->n != nbody) return fail(in, "%zu expressions, expected %zu", body->n, nbody);
+        return infer_fail(in, "a space of %zu axes, %lld of them reduced", (*space)->n,
+                          (long long)nred);
+    if (body->n != nbody) return infer_fail(in, "%zu expressions, expected %zu", body->n, nbody);
     *parallel = (*space)->n - (size_t)nred;
     return LATHE_OK;
 }
@@ -87,9 +88,10 @@ static lathe_status infer_given(const infer *in)
     for (uint32_t i = 0; i < in->n->nresults; i++) {
         const ir_type *t = ir_type_of(in->g, in->n->results[i]);
         if (t->elem == IR_ELEM_NONE || t->rank < 0 || t->rank > IR_MAX_RANK)
-            return fail(in, "result %u has no type", i);
+            return infer_fail(in, "result %u has no type", i);
         for (int d = 0; d < t->rank; d++)
-            if (t->dims[d] == IR_NONE) return fail(in, "result %u: axis %d has no size", i, d);
+            if (t->dims[d] == IR_NONE)
+                return infer_fail(in, "result %u: axis %d has no size", i, d);
     }
     return LATHE_OK;
 }
@@ -103,10 +105,10 @@ static lathe_status infer_const(const infer *in)
     const ir_type *t = ir_type_of(in->g, in->n->results[0]);
     ir_dim dims = ir_type_count(in->g, t);
     if (dims == IR_NONE || !ir_dim_is_const(in->g, dims, &count))
-        return fail(in, "%s is no size of a constant", ir_type_text(in->g, t));
+        return infer_fail(in, "%s is no size of a constant", ir_type_text(in->g, t));
     if (ir_elem_bits(t->elem) == 0) return LATHE_OK;
     if (!ir_elem_bytes(t->elem, count, &bytes) || (uint64_t)bytes != data->u.blob.size)
-        return fail(in, "%zu bytes for %s", data->u.blob.size, ir_type_text(in->g, t));
+        return infer_fail(in, "%zu bytes for %s", data->u.blob.size, ir_type_text(in->g, t));
     return LATHE_OK;
 }
 
@@ -120,7 +122,7 @@ static lathe_status infer_values(const infer *in)
     TRY(set_type(in, elem, dims->u.dims, dims->n));
     const ir_type *t = ir_type_of(in->g, in->n->results[0]);
     if (!ir_dim_equals(in->g, ir_type_count(in->g, t), (int64_t)body->n))
-        return fail(in, "%zu values for %s", body->n, ir_type_text(in->g, t));
+        return infer_fail(in, "%zu values for %s", body->n, ir_type_text(in->g, t));
     return LATHE_OK;
 }
 
@@ -165,7 +167,7 @@ static lathe_status infer_arg_reduce(const infer *in)
     size_t parallel;
     TRY(need_nest(in, 1, &space, &parallel));
     if (parallel + 1 != space->n)
-        return fail(in, "%zu reduced axes, expected 1", space->n - parallel);
+        return infer_fail(in, "%zu reduced axes, expected 1", space->n - parallel);
     return set_type(in, IR_I64, space->u.dims, parallel);
 }
 
@@ -206,10 +208,10 @@ static lathe_status infer_reshape(const infer *in)
     const ir_type *to = ir_type_of(in->g, in->n->results[0]);
     ir_dim before = ir_type_count(in->g, &from), after = ir_type_count(in->g, to);
     if (before == IR_NONE || after == IR_NONE)
-        return fail(in, "%s is too large", ir_type_text(in->g, to));
+        return infer_fail(in, "%s is too large", ir_type_text(in->g, to));
     if (!ir_dim_require(in->g, before, after))
-        return fail(in, "%s has other elements than %s", ir_type_text(in->g, to),
-                    ir_type_text(in->g, &from));
+        return infer_fail(in, "%s has other elements than %s", ir_type_text(in->g, to),
+                          ir_type_text(in->g, &from));
     return LATHE_OK;
 }
 
@@ -217,14 +219,14 @@ static lathe_status infer_reshape(const infer *in)
 static lathe_status join(const infer *in, ir_type *sum, const ir_type *t, int axis, uint32_t k)
 {
     if (t->elem != sum->elem || t->rank != sum->rank)
-        return fail(in, "operand %u is %s, operand 0 %s", k, ir_type_text(in->g, t),
-                    ir_type_text(in->g, operand(in, 0)));
+        return infer_fail(in, "operand %u is %s, operand 0 %s", k, ir_type_text(in->g, t),
+                          ir_type_text(in->g, operand(in, 0)));
     for (int i = 0; i < t->rank; i++)
         if (i != axis && !ir_dim_require(in->g, sum->dims[i], t->dims[i]))
-            return fail(in, "axis %d of operand %u, %s, differs from operand 0, %s", i, k,
-                        ir_type_text(in->g, t), ir_type_text(in->g, operand(in, 0)));
+            return infer_fail(in, "axis %d of operand %u, %s, differs from operand 0, %s", i, k,
+                              ir_type_text(in->g, t), ir_type_text(in->g, operand(in, 0)));
     sum->dims[axis] = ir_dim_add(in->g, sum->dims[axis], t->dims[axis]);
-    return sum->dims[axis] == IR_NONE ? fail(in, "axis %d is too large", axis) : LATHE_OK;
+    return sum->dims[axis] == IR_NONE ? infer_fail(in, "axis %d is too large", axis) : LATHE_OK;
 }
 
 static lathe_status infer_concat(const infer *in)
@@ -250,7 +252,7 @@ static lathe_status infer_window(const infer *in)
     TRY(need(in, IR_KEY_dims, &dims));
     const ir_type *x = operand(in, 0);
     if (dims->n != (size_t)x->rank)
-        return fail(in, "%zu dims of the result, operand 0 has %d", dims->n, x->rank);
+        return infer_fail(in, "%zu dims of the result, operand 0 has %d", dims->n, x->rank);
     return set_type(in, x->elem, dims->u.dims, dims->n);
 }
 
@@ -262,7 +264,8 @@ static lathe_status infer_bind(const infer *in)
     TRY(need(in, IR_KEY_syms, &syms));
     const ir_type *t = operand(in, 0);
     if (t->elem != IR_I64 || t->rank > 1)
-        return fail(in, "sizes are read from %s, expected a list of i64", ir_type_text(in->g, t));
+        return infer_fail(in, "sizes are read from %s, expected a list of i64",
+                          ir_type_text(in->g, t));
     return LATHE_OK;
 }
 
@@ -270,17 +273,17 @@ static lathe_status infer_guard(const infer *in)
 {
     const ir_attr *body;
     TRY(need(in, IR_KEY_body, &body));
-    if (body->n != 1) return fail(in, "%zu expressions, expected 1", body->n);
+    if (body->n != 1) return infer_fail(in, "%zu expressions, expected 1", body->n);
     return LATHE_OK;
 }
 
 static lathe_status need_scalar(const infer *in, uint32_t k, ir_elem elem, const char *what)
 {
-    if (in->n->operands[k] == IR_NONE) return fail(in, "%s is missing", what);
+    if (in->n->operands[k] == IR_NONE) return infer_fail(in, "%s is missing", what);
     const ir_type *t = operand(in, k);
     if (t->elem != elem || !ir_dim_require(in->g, ir_type_count(in->g, t), ir_dim_const(in->g, 1)))
-        return fail(in, "%s is %s, expected one %s", what, ir_type_text(in->g, t),
-                    ir_elem_name(elem));
+        return infer_fail(in, "%s is %s, expected one %s", what, ir_type_text(in->g, t),
+                          ir_elem_name(elem));
     return LATHE_OK;
 }
 
@@ -295,7 +298,8 @@ static lathe_status infer_loop(const infer *in)
     TRY(need_scalar(in, 0, IR_I64, "the trip count"));
     TRY(need_scalar(in, 1, IR_BOOL, "the condition"));
     if (in->n->nresults + 2 < in->n->noperands)
-        return fail(in, "%u carried values, %u results", in->n->noperands - 2, in->n->nresults);
+        return infer_fail(in, "%u carried values, %u results", in->n->noperands - 2,
+                          in->n->nresults);
     return infer_given(in);
 }
 
@@ -331,6 +335,7 @@ static const infer_op table[IR_OP_COUNT] = {
 lathe_status ir_infer_node(ir_graph *g, ir_node_id id)
 {
     infer in = {g, &g->nodes[id]};
-    if ((unsigned)in.n->op >= IR_OP_COUNT || !table[in.n->op]) return fail(&in, "no such operator");
+    if ((unsigned)in.n->op >= IR_OP_COUNT || !table[in.n->op])
+        return infer_fail(&in, "no such operator");
     return table[in.n->op](&in);
 }

@@ -55,7 +55,7 @@ static bool at_most_one(const ir_graph *g, ir_dim d)
     return hi <= 1;
 }
 
-static ir_dim merge(ir_graph *g, ir_dim a, ir_dim b)
+static ir_dim nest_merge(ir_graph *g, ir_dim a, ir_dim b)
 {
     if (a == b || ir_dim_equals(g, b, 1)) return a;
     if (ir_dim_equals(g, a, 1)) return b;
@@ -74,7 +74,7 @@ int ir_dims_broadcast(ir_graph *g, ir_dim *dims, int *rank, const ir_dim *other,
     }
     for (int i = 0; i < n; i++) {
         ir_dim *d = &dims[*rank - n + i];
-        if ((*d = merge(g, *d, other[i])) == IR_NONE) return n - i;
+        if ((*d = nest_merge(g, *d, other[i])) == IR_NONE) return n - i;
     }
     return 0;
 }
@@ -105,7 +105,7 @@ static int operand_number(ir_nest *n, ir_value v)
     return (int)n->nargs++;
 }
 
-static ir_expr load(ir_nest *n, ir_value v, const ir_expr *idx)
+static ir_expr nest_load(ir_nest *n, ir_value v, const ir_expr *idx)
 {
     ir_graph *g = n->b->g;
     const ir_type *t = ir_type_of(g, v);
@@ -123,7 +123,7 @@ ir_expr ir_nest_load(ir_nest *n, ir_value v, const ir_expr *idx)
     if (v == IR_NONE) return IR_NONE;
     const ir_type *t = ir_type_of(n->b->g, v);
     ir_expr known = ir_content_at(n->b->g, v, idx, t->rank);
-    if (known == IR_NONE) return load(n, v, idx);
+    if (known == IR_NONE) return nest_load(n, v, idx);
     n->elem = t->elem;
     return known;
 }

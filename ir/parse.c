@@ -265,7 +265,7 @@ static void check_statement(ir_parser *p, const statement *s)
     if (wrong) ir_parse_fail_at(p, &s->at, "%s: %s", ir_op_get(s->op)->name, wrong);
 }
 
-static void build(ir_parser *p, const statement *s, ir_block_id block)
+static void parse_build(ir_parser *p, const statement *s, ir_block_id block)
 {
     ir_builder b = {.g = p->g, .block = block, .name = s->name, .origin = s->origin};
     ir_type *types = IR_NEW_N(p->arena, ir_type, s->nresults);
@@ -302,7 +302,7 @@ static void parse_node(ir_parser *p, ir_block_id block)
     parse_attrs(p, &s);
     parse_names(p, &s);
     parse_regions(p, &s);
-    build(p, &s, block);
+    parse_build(p, &s, block);
 }
 
 /* ---- regions ---- */

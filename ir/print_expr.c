@@ -92,7 +92,7 @@ static print_item *item_of(const expr_printer *p, ir_expr e)
     return at ? &p->items[at - 1] : NULL;
 }
 
-static void collect(expr_printer *p, ir_expr e)
+static void print_expr_collect(expr_printer *p, ir_expr e)
 {
     print_item *known = item_of(p, e);
     if (known) {
@@ -100,7 +100,7 @@ static void collect(expr_printer *p, ir_expr e)
         return;
     }
     const ir_expr_node *n = ir_expr_get(p->g, e);
-    for (int i = 0; i < n->nargs; i++) collect(p, n->args[i]);
+    for (int i = 0; i < n->nargs; i++) print_expr_collect(p, n->args[i]);
     p->items = ir_grow(p->g->arena, p->items, &p->cap, p->nitems + 1, sizeof *p->items);
     p->items[p->nitems++] = (print_item){.expr = e, .uses = 1};
     ir_memo_put(p->g->pool, &p->memo, e, (uint32_t)p->nitems);
@@ -186,7 +186,7 @@ void ir_print_exprs(FILE *f, const ir_graph *g, const ir_expr *exprs, size_t n)
 {
     expr_printer p = {.f = f, .g = g};
     ir_memo_begin(g->pool, &p.memo);
-    for (size_t i = 0; i < n; i++) collect(&p, exprs[i]);
+    for (size_t i = 0; i < n; i++) print_expr_collect(&p, exprs[i]);
     choose_names(&p);
     fputc('[', f);
     for (size_t i = 0; i < p.nitems; i++) {

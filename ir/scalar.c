@@ -92,7 +92,7 @@ static bool int_less(ir_elem t, int64_t a, int64_t b)
     return is_unsigned(t) ? (uint64_t)a < (uint64_t)b : a < b;
 }
 
-static int64_t check(int64_t i, int64_t n)
+static int64_t scalar_check(int64_t i, int64_t n)
 {
     if (i < 0) i += n;
     return i < 0 || i >= n ? 0 : i;
@@ -174,7 +174,7 @@ static bool apply_int(ir_scalar op, ir_elem t, int64_t a, int64_t b, int64_t *r)
         *r = shift(op, t, a, b);
         return true;
     case IR_X_CHECK:
-        *r = check(a, b);
+        *r = scalar_check(a, b);
         return true;
     default:
         return false;

@@ -11,7 +11,7 @@
 
 enum { MAX_WORD = 63, MAX_CHANGES = 3 };
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t suggest_least(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t distance(const char *a, const char *b)
 {
@@ -21,9 +21,10 @@ static size_t distance(const char *a, const char *b)
         size_t *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         now[0] = i;
         for (size_t j = 1; j <= nb; j++) {
-            now[j] = least(last[j - 1] + (a[i - 1] != b[j - 1]), least(last[j], now[j - 1]) + 1);
+            now[j] = suggest_least(last[j - 1] + (a[i - 1] != b[j - 1]),
+                                   suggest_least(last[j], now[j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = least(now[j], before[j - 2] + 1);
+                now[j] = suggest_least(now[j], before[j - 2] + 1);
         }
     }
     return rows[na % 3][nb];
@@ -45,7 +46,7 @@ const char *lathe_nearest(const char *word, const char *const *names, size_t n)
 {
     const char *near = NULL;
     size_t length = strnlen(word, MAX_WORD),
-           best = length ? least(MAX_CHANGES, (length - 1) / 2) + 1 : 0;
+           best = length ? suggest_least(MAX_CHANGES, (length - 1) / 2) + 1 : 0;
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, names[i]);
         if (d >= best) continue;

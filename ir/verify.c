@@ -23,8 +23,8 @@ typedef struct verifier {
     size_t nvalues, nsyms, cap_values, cap_syms;
 } verifier;
 
-static void fail(verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void fail(verifier *v, const char *format, ...)
+static void verify_fail(verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void verify_fail(verifier *v, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -37,7 +37,7 @@ static void fail(verifier *v, const char *format, ...)
 
 static void define_value(verifier *v, ir_value x)
 {
-    if (v->values[x]) fail(v, "value %u is defined twice", x);
+    if (v->values[x]) verify_fail(v, "value %u is defined twice", x);
     v->values[x] = true;
     v->value_stack = ir_grow(v->g->arena, v->value_stack, &v->cap_values, v->nvalues + 1, sizeof x);
     v->value_stack[v->nvalues++] = x;
@@ -84,7 +84,8 @@ static void visit_symbols(verifier *v, ir_dim d, symbol_visit visit)
 static void need_symbol(verifier *v, ir_sym s)
 {
     if (!v->syms[s])
-        fail(v, "symbol '%s' is used where it is not known", ir_text(v->g, v->g->syms[s].name));
+        verify_fail(v, "symbol '%s' is used where it is not known",
+                    ir_text(v->g, v->g->syms[s].name));
 }
 
 /* A region's own sizes are those of its parameters. */
@@ -95,7 +96,7 @@ static void own_symbol(verifier *v, ir_sym s)
 
 static void check_dim(verifier *v, ir_dim d, const char *where)
 {
-    if (d == IR_NONE || d >= v->g->pool->ndims) fail(v, "%s: an unknown size", where);
+    if (d == IR_NONE || d >= v->g->pool->ndims) verify_fail(v, "%s: an unknown size", where);
     else visit_symbols(v, d, need_symbol);
 }
 
@@ -104,7 +105,7 @@ static void check_type(verifier *v, ir_value x)
     const ir_type *t = ir_type_of(v->g, x);
     if (t->elem <= IR_ELEM_NONE || t->elem >= IR_ELEM_COUNT || t->rank < 0 ||
         t->rank > IR_MAX_RANK) {
-        fail(v, "value %u has no type", x);
+        verify_fail(v, "value %u has no type", x);
         return;
     }
     for (int i = 0; i < t->rank; i++) check_dim(v, t->dims[i], "type");
@@ -125,7 +126,7 @@ static void check_operands(verifier *v, const ir_node *n)
 {
     for (uint32_t i = 0; i < n->noperands; i++)
         if (n->operands[i] != IR_NONE && !v->values[n->operands[i]])
-            fail(v, "operand %u is not visible here", i);
+            verify_fail(v, "operand %u is not visible here", i);
 }
 
 static void check_attr_symbols(verifier *v, const ir_attr *a)
@@ -145,9 +146,9 @@ static void define_node_symbols(verifier *v, const ir_node *n)
     for (size_t i = 0; syms && i < syms->n; i++) {
         ir_sym s = syms->u.syms[i];
         if (s == IR_NONE || s >= v->g->nsyms || v->g->syms[s].kind != IR_SYM_DATA)
-            fail(v, "syms[%zu] is no data symbol", i);
+            verify_fail(v, "syms[%zu] is no data symbol", i);
         else if (v->syms[s])
-            fail(v, "symbol '%s' is defined twice", ir_text(v->g, v->g->syms[s].name));
+            verify_fail(v, "symbol '%s' is defined twice", ir_text(v->g, v->g->syms[s].name));
         else define_symbol(v, s);
     }
 }
@@ -158,11 +159,12 @@ static void check_content(verifier *v, ir_value x)
     int64_t count;
     if (!info->content) return;
     if (!ir_type_static_count(v->g, &info->type, &count) || count != (int64_t)info->ncontent)
-        fail(v, "value %u: content of %u elements", x, info->ncontent);
+        verify_fail(v, "value %u: content of %u elements", x, info->ncontent);
     for (uint32_t i = 0; i < info->ncontent; i++) {
-        if (!ir_x_is_closed(v->g, info->content[i])) fail(v, "value %u: content is not closed", x);
+        if (!ir_x_is_closed(v->g, info->content[i]))
+            verify_fail(v, "value %u: content is not closed", x);
         else if (ir_expr_get(v->g, info->content[i])->type != ir_elem_arith(info->type.elem))
-            fail(v, "value %u: content of another type", x);
+            verify_fail(v, "value %u: content of another type", x);
     }
 }
 
@@ -170,11 +172,11 @@ static void check_blob(verifier *v, const ir_node *n)
 {
     const ir_type *t = ir_type_of(v->g, n->results[0]);
     int64_t count, size;
-    if (!ir_type_static_count(v->g, t, &count)) fail(v, "a constant with run-time sizes");
+    if (!ir_type_static_count(v->g, t, &count)) verify_fail(v, "a constant with run-time sizes");
     else if (ir_elem_bytes(t->elem, count, &size) &&
              (uint64_t)size != ir_attr_find(n, IR_KEY_data)->u.blob.size)
-        fail(v, "%zu bytes for %s", ir_attr_find(n, IR_KEY_data)->u.blob.size,
-             ir_type_text(v->g, t));
+        verify_fail(v, "%zu bytes for %s", ir_attr_find(n, IR_KEY_data)->u.blob.size,
+                    ir_type_text(v->g, t));
 }
 
 /* The type in which the body's value is computed, against the result's element type. */
@@ -187,7 +189,8 @@ static void check_body_type(verifier *v, const ir_node *n)
     bool last = !end && (n->op == IR_OP_ROW || n->op == IR_OP_ATTENTION);
     ir_elem have = ir_expr_get(v->g, stored->u.exprs[last ? body->n - 1 : 0])->type;
     if (have != want)
-        fail(v, "a body of %s for elements computed in %s", ir_elem_name(have), ir_elem_name(want));
+        verify_fail(v, "a body of %s for elements computed in %s", ir_elem_name(have),
+                    ir_elem_name(want));
 }
 
 /* Inference writes the types into the values: they are put back. */
@@ -197,14 +200,14 @@ static void check_inferred(verifier *v, const ir_node *n)
     ir_type *declared = IR_NEW_N(g->arena, ir_type, n->nresults);
     size_t nguards = g->nguards;
     for (uint32_t i = 0; i < n->nresults; i++) declared[i] = *ir_type_of(g, n->results[i]);
-    if (ir_infer_node(g, v->node) != LATHE_OK) fail(v, "its types cannot be inferred");
+    if (ir_infer_node(g, v->node) != LATHE_OK) verify_fail(v, "its types cannot be inferred");
     g->nguards = nguards;
     for (uint32_t i = 0; i < n->nresults; i++) {
         ir_type inferred = *ir_type_of(g, n->results[i]);
         g->values[n->results[i]].type = declared[i];
         if (!ir_type_equal(&inferred, &declared[i]))
-            fail(v, "result %u is %s, inferred %s", i, ir_type_text(g, &declared[i]),
-                 ir_type_text(g, &inferred));
+            verify_fail(v, "result %u is %s, inferred %s", i, ir_type_text(g, &declared[i]),
+                        ir_type_text(g, &inferred));
     }
 }
 
@@ -212,12 +215,12 @@ static void check_result(verifier *v, const ir_node *n, uint32_t i)
 {
     ir_value x = n->results[i];
     if (x == IR_NONE || x >= v->g->nvalues) {
-        fail(v, "result %u is no value", i);
+        verify_fail(v, "result %u is no value", i);
         return;
     }
     const ir_value_info *info = &v->g->values[x];
     if (info->def != v->node || info->index != i || info->block != n->block)
-        fail(v, "result %u points elsewhere", i);
+        verify_fail(v, "result %u points elsewhere", i);
     check_type(v, x);
     check_content(v, x);
     define_value(v, x);
@@ -236,11 +239,11 @@ static void check_if(verifier *v, const ir_node *n)
     for (uint32_t r = 0; r < 2; r++) {
         const ir_block *b = &v->g->blocks[n->regions[r]];
         if (b->nparams != 0 || b->nresults != n->nresults)
-            fail(v, "region %u: wrong number of parameters or results", r);
+            verify_fail(v, "region %u: wrong number of parameters or results", r);
         else
             for (uint32_t i = 0; i < n->nresults; i++)
                 if (!alike(v, b->results[i], n->results[i]))
-                    fail(v, "region %u: result %u of another type", r, i);
+                    verify_fail(v, "region %u: result %u of another type", r, i);
     }
 }
 
@@ -250,17 +253,17 @@ static void check_loop(verifier *v, const ir_node *n)
     const ir_block *b = &v->g->blocks[n->regions[0]];
     uint32_t carried = n->noperands - 2;
     if (b->nparams != carried + 2 || n->nresults < carried || b->nresults != n->nresults + 1) {
-        fail(v, "wrong number of parameters or results of the body");
+        verify_fail(v, "wrong number of parameters or results of the body");
         return;
     }
     for (uint32_t i = 0; i < carried; i++)
         if (!alike(v, n->operands[i + 2], b->params[i + 2]) ||
             !alike(v, b->params[i + 2], b->results[i + 1]) ||
             !alike(v, b->params[i + 2], n->results[i]))
-            fail(v, "carried value %u changes its type", i);
+            verify_fail(v, "carried value %u changes its type", i);
     for (uint32_t i = carried; i < n->nresults; i++)
         if (ir_type_of(v->g, n->results[i])->rank != ir_type_of(v->g, b->results[i + 1])->rank + 1)
-            fail(v, "scan output %u must have one axis more than its turns", i);
+            verify_fail(v, "scan output %u must have one axis more than its turns", i);
 }
 
 static void check_block(verifier *v, ir_block_id id);
@@ -271,7 +274,7 @@ static void check_regions(verifier *v, ir_node_id id)
     for (uint32_t i = 0; i < n.nregions; i++) {
         if (n.regions[i] <= 1 || n.regions[i] >= v->g->nblocks ||
             v->g->blocks[n.regions[i]].parent != id) {
-            fail(v, "region %u is no block of this node", i);
+            verify_fail(v, "region %u is no block of this node", i);
             return;
         }
         check_block(v, n.regions[i]);
@@ -285,18 +288,18 @@ static void check_node(verifier *v, ir_node_id id, ir_block_id block)
 {
     v->node = id;
     if (v->nodes[id]) {
-        fail(v, "stands in two places");
+        verify_fail(v, "stands in two places");
         return;
     }
     v->nodes[id] = true;
     const ir_node *n = &v->g->nodes[id];
     const char *wrong = n->block != block ? "stands in another block" : ir_check_node(v->g, n);
     if (wrong) {
-        fail(v, "%s", wrong);
+        verify_fail(v, "%s", wrong);
         return;
     }
     for (uint32_t i = 1; i < n->nattrs; i++)
-        if (n->attrs[i - 1].key >= n->attrs[i].key) fail(v, "attributes out of order");
+        if (n->attrs[i - 1].key >= n->attrs[i].key) verify_fail(v, "attributes out of order");
     check_operands(v, n);
     for (uint32_t i = 0; i < n->nattrs; i++) check_attr_symbols(v, &n->attrs[i]);
     check_regions(v, id);
@@ -323,7 +326,7 @@ static void check_block(verifier *v, ir_block_id id)
     v->node = b.parent;
     for (size_t i = 0; i < b.nresults; i++)
         if (b.results[i] == IR_NONE || b.results[i] >= v->g->nvalues || !v->values[b.results[i]])
-            fail(v, "result %zu of the region is not visible at its end", i);
+            verify_fail(v, "result %zu of the region is not visible at its end", i);
     leave_scope(v, nvalues, nsyms);
 }
 
@@ -334,10 +337,10 @@ static void check_symbols(verifier *v)
     for (size_t s = 1; s < v->g->nsyms; s++) {
         const ir_symbol *sym = &v->g->syms[s];
         if (sym->name == IR_NONE || ir_sym_find(v->g, ir_text(v->g, sym->name)) != s)
-            fail(v, "symbol %zu has no name of its own", s);
+            verify_fail(v, "symbol %zu has no name of its own", s);
         bool negative = sym->lo < 0 && sym->kind != IR_SYM_DATA;
         if (negative || sym->lo > sym->hi)
-            fail(v, "symbol '%s' has an empty interval", ir_text(v->g, sym->name));
+            verify_fail(v, "symbol '%s' has an empty interval", ir_text(v->g, sym->name));
         if (sym->kind == IR_SYM_INPUT) v->syms[s] = true;
     }
 }
@@ -353,7 +356,7 @@ size_t ir_check_graph(ir_graph *g, ir_violation report, void *ctx)
     for (size_t i = 0; i < g->nguards; i++) {
         v.node = g->guards[i].node;
         if (g->guards[i].a == IR_NONE || g->guards[i].b == IR_NONE)
-            fail(&v, "guard %zu of an unknown size", i);
+            verify_fail(&v, "guard %zu of an unknown size", i);
     }
     return v.violations;
 }

@@ -15,7 +15,7 @@ static ir_value view(ir_builder *b, ir_value v, int rank, const ir_dim *dims, co
     return id == IR_NONE ? IR_NONE : b->g->nodes[id].results[0];
 }
 
-static ir_value refuse(ir_builder *b, ir_value v, const char *what, int axis)
+static ir_value views_refuse(ir_builder *b, ir_value v, const char *what, int axis)
 {
     ir_fail(b, LATHE_BAD_INPUT, v, "%s: axis %d of %s", what, axis,
             ir_type_text(b->g, ir_type_of(b->g, v)));
@@ -31,7 +31,7 @@ ir_value ir_permute(ir_builder *b, ir_value v, const int *perm)
     bool identity = true;
     for (int i = 0; i < t.rank; i++) {
         if (perm[i] < 0 || perm[i] >= t.rank || idx[perm[i]] != IR_NONE)
-            return refuse(b, v, "not a permutation", perm[i]);
+            return views_refuse(b, v, "not a permutation", perm[i]);
         dims[i] = t.dims[perm[i]];
         idx[perm[i]] = ir_x_index(b->g, i);
         identity = identity && perm[i] == i;
@@ -62,11 +62,11 @@ ir_value ir_expand(ir_builder *b, ir_value v, int rank, const ir_dim *wanted)
     ir_graph *g = b->g;
     const ir_type t = *ir_type_of(g, v);
     ir_dim dims[IR_MAX_RANK];
-    if (rank > IR_MAX_RANK) return refuse(b, v, "cannot expand beyond the largest rank", 0);
+    if (rank > IR_MAX_RANK) return views_refuse(b, v, "cannot expand beyond the largest rank", 0);
     for (int i = 0; i < rank; i++)
         if ((dims[i] = wanted[i]) == IR_NONE) return IR_NONE;
     int bad = ir_dims_broadcast(g, dims, &rank, t.dims, t.rank);
-    if (bad) return refuse(b, v, "cannot expand", t.rank - bad);
+    if (bad) return views_refuse(b, v, "cannot expand", t.rank - bad);
     bool identity = rank == t.rank;
     for (int i = 0; identity && i < rank; i++) identity = dims[i] == t.dims[i];
     if (identity) return v;
@@ -81,7 +81,7 @@ ir_value ir_unsqueeze(ir_builder *b, ir_value v, int axis)
     const ir_type t = *ir_type_of(b->g, v);
     ir_dim dims[IR_MAX_RANK + 1];
     ir_expr idx[IR_MAX_RANK];
-    if (axis < 0 || axis > t.rank) return refuse(b, v, "no place for a new axis", axis);
+    if (axis < 0 || axis > t.rank) return views_refuse(b, v, "no place for a new axis", axis);
     for (int i = 0; i < t.rank; i++) {
         int to = i < axis ? i : i + 1;
         dims[to] = t.dims[i];
@@ -99,7 +99,7 @@ ir_value ir_squeeze(ir_builder *b, ir_value v, int axis)
     ir_dim dims[IR_MAX_RANK];
     ir_expr idx[IR_MAX_RANK];
     if (axis < 0 || axis >= t.rank || !ir_dim_require(g, t.dims[axis], ir_dim_const(g, 1)))
-        return refuse(b, v, "not of size 1", axis);
+        return views_refuse(b, v, "not of size 1", axis);
     for (int i = 0; i < t.rank; i++) {
         int to = i < axis ? i : i - 1;
         if (i != axis) dims[to] = t.dims[i];

@@ -30,9 +30,9 @@ static const int64_t *ints_of(const ir_node *node, ir_key key)
 {
     return ir_attr_find(node, key)->u.ints;
 }
-static ir_dim num(const conv *p, int64_t v) { return ir_dim_const(p->g, v); }
+static ir_dim conv_contract_num(const conv *p, int64_t v) { return ir_dim_const(p->g, v); }
 
-static bool describe(ir_graph *g, const ir_node *node, conv *p)
+static bool conv_contract_describe(ir_graph *g, const ir_node *node, conv *p)
 {
     if (node->op != IR_OP_CONV || *ir_attr_str(g, node, IR_KEY_kind)) return false;
     *p = (conv){.g = g,
@@ -100,7 +100,7 @@ static ir_value lay_out(ir_builder *b, const conv *p, ir_value x)
 }
 
 /* sum over c, k... of rows[n, o..., c, k...] * w[m, c, k...], with m innermost. */
-static ir_value multiply(ir_builder *b, const conv *p, ir_value rows, ir_value w)
+static ir_value conv_contract_multiply(ir_builder *b, const conv *p, ir_value rows, ir_value w)
 {
     ir_dim space[IR_MAX_SPACE] = {p->out[0]};
     int m = 1 + p->n, c = m + 1;
@@ -128,7 +128,7 @@ static ir_value channels_first(ir_builder *b, const conv *p, ir_value v)
 
 static ir_value patches(ir_builder *b, const conv *p, const ir_node *node, ir_value bias)
 {
-    ir_value v = multiply(b, p, lay_out(b, p, node->operands[0]), node->operands[1]);
+    ir_value v = conv_contract_multiply(b, p, lay_out(b, p, node->operands[0]), node->operands[1]);
     return channels_first(b, p, add_bias(b, v, bias, 1 + p->n));
 }
 
@@ -138,9 +138,12 @@ static ir_value patches(ir_builder *b, const conv *p, const ir_node *node, ir_va
 static ir_dim reach(const conv *p, int i)
 {
     ir_graph *g = p->g;
-    ir_dim last = ir_dim_mul(g, ir_dim_sub(g, p->out[2 + i], num(p, 1)), num(p, p->strides[i]));
-    ir_dim size = ir_dim_mul(g, ir_dim_sub(g, p->kernel[i], num(p, 1)), num(p, p->dilations[i]));
-    return ir_dim_max(g, ir_dim_add(g, ir_dim_add(g, last, size), num(p, 1)), num(p, 0));
+    ir_dim last = ir_dim_mul(g, ir_dim_sub(g, p->out[2 + i], conv_contract_num(p, 1)),
+                             conv_contract_num(p, p->strides[i]));
+    ir_dim size = ir_dim_mul(g, ir_dim_sub(g, p->kernel[i], conv_contract_num(p, 1)),
+                             conv_contract_num(p, p->dilations[i]));
+    return ir_dim_max(g, ir_dim_add(g, ir_dim_add(g, last, size), conv_contract_num(p, 1)),
+                      conv_contract_num(p, 0));
 }
 
 static bool is_padded(const conv *p, int i)
@@ -168,7 +171,7 @@ static ir_value pad(ir_builder *b, const conv *p, ir_value x)
         idx[i] = ir_nest_index(&nest, i);
         if (i < 2 || !is_padded(p, i - 2)) continue;
         ir_expr size = ir_x_dim(g, p->x.dims[i]),
-                last = ir_x_dim(g, ir_dim_sub(g, p->x.dims[i], num(p, 1)));
+                last = ir_x_dim(g, ir_dim_sub(g, p->x.dims[i], conv_contract_num(p, 1)));
         ir_expr at = ir_x_2(g, IR_X_SUB, idx[i], ir_x_dim(g, p->pads[i - 2]));
         inside =
             ir_x_2(g, IR_X_AND, inside,
@@ -194,8 +197,9 @@ static ir_value slide(ir_builder *b, const conv *p, ir_value x, ir_value w, int6
     enum { G = 1, M = 2, O = 3 };
     int c = O + p->n;
     ir_graph *g = p->g;
-    ir_dim channels = ir_dim_floordiv(g, p->x.dims[1], num(p, p->groups));
-    ir_dim space[IR_MAX_SPACE] = {p->out[0], num(p, p->groups), num(p, per_group)};
+    ir_dim channels = ir_dim_floordiv(g, p->x.dims[1], conv_contract_num(p, p->groups));
+    ir_dim space[IR_MAX_SPACE] = {p->out[0], conv_contract_num(p, p->groups),
+                                  conv_contract_num(p, per_group)};
     memcpy(space + O, p->out + 2, (size_t)p->n * sizeof *space);
     space[c] = channels;
     memcpy(space + c + 1, p->kernel, (size_t)p->n * sizeof *space);
@@ -227,7 +231,7 @@ static bool rewrite_conv(pass_sweep *s, ir_node_id id)
     conv p;
     int64_t per_group;
     ir_value v;
-    if (!describe(s->g, &node, &p)) return false;
+    if (!conv_contract_describe(s->g, &node, &p)) return false;
     ir_value bias = node.noperands > 2 ? node.operands[2] : IR_NONE;
     if (is_patches(&p)) {
         v = patches(&s->b, &p, &node, bias);

@@ -108,7 +108,7 @@ static bool is_visible(const ir_graph *g, ir_block_id of, ir_block_id from)
     return from == of;
 }
 
-static void add(const ir_graph *g, cse_table *t, ir_node_id id, uint64_t hash)
+static void cse_add(const ir_graph *g, cse_table *t, ir_node_id id, uint64_t hash)
 {
     uint32_t *bucket = &t->buckets[hash & (t->nbuckets - 1)];
     t->entries = ir_grow(g->arena, t->entries, &t->cap, t->n + 1, sizeof *t->entries);
@@ -116,7 +116,7 @@ static void add(const ir_graph *g, cse_table *t, ir_node_id id, uint64_t hash)
     *bucket = (uint32_t)t->n;
 }
 
-static bool merge(pass_sweep *s, ir_node_id id)
+static bool cse_merge(pass_sweep *s, ir_node_id id)
 {
     cse_table *t = s->ctx;
     const ir_node *n = &s->g->nodes[id];
@@ -131,7 +131,7 @@ static bool merge(pass_sweep *s, ir_node_id id)
         pass_replace(s, n->results[0], first->results[0]);
         return true;
     }
-    add(s->g, t, id, hash);
+    cse_add(s->g, t, id, hash);
     return false;
 }
 
@@ -142,6 +142,6 @@ lathe_status pass_cse(ir_graph *g, const pass_options *options, lathe_diag *diag
     cse_table t = {.nbuckets = 64};
     while (t.nbuckets < g->nnodes) t.nbuckets *= 2;
     t.buckets = IR_NEW_N(g->arena, uint32_t, t.nbuckets);
-    pass_rewrite(g, merge, &t);
+    pass_rewrite(g, cse_merge, &t);
     return LATHE_OK;
 }

@@ -39,17 +39,20 @@ static ir_expr acc_of(void *ctx, ir_expr e)
     return pass_plain_load(&p->nest, p->scores, p->score_at);
 }
 
-static ir_expr place(parts *p, ir_expr e, bool row)
+static ir_expr decompose_attention_place(parts *p, ir_expr e, bool row)
 {
     return ir_x_rewrite(
         p->g, e,
         &(ir_rewrite){.ctx = p, .node = row ? acc_of : NULL, .index = index_of, .load = load_of});
 }
 
-static const ir_attr *body_of(const parts *p) { return ir_attr_find(p->n, IR_KEY_body); }
+static const ir_attr *decompose_attention_body_of(const parts *p)
+{
+    return ir_attr_find(p->n, IR_KEY_body);
+}
 
 /* The parallel axes but the columns, then the keys, then, for the scores, the terms. */
-static void begin(parts *p, bool terms)
+static void decompose_attention_begin(parts *p, bool terms)
 {
     ir_dim space[IR_MAX_SPACE];
     int rank = 0;
@@ -63,8 +66,9 @@ static void begin(parts *p, bool terms)
 
 static void make_scores(parts *p)
 {
-    begin(p, true);
-    ir_expr product = place(p, body_of(p)->u.exprs[0], false);
+    decompose_attention_begin(p, true);
+    ir_expr product =
+        decompose_attention_place(p, decompose_attention_body_of(p)->u.exprs[0], false);
     p->scores = ir_nest_reduce(&p->nest, IR_OP_CONTRACT, "sum", IR_F32, product);
 }
 
@@ -76,12 +80,12 @@ static ir_value make_node(parts *p, ir_op op, const ir_attr *attrs, size_t n)
 
 static ir_value make_weights(parts *p)
 {
-    const ir_attr *body = body_of(p);
+    const ir_attr *body = decompose_attention_body_of(p);
     ir_expr e[IR_MAX_STAGES + 1];
     size_t n = body->n - 2;
-    begin(p, false);
+    decompose_attention_begin(p, false);
     for (int i = 0; i < p->nest.rank; i++) p->score_at[i] = ir_x_index(p->g, i);
-    for (size_t i = 0; i < n; i++) e[i] = place(p, body->u.exprs[i + 1], true);
+    for (size_t i = 0; i < n; i++) e[i] = decompose_attention_place(p, body->u.exprs[i + 1], true);
     const ir_attr attrs[] = {ir_a_dims(p->g, IR_KEY_space, p->nest.space, (size_t)p->nest.rank),
                              ir_a_int(IR_KEY_nred, 1), ir_a_exprs(p->g, IR_KEY_body, e, n),
                              *ir_attr_find(p->n, IR_KEY_kind),
@@ -91,7 +95,8 @@ static ir_value make_weights(parts *p)
 
 static ir_value make_sums(parts *p, ir_value weights)
 {
-    const ir_attr *body = body_of(p), *end = ir_attr_find(p->n, IR_KEY_epilogue);
+    const ir_attr *body = decompose_attention_body_of(p),
+                  *end = ir_attr_find(p->n, IR_KEY_epilogue);
     ir_expr idx[IR_MAX_RANK];
     int rank = 0;
     for (int i = 0; i <= p->form.n; i++)
@@ -99,13 +104,13 @@ static ir_value make_sums(parts *p, ir_value weights)
     for (int i = 0; i < p->form.rank; i++) p->to[i] = i;
     ir_nest_begin(&p->nest, p->b, p->form.rank - 1, p->space, 1);
     ir_expr weight = pass_plain_load(&p->nest, weights, idx);
-    ir_expr value = place(p, body->u.exprs[body->n - 1], false);
+    ir_expr value = decompose_attention_place(p, body->u.exprs[body->n - 1], false);
     ir_expr product = ir_x_2(p->g, IR_X_MUL, weight, value), last = IR_NONE;
     ir_attr attrs[5] = {ir_a_dims(p->g, IR_KEY_space, p->space, (size_t)p->nest.rank),
                         ir_a_int(IR_KEY_nred, 1), ir_a_exprs(p->g, IR_KEY_body, &product, 1),
                         *ir_attr_find(p->n, IR_KEY_elem)};
     if (end) {
-        last = place(p, end->u.exprs[0], false);
+        last = decompose_attention_place(p, end->u.exprs[0], false);
         attrs[4] = ir_a_exprs(p->g, IR_KEY_epilogue, &last, 1);
     }
     return make_node(p, IR_OP_CONTRACT, attrs, end ? 5 : 4);

@@ -52,7 +52,7 @@ static void windows_begin(windows *w, ir_graph *g, const ir_node *node)
     }
 }
 
-static ir_expr num(const windows *w, int64_t v) { return ir_x_int(w->g, IR_I64, v); }
+static ir_expr decompose_conv_num(const windows *w, int64_t v) { return ir_x_int(w->g, IR_I64, v); }
 static ir_expr op2(const windows *w, ir_scalar op, ir_expr a, ir_expr b)
 {
     return ir_x_2(w->g, op, a, b);
@@ -62,22 +62,25 @@ static ir_expr op2(const windows *w, ir_scalar op, ir_expr a, ir_expr b)
 static ir_expr tap(const windows *w, int i, ir_expr o, ir_expr k, ir_expr *inside)
 {
     ir_graph *g = w->g;
-    ir_expr reach = op2(w, IR_X_MUL, k, num(w, w->dilations[i])), pad = ir_x_dim(g, w->pads[i]), at;
+    ir_expr reach = op2(w, IR_X_MUL, k, decompose_conv_num(w, w->dilations[i])),
+            pad = ir_x_dim(g, w->pads[i]), at;
     ir_expr size = ir_x_dim(g, w->in.dims[2 + i]);
     *inside = ir_x_int(g, IR_BOOL, 1);
     if (w->transposed) {
-        ir_expr stride = num(w, w->strides[i]);
+        ir_expr stride = decompose_conv_num(w, w->strides[i]);
         ir_expr place = op2(w, IR_X_SUB, op2(w, IR_X_ADD, o, pad), reach);
-        *inside = op2(w, IR_X_EQ, op2(w, IR_X_MOD, place, stride), num(w, 0));
+        *inside = op2(w, IR_X_EQ, op2(w, IR_X_MOD, place, stride), decompose_conv_num(w, 0));
         at = op2(w, IR_X_FLOORDIV, place, stride);
     } else {
-        at = op2(w, IR_X_SUB, op2(w, IR_X_ADD, op2(w, IR_X_MUL, o, num(w, w->strides[i])), reach),
+        at = op2(w, IR_X_SUB,
+                 op2(w, IR_X_ADD, op2(w, IR_X_MUL, o, decompose_conv_num(w, w->strides[i])), reach),
                  pad);
     }
     if (!w->padded) return at;
-    ir_expr low = op2(w, IR_X_LE, num(w, 0), at), high = op2(w, IR_X_LT, at, size);
+    ir_expr low = op2(w, IR_X_LE, decompose_conv_num(w, 0), at), high = op2(w, IR_X_LT, at, size);
     *inside = op2(w, IR_X_AND, *inside, op2(w, IR_X_AND, low, high));
-    return op2(w, IR_X_MAX, op2(w, IR_X_MIN, at, op2(w, IR_X_SUB, size, num(w, 1))), num(w, 0));
+    return op2(w, IR_X_MAX, op2(w, IR_X_MIN, at, op2(w, IR_X_SUB, size, decompose_conv_num(w, 1))),
+               decompose_conv_num(w, 0));
 }
 
 /* x at the taps of this point; idx[0..1] are set, kernel axes start at `first` of the space. */
@@ -136,16 +139,16 @@ ir_value decompose_conv(ir_builder *b, const ir_node *node)
 
 static ir_expr clamp(const windows *w, ir_expr v, ir_expr hi)
 {
-    return op2(w, IR_X_MAX, op2(w, IR_X_MIN, v, hi), num(w, 0));
+    return op2(w, IR_X_MAX, op2(w, IR_X_MIN, v, hi), decompose_conv_num(w, 0));
 }
 
 /* How many of the taps of place o lie in [lo, hi). */
 static ir_expr count_taps(const windows *w, int i, ir_expr o, ir_expr lo, ir_expr hi)
 {
-    ir_expr start =
-        op2(w, IR_X_SUB, op2(w, IR_X_MUL, o, num(w, w->strides[i])), ir_x_dim(w->g, w->pads[i]));
-    ir_expr d = num(w, w->dilations[i]), up = num(w, w->dilations[i] - 1),
-            k = ir_x_dim(w->g, w->kernel[i]);
+    ir_expr start = op2(w, IR_X_SUB, op2(w, IR_X_MUL, o, decompose_conv_num(w, w->strides[i])),
+                        ir_x_dim(w->g, w->pads[i]));
+    ir_expr d = decompose_conv_num(w, w->dilations[i]),
+            up = decompose_conv_num(w, w->dilations[i] - 1), k = ir_x_dim(w->g, w->kernel[i]);
     ir_expr below_hi = op2(w, IR_X_FLOORDIV, op2(w, IR_X_ADD, op2(w, IR_X_SUB, hi, start), up), d);
     ir_expr below_lo = op2(w, IR_X_FLOORDIV, op2(w, IR_X_ADD, op2(w, IR_X_SUB, lo, start), up), d);
     return op2(w, IR_X_SUB, clamp(w, below_hi, k), clamp(w, below_lo, k));
@@ -153,9 +156,9 @@ static ir_expr count_taps(const windows *w, int i, ir_expr o, ir_expr lo, ir_exp
 
 static ir_expr window_count(const windows *w, ir_nest *nest, bool include_pad)
 {
-    ir_expr count = num(w, 1);
+    ir_expr count = decompose_conv_num(w, 1);
     for (int i = 0; i < w->n; i++) {
-        ir_expr lo = num(w, 0), hi = ir_x_dim(w->g, w->in.dims[2 + i]);
+        ir_expr lo = decompose_conv_num(w, 0), hi = ir_x_dim(w->g, w->in.dims[2 + i]);
         if (include_pad) {
             lo = ir_x_1(w->g, IR_X_NEG, ir_x_dim(w->g, w->pads[i]));
             hi = op2(w, IR_X_ADD, hi, ir_x_dim(w->g, w->pads[w->n + i]));

@@ -14,7 +14,7 @@ size_t pass_count(void) { return sizeof passes / sizeof *passes; }
 
 const pass_info *pass_at(size_t i) { return i < pass_count() ? &passes[i] : NULL; }
 
-static const pass_info *find(const char *name, size_t length)
+static const pass_info *driver_find(const char *name, size_t length)
 {
     for (size_t i = 0; i < pass_count(); i++)
         if (strlen(passes[i].name) == length && memcmp(passes[i].name, name, length) == 0)
@@ -22,7 +22,7 @@ static const pass_info *find(const char *name, size_t length)
     return NULL;
 }
 
-const pass_info *pass_find(const char *name) { return find(name, strlen(name)); }
+const pass_info *pass_find(const char *name) { return driver_find(name, strlen(name)); }
 
 static bool is_disabled(const pass_options *o, const char *name)
 {
@@ -37,7 +37,8 @@ static bool is_dumped(const pass_options *o, const char *name)
            (strcmp(o->dump_after, "all") == 0 || strcmp(o->dump_after, name) == 0);
 }
 
-static lathe_status run(ir_graph *g, const pass_info *pass, const pass_options *o, lathe_diag *diag)
+static lathe_status driver_run(ir_graph *g, const pass_info *pass, const pass_options *o,
+                               lathe_diag *diag)
 {
     TRY(pass->run(g, o, diag));
     if (is_dumped(o, pass->name)) {
@@ -74,7 +75,7 @@ static lathe_status step(ir_graph *g, const pass_info *pass, const pass_options 
     pass_line line = {.name = pass->name,
                       .run = pass->level <= o->level && !is_disabled(o, pass->name)};
     pass_count_nodes(g, &line.before);
-    if (line.run) TRY(run(g, pass, o, diag));
+    if (line.run) TRY(driver_run(g, pass, o, diag));
     pass_count_nodes(g, &line.after);
     pass_report *r = o->report;
     if (r && r->n < sizeof r->passes / sizeof *r->passes) r->passes[r->n++] = line;
@@ -91,9 +92,9 @@ lathe_status pass_run_named(ir_graph *g, const char *names, const pass_options *
 {
     for (size_t n; *names; names += names[n] == ',' ? n + 1 : n) {
         n = strcspn(names, ",");
-        const pass_info *pass = find(names, n);
+        const pass_info *pass = driver_find(names, n);
         if (!pass) return unknown(ir_format(g->arena, "%.*s", (int)n, names), diag);
-        TRY(run(g, pass, o, diag));
+        TRY(driver_run(g, pass, o, diag));
     }
     return LATHE_OK;
 }

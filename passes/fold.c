@@ -71,7 +71,7 @@ static bool is_worthwhile(const ir_graph *g, const ir_node *n, int64_t count)
 /* ---- evaluation ---- */
 
 /* Row-major place of an element; false: outside. */
-static bool place_of(const ir_graph *g, const ir_type *t, const int64_t *idx, int64_t *place)
+static bool fold_place_of(const ir_graph *g, const ir_type *t, const int64_t *idx, int64_t *place)
 {
     *place = 0;
     for (int i = 0; i < t->rank; i++) {
@@ -82,13 +82,13 @@ static bool place_of(const ir_graph *g, const ir_type *t, const int64_t *idx, in
     return true;
 }
 
-static bool load(void *ctx, int operand, const int64_t *idx, int n, ir_scalar_value *out)
+static bool fold_load(void *ctx, int operand, const int64_t *idx, int n, ir_scalar_value *out)
 {
     const folder *f = ctx;
     int64_t place;
     (void)n;
     const ir_type *t = ir_type_of(f->g, f->n->operands[operand]);
-    return place_of(f->g, t, idx, &place) &&
+    return fold_place_of(f->g, t, idx, &place) &&
            ir_blob_get(t->elem, fold_blob_of(f->g, f->n->operands[operand]), place, out);
 }
 
@@ -102,7 +102,7 @@ static void next_point(folder *f)
 
 static bool map_element(const folder *f, ir_expr body, ir_elem elem, void *bytes, int64_t i)
 {
-    const ir_x_env env = {.ctx = (void *)(uintptr_t)f, .index = f->at, .load = load};
+    const ir_x_env env = {.ctx = (void *)(uintptr_t)f, .index = f->at, .load = fold_load};
     ir_scalar_value v;
     return ir_x_eval(f->g, body, &env, &v) && ir_blob_put(elem, bytes, i, v);
 }
@@ -118,7 +118,7 @@ static bool view_element(const folder *f, ir_expr body, ir_elem elem, void *byte
         if (!ir_x_eval(f->g, x->args[k], &env, &v)) return false;
         idx[k] = v.i;
     }
-    if (!place_of(f->g, ir_type_of(f->g, f->n->operands[0]), idx, &place)) return false;
+    if (!fold_place_of(f->g, ir_type_of(f->g, f->n->operands[0]), idx, &place)) return false;
     ir_bits_set(
         bytes, ir_elem_bits(elem), i,
         ir_bits_get(fold_blob_of(f->g, f->n->operands[0])->bytes, ir_elem_bits(elem), place));

@@ -40,7 +40,7 @@ static const bool computes[IR_OP_COUNT] = {
     [IR_OP_CONV] = true,   [IR_OP_POOL] = true,
 };
 
-static int64_t bytes_of(const ir_graph *g, ir_value v)
+static int64_t fold_batch_bytes_of(const ir_graph *g, ir_value v)
 {
     const ir_type *t = ir_type_of(g, v);
     int64_t count, bytes;
@@ -94,7 +94,7 @@ static bool is_dequantisation(const ir_graph *g, const ir_node *n)
         ir_elem from = ir_type_of(g, n->operands[i])->elem;
         bool codes = ir_elem_is_int(from) || (ir_elem_is_float(from) && ir_elem_bits(from) <= 8);
         if (codes && ir_elem_bits(from) < ir_elem_bits(to) &&
-            bytes_of(g, n->operands[i]) * 8 > ir_elem_bits(from))
+            fold_batch_bytes_of(g, n->operands[i]) * 8 > ir_elem_bits(from))
             return true;
     }
     return false;
@@ -106,7 +106,7 @@ static bool depends_on_constants(batch *b, const ir_node *n)
     if (!computes[n->op]) return false;
     for (uint32_t i = 0; i < n->noperands; i++)
         if (n->operands[i] && !b->constant[n->operands[i]]) return false;
-    int64_t bytes = bytes_of(b->g, n->results[0]);
+    int64_t bytes = fold_batch_bytes_of(b->g, n->results[0]);
     if (bytes < 0 || bytes > MOST_BYTES || !is_static(b, n, &checks)) return false;
     if (checks && !b->checks) return false;
     b->has_checks |= checks;
@@ -122,7 +122,7 @@ static void visit_node(batch *b, ir_node_id id)
 {
     const ir_node *n = &b->g->nodes[id];
     if (n->op == IR_OP_CONST) {
-        b->constant[n->results[0]] = bytes_of(b->g, n->results[0]) >= 0;
+        b->constant[n->results[0]] = fold_batch_bytes_of(b->g, n->results[0]) >= 0;
         return;
     }
     if (!depends_on_constants(b, n)) {
@@ -185,10 +185,10 @@ static bool is_cheap(batch *b, const ir_node *n)
 
 static bool is_worthwhile(batch *b, const ir_node *n)
 {
-    int64_t bytes = bytes_of(b->g, n->results[0]), read = 0, room = MOST_GROWTH;
+    int64_t bytes = fold_batch_bytes_of(b->g, n->results[0]), read = 0, room = MOST_GROWTH;
     if (b->decoded[n->results[0]]) return false;
     for (uint32_t i = 0; i < n->noperands; i++)
-        if (n->operands[i]) read += bytes_of(b->g, n->operands[i]);
+        if (n->operands[i]) read += fold_batch_bytes_of(b->g, n->operands[i]);
     if (bytes > read && is_cheap(b, n)) return false;
     b->stamp++;
     each_source(b, n->results[0], add_room, &room);
@@ -199,14 +199,14 @@ static bool is_worthwhile(batch *b, const ir_node *n)
 }
 
 /* From the last to the first: what stays needs its operands. */
-static void choose(batch *b)
+static void fold_batch_choose(batch *b)
 {
     ir_graph *g = b->g;
     b->nroots = 0;
     memcpy(b->needed, b->stays, g->nvalues * sizeof *b->needed);
     for (size_t v = 1; v < g->nvalues; v++)
         if (b->constant[v] && fold_blob_of(g, (ir_value)v))
-            b->room[v] = b->stays[v] ? 0 : bytes_of(g, (ir_value)v);
+            b->room[v] = b->stays[v] ? 0 : fold_batch_bytes_of(g, (ir_value)v);
     for (size_t i = b->nnodes; i-- > 0;) {
         const ir_node *n = &g->nodes[b->nodes[i]];
         if (!b->needed[n->results[0]]) continue;
@@ -224,7 +224,7 @@ static void choose_roots(batch *b)
 {
     bool again = true;
     while (again) {
-        choose(b);
+        fold_batch_choose(b);
         again = false;
         for (size_t v = 1; v < b->g->nvalues; v++) {
             if (!b->needed[v] || b->stays[v] || !fold_blob_of(b->g, (ir_value)v)) continue;
@@ -299,7 +299,7 @@ static lathe_status evaluate(batch *b, const pass_options *options)
     for (size_t i = 0; i < body->nparams; i++) in[i] = *fold_blob_of(g, body->params[i]);
     b->bytes = IR_NEW_N(g->arena, void *, b->nroots);
     for (size_t i = 0; i < b->nroots; i++)
-        b->bytes[i] = ir_alloc(g->arena, (size_t)bytes_of(g, b->roots[i]) + 1, 1);
+        b->bytes[i] = ir_alloc(g->arena, (size_t)fold_batch_bytes_of(g, b->roots[i]) + 1, 1);
     return options->evaluate(options->evaluate_ctx, s, in, b->bytes);
 }
 
@@ -312,7 +312,8 @@ static bool replace(pass_sweep *s, ir_node_id id)
     for (size_t i = 0; i < b->nroots; i++) {
         if (!n.nresults || n.results[0] != b->roots[i]) continue;
         const ir_type type = *ir_type_of(s->g, n.results[0]);
-        const ir_blob blob = {.bytes = b->bytes[i], .size = (size_t)bytes_of(s->g, n.results[0])};
+        const ir_blob blob = {.bytes = b->bytes[i],
+                              .size = (size_t)fold_batch_bytes_of(s->g, n.results[0])};
         ir_value v = ir_const(&s->b, &type, &blob);
         if (v != IR_NONE) pass_replace(s, n.results[0], v);
         return v != IR_NONE;
@@ -320,7 +321,7 @@ static bool replace(pass_sweep *s, ir_node_id id)
     return false;
 }
 
-static batch start(ir_graph *g, bool checks)
+static batch fold_batch_start(ir_graph *g, bool checks)
 {
     return (batch){.g = g,
                    .checks = checks,
@@ -336,7 +337,7 @@ lathe_status fold_batch(ir_graph *g, const pass_options *options, lathe_diag *di
 {
     (void)diag;
     for (int checks = 1; checks >= 0; checks--) {
-        batch b = start(g, checks);
+        batch b = fold_batch_start(g, checks);
         visit_block(&b, 1);
         choose_roots(&b);
         if (!b.nroots) return LATHE_OK;

@@ -163,7 +163,7 @@ static ir_expr read_operand(void *ctx, const ir_expr_node *load)
 }
 
 /* An expression of a node whose axes are at idx. */
-static ir_expr place(match *m, const ir_node *n, ir_expr e, const ir_expr *idx)
+static ir_expr fuse_attention_place(match *m, const ir_node *n, ir_expr e, const ir_expr *idx)
 {
     m->reading = n;
     e = fuse_at(m->g, e, idx, m, read_operand);
@@ -222,7 +222,7 @@ static bool find_row(match *m, ir_expr *value)
 }
 
 /* The space: the axes of the result, the keys, the terms. The row must go along the keys. */
-static bool set_space(match *m)
+static bool fuse_attention_set_space(match *m)
 {
     ir_graph *g = m->g;
     const ir_attr *outer = space_of(&m->values), *row = space_of(&m->row),
@@ -262,7 +262,7 @@ static bool find_scores(match *m)
 
 /* ---- the new node's expressions ---- */
 
-static void push(match *m, ir_expr e) { m->body[m->nbody++] = e; }
+static void fuse_attention_push(match *m, ir_expr e) { m->body[m->nbody++] = e; }
 
 static void place_scores(match *m)
 {
@@ -271,12 +271,12 @@ static void place_scores(match *m)
     int parallel = (int)space_of(&m->scores)->n - 1;
     for (int i = 0; i < parallel; i++) m->score_at[i] = simplify(m, m->score_at[i]);
     m->score_at[parallel] = ir_x_index(g, m->rank - 1);
-    ir_expr product = place(m, &m->scores, fuse_body(&m->scores), m->score_at);
-    m->score = end ? place(m, &m->scores, end->u.exprs[0], m->score_at)
+    ir_expr product = fuse_attention_place(m, &m->scores, fuse_body(&m->scores), m->score_at);
+    m->score = end ? fuse_attention_place(m, &m->scores, end->u.exprs[0], m->score_at)
                    : ir_x_acc(g, ir_expr_get(g, fuse_body(&m->scores))->type, 0);
     if (m->failed) return;
     m->score = ir_x_cast(g, m->score, ir_type_of(g, m->scores.results[0])->elem);
-    push(m, product);
+    fuse_attention_push(m, product);
 }
 
 static ir_expr row_load(void *ctx, const ir_expr_node *load)
@@ -302,7 +302,7 @@ static void place_row(match *m)
         m->failed |= e == IR_NONE;
         if (!m->failed && i + 1 == body->n)
             e = ir_x_cast(m->g, e, ir_type_of(m->g, m->row.results[0])->elem);
-        if (!m->failed) push(m, simplify(m, e));
+        if (!m->failed) fuse_attention_push(m, simplify(m, e));
     }
 }
 
@@ -347,20 +347,20 @@ static ir_expr find_acc(void *ctx, ir_expr e)
 }
 
 /* A score is overwritten while its row is worked on: it must not be an index. */
-static void check_load(void *ctx, const ir_expr_node *load)
+static void fuse_attention_check_load(void *ctx, const ir_expr_node *load)
 {
     match *m = ctx;
     for (int i = 0; i < load->nargs; i++)
         ir_x_rewrite(m->g, load->args[i], &(ir_rewrite){.ctx = m, .node = find_acc});
 }
 
-static bool fits(match *m, const ir_node *n)
+static bool fuse_attention_fits(match *m, const ir_node *n)
 {
     ir_attention form;
     if (m->failed || m->nest.nargs > FUSE_MOST_OPERANDS ||
         ir_x_measure(m->g, m->body, m->nbody).nodes > 2 * FUSE_MOST_NODES)
         return false;
-    fuse_each_load(m->g, m->body, m->nbody, m, check_load);
+    fuse_each_load(m->g, m->body, m->nbody, m, fuse_attention_check_load);
     if (m->failed || ir_attention_form(m->g, n, &form)) return false;
     return may_reach(m, form.m, LEAST_ROWS) && may_reach(m, form.n, LEAST_KEYS) &&
            may_reach(m, form.d, LEAST_COLUMNS) && !is_const(m, &form.key) &&
@@ -371,7 +371,8 @@ static bool fits(match *m, const ir_node *n)
 /* ---- the node ---- */
 
 /* Made only if it has the form; by then nothing has been appended to the block. */
-static ir_value build(pass_sweep *s, match *m, const ir_attr *end, const ir_node *kinds)
+static ir_value fuse_attention_build(pass_sweep *s, match *m, const ir_attr *end,
+                                     const ir_node *kinds)
 {
     ir_graph *g = m->g;
     ir_attr attrs[6];
@@ -387,7 +388,7 @@ static ir_value build(pass_sweep *s, match *m, const ir_attr *end, const ir_node
                           .operands = m->nest.args,
                           .nattrs = n,
                           .attrs = attrs};
-    if (!fits(m, &made)) return IR_NONE;
+    if (!fuse_attention_fits(m, &made)) return IR_NONE;
     ir_node_id id =
         ir_node_new(&s->b, made.op, made.operands, made.noperands, attrs, n, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];
@@ -395,7 +396,8 @@ static ir_value build(pass_sweep *s, match *m, const ir_attr *end, const ir_node
 
 static ir_attr epilogue_of(match *m, const ir_expr *idx)
 {
-    ir_expr e = place(m, &m->values, ir_attr_find(&m->values, IR_KEY_epilogue)->u.exprs[0], idx);
+    ir_expr e = fuse_attention_place(m, &m->values,
+                                     ir_attr_find(&m->values, IR_KEY_epilogue)->u.exprs[0], idx);
     return m->failed ? (ir_attr){0} : ir_a_exprs(m->g, IR_KEY_epilogue, &e, 1);
 }
 
@@ -404,15 +406,15 @@ static bool merge_contract(pass_sweep *s, const ir_node *n)
     ir_expr value, same[IR_MAX_SPACE];
     match *m = IR_NEW(s->g->arena, match);
     *m = (match){.g = s->g, .uses = s->ctx, .values = *n};
-    if (!find_row(m, &value) || !find_scores(m) || !set_space(m)) return false;
+    if (!find_row(m, &value) || !find_scores(m) || !fuse_attention_set_space(m)) return false;
     for (int i = 0; i < m->rank; i++) same[i] = ir_x_index(m->g, i);
     ir_nest_begin(&m->nest, &s->b, m->rank, m->space, 2);
     place_scores(m);
     place_row(m);
-    if (!m->failed) push(m, place(m, &m->values, value, same));
+    if (!m->failed) fuse_attention_push(m, fuse_attention_place(m, &m->values, value, same));
     ir_attr end = {0};
     if (!m->failed && ir_attr_find(n, IR_KEY_epilogue)) end = epilogue_of(m, same);
-    ir_value v = m->failed ? IR_NONE : build(s, m, end.n ? &end : NULL, &m->row);
+    ir_value v = m->failed ? IR_NONE : fuse_attention_build(s, m, end.n ? &end : NULL, &m->row);
     if (v != IR_NONE) fuse_replace(s, s->ctx, n->results[0], v);
     return v != IR_NONE;
 }
@@ -470,15 +472,15 @@ static bool merge_view(pass_sweep *s, const ir_node *view)
     for (int i = 0; i < 2; i++) idx[load.nargs + i] = ir_x_index(g, (int)outer->n + i);
     ir_nest_begin(&m->nest, &s->b, m->rank, m->space, 2);
     for (size_t i = 0; i < body->n && !m->failed; i++)
-        push(m, place(m, &m->values, body->u.exprs[i], idx));
+        fuse_attention_push(m, fuse_attention_place(m, &m->values, body->u.exprs[i], idx));
     ir_attr end = {0};
     if (!m->failed && ir_attr_find(&m->values, IR_KEY_epilogue)) end = epilogue_of(m, idx);
-    ir_value v = m->failed ? IR_NONE : build(s, m, end.n ? &end : NULL, &m->values);
+    ir_value v = m->failed ? IR_NONE : fuse_attention_build(s, m, end.n ? &end : NULL, &m->values);
     if (v != IR_NONE) fuse_replace(s, s->ctx, view->results[0], v);
     return v != IR_NONE;
 }
 
-static bool merge(pass_sweep *s, ir_node_id id)
+static bool fuse_attention_merge(pass_sweep *s, ir_node_id id)
 {
     const ir_node n = s->g->nodes[id]; /* by value: building moves the array */
     if (n.op == IR_OP_CONTRACT) return merge_contract(s, &n);
@@ -489,6 +491,6 @@ lathe_status pass_fuse_attention(ir_graph *g, const pass_options *options, lathe
 {
     fuse_uses uses;
     fuse_count(g, &uses);
-    if (pass_rewrite(g, merge, &uses)) TRY(pass_dce(g, options, diag));
+    if (pass_rewrite(g, fuse_attention_merge, &uses)) TRY(pass_dce(g, options, diag));
     return LATHE_OK;
 }

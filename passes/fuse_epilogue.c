@@ -25,7 +25,7 @@ typedef struct ending {
 
 /* ---- what fits ---- */
 
-static void check_load(void *ctx, const ir_expr_node *load)
+static void fuse_epilogue_check_load(void *ctx, const ir_expr_node *load)
 {
     ending *e = ctx;
     if (load->imm != e->operand) return;
@@ -53,7 +53,7 @@ static bool set_axes(ending *e)
     return true;
 }
 
-static bool fits(ending *e, const fuse_uses *uses)
+static bool fuse_epilogue_fits(ending *e, const fuse_uses *uses)
 {
     ir_value v = e->map->operands[e->operand];
     const ir_node *red = fuse_def(e->g, v, IR_OP_CONTRACT, e->map->block);
@@ -63,7 +63,8 @@ static bool fits(ending *e, const fuse_uses *uses)
     if (!red || uses->count[v] != 1 || red->noperands + e->map->noperands > FUSE_MOST_OPERANDS + 1)
         return false;
     if (!set_axes(e)) return false;
-    fuse_each_load(e->g, ir_attr_find(e->map, IR_KEY_body)->u.exprs, 1, e, check_load);
+    fuse_each_load(e->g, ir_attr_find(e->map, IR_KEY_body)->u.exprs, 1, e,
+                   fuse_epilogue_check_load);
     return !e->elsewhere;
 }
 
@@ -98,7 +99,7 @@ static ir_expr load_of_map(void *ctx, const ir_expr_node *load)
     return keep_load(e, e->map->operands[load->imm], load);
 }
 
-static ir_value build(pass_sweep *s, ending *e)
+static ir_value fuse_epilogue_build(pass_sweep *s, ending *e)
 {
     ir_graph *g = e->g;
     ir_attr attrs[6];
@@ -120,7 +121,7 @@ static ir_value build(pass_sweep *s, ending *e)
 }
 
 /* The operand that was computed last is taken: what the map reads besides is there by then. */
-static bool merge(pass_sweep *s, ir_node_id id)
+static bool fuse_epilogue_merge(pass_sweep *s, ir_node_id id)
 {
     fuse_uses *uses = s->ctx;
     const ir_node map = s->g->nodes[id]; /* by value: building moves the array */
@@ -128,12 +129,13 @@ static bool merge(pass_sweep *s, ir_node_id id)
     ending best = {.red = NULL};
     for (uint32_t k = 0; k < map.noperands; k++) {
         ending e = {.g = s->g, .map = &map, .operand = k};
-        if (fits(&e, uses) && (!best.red || e.red->results[0] > best.red->results[0])) best = e;
+        if (fuse_epilogue_fits(&e, uses) && (!best.red || e.red->results[0] > best.red->results[0]))
+            best = e;
     }
     if (!best.red) return false;
     const ir_node red = *best.red;
     best.red = &red;
-    ir_value v = build(s, &best);
+    ir_value v = fuse_epilogue_build(s, &best);
     if (v == IR_NONE) return false;
     fuse_replace(s, uses, map.results[0], v);
     return true;
@@ -143,6 +145,6 @@ lathe_status pass_fuse_epilogue(ir_graph *g, const pass_options *options, lathe_
 {
     fuse_uses uses;
     fuse_count(g, &uses);
-    if (pass_rewrite(g, merge, &uses)) TRY(pass_dce(g, options, diag));
+    if (pass_rewrite(g, fuse_epilogue_merge, &uses)) TRY(pass_dce(g, options, diag));
     return LATHE_OK;
 }

@@ -101,7 +101,7 @@ static bool is_mergeable(pass_sweep *s, const ir_node *n, uint32_t k, const read
 }
 
 /* The operands to merge, as far as the new node stays small. */
-static uint64_t choose(pass_sweep *s, const ir_node *n)
+static uint64_t fuse_maps_choose(pass_sweep *s, const ir_node *n)
 {
     ir_graph *g = s->g;
     uint64_t taken = 0;
@@ -127,7 +127,8 @@ static uint64_t choose(pass_sweep *s, const ir_node *n)
 }
 
 /* A view that computes is a map. */
-static ir_value build(pass_sweep *s, const ir_node *n, const fuse_merge *m, const ir_attr *attrs)
+static ir_value fuse_maps_build(pass_sweep *s, const ir_node *n, const fuse_merge *m,
+                                const ir_attr *attrs)
 {
     bool view = n->op == IR_OP_VIEW;
     ir_attr *all = IR_NEW_N(s->g->arena, ir_attr, n->nattrs + 1);
@@ -140,19 +141,20 @@ static ir_value build(pass_sweep *s, const ir_node *n, const fuse_merge *m, cons
     return id == IR_NONE ? IR_NONE : s->g->nodes[id].results[0];
 }
 
-static bool merge(pass_sweep *s, ir_node_id id)
+static bool fuse_maps_merge(pass_sweep *s, ir_node_id id)
 {
     fusion *f = s->ctx;
     const ir_node n = s->g->nodes[id]; /* by value: building moves the array */
     if (!(f->into >> n.op & 1) || n.noperands == 0 || n.noperands > MOST_OPERANDS) return false;
-    fuse_merge m = {.g = s->g, .n = &n, .plain = n.op == IR_OP_CONTRACT, .taken = choose(s, &n)};
+    fuse_merge m = {
+        .g = s->g, .n = &n, .plain = n.op == IR_OP_CONTRACT, .taken = fuse_maps_choose(s, &n)};
     if (!m.taken) return false;
     const ir_attr *space = ir_attr_find(&n, IR_KEY_space);
     ir_nest_begin(&m.nest, &s->b, (int)space->n, space->u.dims, 0);
     bool changed = false;
     const ir_attr *attrs =
         pass_rewrite_attrs(s->g, &n, &(ir_rewrite){.ctx = &m, .load = fuse_read}, &changed);
-    ir_value v = attrs && !m.failed ? build(s, &n, &m, attrs) : IR_NONE;
+    ir_value v = attrs && !m.failed ? fuse_maps_build(s, &n, &m, attrs) : IR_NONE;
     if (v != IR_NONE) fuse_replace(s, &f->uses, n.results[0], v);
     return v != IR_NONE;
 }
@@ -163,7 +165,7 @@ static lathe_status fuse(ir_graph *g, const pass_options *options, lathe_diag *d
     for (int i = 0; i < MAX_SWEEPS; i++) {
         fusion f = {.into = into};
         fuse_count(g, &f.uses);
-        if (!pass_rewrite(g, merge, &f)) break;
+        if (!pass_rewrite(g, fuse_maps_merge, &f)) break;
         TRY(pass_dce(g, options, diag));
     }
     return LATHE_OK;

@@ -138,7 +138,7 @@ static bool is_known(const group *r, ir_node_id node)
 }
 
 /* Takes in what only the group reads, until nothing is left. */
-static void collect(group *r)
+static void fuse_rows_collect(group *r)
 {
     for (bool changed = true; changed;) {
         changed = false;
@@ -278,7 +278,7 @@ static ir_expr invert(void *ctx, ir_expr e)
 
 /* ---- the node ---- */
 
-static ir_value build(pass_sweep *s, group *r)
+static ir_value fuse_rows_build(pass_sweep *s, group *r)
 {
     ir_graph *g = r->g;
     const char *kinds = "";
@@ -329,7 +329,7 @@ static bool express(group *r, const users *u, ir_node_id id, ir_builder *b)
     r->members[0].node = id;
     for (;; restart(r)) {
         int known = r->nmembers;
-        collect(r);
+        fuse_rows_collect(r);
         if (r->row < 0) return false;
         if (express_once(r, b)) return r->nstages > 0;
         if (!r->failed || known == MOST_MEMBERS) return false;
@@ -350,12 +350,12 @@ static void find_rows(users *u, ir_block_id block, bool *inside, group *r)
     }
 }
 
-static bool merge(pass_sweep *s, ir_node_id id)
+static bool fuse_rows_merge(pass_sweep *s, ir_node_id id)
 {
     const users *u = s->ctx;
     if (!u->last[id]) return false;
     group *r = IR_NEW(s->g->arena, group);
-    ir_value v = express(r, u, id, &s->b) ? build(s, r) : IR_NONE;
+    ir_value v = express(r, u, id, &s->b) ? fuse_rows_build(s, r) : IR_NONE;
     if (v != IR_NONE) pass_replace(s, r->map.results[0], v);
     return v != IR_NONE;
 }
@@ -367,6 +367,6 @@ lathe_status pass_fuse_rows(ir_graph *g, const pass_options *options, lathe_diag
     bool *inside = IR_NEW_N(g->arena, bool, g->nnodes);
     group *r = IR_NEW(g->arena, group);
     for (size_t b = 1; b < g->nblocks; b++) find_rows(&u, (ir_block_id)b, inside, r);
-    if (pass_rewrite(g, merge, &u)) TRY(pass_dce(g, options, diag));
+    if (pass_rewrite(g, fuse_rows_merge, &u)) TRY(pass_dce(g, options, diag));
     return LATHE_OK;
 }

@@ -22,7 +22,7 @@ void pass_replace(pass_sweep *s, ir_value old, ir_value with)
     if (g->values[with].name == IR_NONE) g->values[with].name = g->values[old].name;
 }
 
-static void append(ir_graph *g, ir_block_id block, ir_node_id id)
+static void rewrite_append(ir_graph *g, ir_block_id block, ir_node_id id)
 {
     ir_block *b = &g->blocks[block];
     b->nodes = ir_grow(g->arena, b->nodes, &b->cap_nodes, b->nnodes + 1, sizeof *b->nodes);
@@ -55,7 +55,7 @@ static void sweep_block(pass_sweep *s, pass_rule rule, ir_block_id block)
             s->changes++;
             continue;
         }
-        append(g, block, nodes[i]);
+        rewrite_append(g, block, nodes[i]);
         for (uint32_t r = 0; r < node.nregions; r++) sweep_block(s, rule, node.regions[r]);
     }
     update(s, g->blocks[block].results, g->blocks[block].nresults);

@@ -23,7 +23,7 @@ static int api_count(const lathe_desc *desc, int what)
     }
 }
 
-static lathe_status describe(const rt_view *v, const lathe_io *io, lathe_tensor_info *info)
+static lathe_status api_describe(const rt_view *v, const lathe_io *io, lathe_tensor_info *info)
 {
     if (io->rank > LATHE_MAX_RANK || io->dims > v->t->u32s.count ||
         io->rank > v->t->u32s.count - io->dims)
@@ -51,7 +51,7 @@ static lathe_status api_info(const lathe_desc *desc, int what, int index, lathe_
     if (what != LATHE_INPUTS && what != LATHE_OUTPUTS) return LATHE_BAD_INPUT;
     if (index < 0 || (uint32_t)index >= (what == LATHE_INPUTS ? v.ninputs : v.noutputs))
         return LATHE_NOT_FOUND;
-    return describe(&v, what == LATHE_INPUTS ? &v.inputs[index] : &v.outputs[index], info);
+    return api_describe(&v, what == LATHE_INPUTS ? &v.inputs[index] : &v.outputs[index], info);
 }
 
 static const char *api_symbol(const lathe_desc *desc, int index)

@@ -29,7 +29,8 @@ const char *rt_slot_text(const rt_view *v, uint32_t slot)
 
 /* ---- placing ---- */
 
-static bool place(const lathe_tables *t, const lathe_span *span, size_t size, const void **table)
+static bool check_place(const lathe_tables *t, const lathe_span *span, size_t size,
+                        const void **table)
 {
     *table = (const char *)t + span->offset;
     if (!span->count) return true;
@@ -54,7 +55,7 @@ static bool place_all(rt_view *v)
 #undef TABLE
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (!place(t, all[i].span, all[i].size, all[i].table)) return false;
+        if (!check_place(t, all[i].span, all[i].size, all[i].table)) return false;
     return true;
 }
 

@@ -97,8 +97,8 @@ static rt_range mod_range(rt_range a, rt_range b)
     return (rt_range){0, a.lo >= 0 && a.hi < b.hi ? a.hi : b.hi - 1};
 }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t dims_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t dims_most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static rt_range apply_range(uint32_t op, rt_range a, rt_range b)
 {
@@ -112,9 +112,9 @@ static rt_range apply_range(uint32_t op, rt_range a, rt_range b)
     case LATHE_DIM_MOD:
         return mod_range(a, b);
     case LATHE_DIM_MIN:
-        return (rt_range){least(a.lo, b.lo), least(a.hi, b.hi)};
+        return (rt_range){dims_least(a.lo, b.lo), dims_least(a.hi, b.hi)};
     case LATHE_DIM_MAX:
-        return (rt_range){most(a.lo, b.lo), most(a.hi, b.hi)};
+        return (rt_range){dims_most(a.lo, b.lo), dims_most(a.hi, b.hi)};
     case LATHE_DIM_EQ:
         return (rt_range){a.lo == a.hi && b.lo == b.hi && a.lo == b.lo,
                           a.lo <= b.hi && b.lo <= a.hi};
@@ -145,7 +145,7 @@ void rt_ranges(const rt_view *v, rt_range *syms, rt_range *slots)
         sweep(v, syms, slots);
         for (uint32_t i = v->t->n_free; i < v->nsyms; i++) {
             if (!rt_some(v->syms[i].bound_slot)) continue;
-            int64_t hi = most(slots[v->syms[i].bound_slot].hi, syms[i].lo);
+            int64_t hi = dims_most(slots[v->syms[i].bound_slot].hi, syms[i].lo);
             if (hi >= syms[i].hi) continue;
             syms[i].hi = hi;
             narrowed = true;

@@ -147,7 +147,7 @@ static lathe_status raise_maxima(lathe_session *s)
 
 /* ---- inputs ---- */
 
-static bool bytes_of(const lathe_io *io, const int64_t *dims, int64_t *bytes)
+static bool io_bytes_of(const lathe_io *io, const int64_t *dims, int64_t *bytes)
 {
     int64_t bits = (int64_t)rt_elem_bits(io->elem);
     bool empty = false;
@@ -168,7 +168,7 @@ static lathe_status check_input(lathe_session *s, uint32_t i, const lathe_tensor
     }
     int64_t bytes;
     char what[128];
-    if (!bytes_of(io, in->dims, &bytes))
+    if (!io_bytes_of(io, in->dims, &bytes))
         return fail_input(s, i, LATHE_BAD_DIMS, "too many elements");
     if (in->size < (uint64_t)bytes) {
         snprintf(what, sizeof what, "%zu bytes, expected %lld", in->size, (long long)bytes);
@@ -184,7 +184,7 @@ static lathe_status check_input(lathe_session *s, uint32_t i, const lathe_tensor
 static lathe_status check_foreign(lathe_session *s, uint32_t i, const lathe_tensor *in)
 {
     int64_t bytes;
-    if (!bytes_of(&s->v->inputs[i], in->dims, &bytes) || (uint64_t)bytes > in->size ||
+    if (!io_bytes_of(&s->v->inputs[i], in->dims, &bytes) || (uint64_t)bytes > in->size ||
         !is_own(s, in->data, (size_t)bytes))
         return LATHE_OK;
     return fail_input(s, i, LATHE_BAD_INPUT,
@@ -250,7 +250,7 @@ static lathe_status check_overlap(lathe_session *s, uint32_t i, const lathe_tens
     if (is_own(s, outputs[i].data, n)) return fail_own_output(s, i);
     for (uint32_t k = 0; k < s->v->ninputs; k++) {
         int64_t bytes = 0;
-        bytes_of(&s->v->inputs[k], inputs[k].dims, &bytes);
+        io_bytes_of(&s->v->inputs[k], inputs[k].dims, &bytes);
         if (!overlap(outputs[i].data, n, inputs[k].data, (size_t)bytes)) continue;
         snprintf(what, sizeof what, "overlaps input %u", (unsigned)k);
         return fail_output(s, i, LATHE_BAD_INPUT, what);
@@ -300,7 +300,7 @@ lathe_status rt_bind(lathe_session *s, const lathe_tensor *inputs, lathe_tensor 
 
 /* ---- results ---- */
 
-static lathe_status finish(lathe_session *s, uint32_t i, lathe_tensor *out)
+static lathe_status io_finish(lathe_session *s, uint32_t i, lathe_tensor *out)
 {
     const rt_view *v = s->v;
     const lathe_io *io = &v->outputs[i];
@@ -309,7 +309,7 @@ static lathe_status finish(lathe_session *s, uint32_t i, lathe_tensor *out)
     out->elem = (lathe_elem)io->elem;
     for (uint32_t axis = 0; axis < io->rank; axis++)
         out->dims[axis] = s->slots[v->u32s[io->dims + axis]];
-    if (!bytes_of(io, out->dims, &bytes))
+    if (!io_bytes_of(io, out->dims, &bytes))
         return fail_output(s, i, LATHE_BAD_DIMS, "a dim is negative");
     const rt_store *from = &s->stores[io->buffer];
     if ((uint64_t)bytes > from->capacity)
@@ -329,6 +329,6 @@ static lathe_status finish(lathe_session *s, uint32_t i, lathe_tensor *out)
 lathe_status rt_finish(lathe_session *s, lathe_tensor *outputs)
 {
     lathe_status status = LATHE_OK;
-    for (uint32_t i = 0; i < s->v->noutputs && !status; i++) status = finish(s, i, &outputs[i]);
+    for (uint32_t i = 0; i < s->v->noutputs && !status; i++) status = io_finish(s, i, &outputs[i]);
     return status;
 }

@@ -71,7 +71,7 @@ static lathe_status begin_turn(lathe_session *s, const lathe_loop *l, int64_t tu
     return !status && rt_some(l->segment) ? rt_segment(s, l->segment) : status;
 }
 
-static lathe_status append(lathe_session *s, const uint32_t *scan, uint32_t node, int64_t turn)
+static lathe_status loop_append(lathe_session *s, const uint32_t *scan, uint32_t node, int64_t turn)
 {
     int64_t bytes = s->slots[scan[2]], total;
     rt_store *to = &s->stores[scan[1]];
@@ -92,7 +92,7 @@ static lathe_status end_turn(lathe_session *s, const lathe_loop *l, uint32_t nod
 {
     lathe_status status = LATHE_OK;
     for (uint32_t i = 0; i < l->nscans && !status; i++)
-        status = append(s, triple(s, l->scans, i, 3), node, turn);
+        status = loop_append(s, triple(s, l->scans, i, 3), node, turn);
     for (uint32_t i = 0; i < l->ncarried && !status; i++) {
         const uint32_t *e = triple(s, l->carried, i, 5);
         status = move_bytes(s, e[2], e[1], s->slots[e[4]]);

@@ -124,8 +124,8 @@ static lathe_status check_options(const lathe_open_options *o, rt_text *text)
     return LATHE_OK;
 }
 
-static lathe_status open_model(const lathe_desc *desc, const lathe_open_options *o,
-                               lathe_model **model, rt_text *text)
+static lathe_status model_open_model(const lathe_desc *desc, const lathe_open_options *o,
+                                     lathe_model **model, rt_text *text)
 {
     lathe_model m = {.rt = &lathe_rt_api_v1, .flags = o->flags};
     lathe_status s = check_options(o, text);
@@ -163,7 +163,7 @@ lathe_status rt_model_open(const lathe_desc *desc, const lathe_open_options *opt
     lathe_status s = LATHE_BAD_INPUT;
     if (model) {
         *model = NULL;
-        s = open_model(desc, o, model, &text);
+        s = model_open_model(desc, o, model, &text);
         if (s == LATHE_OK) text.s[0] = 0; /* places that were searched in vain */
     }
     if (o->message && o->message_size) snprintf(o->message, o->message_size, "%s", text.s);

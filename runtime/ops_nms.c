@@ -14,15 +14,16 @@ typedef struct search {
     bool center;
 } search;
 
-static float least(float a, float b) { return a < b ? a : b; }
-static float most(float a, float b) { return a > b ? a : b; }
+static float nms_least(float a, float b) { return a < b ? a : b; }
+static float nms_most(float a, float b) { return a > b ? a : b; }
 
 static box box_at(const search *s, int64_t i)
 {
     const float *b = s->boxes + 4 * i;
     if (s->center) /* x center, y center, width, height */
         return (box){b[1] - b[3] / 2, b[0] - b[2] / 2, b[1] + b[3] / 2, b[0] + b[2] / 2};
-    return (box){least(b[0], b[2]), least(b[1], b[3]), most(b[0], b[2]), most(b[1], b[3])};
+    return (box){nms_least(b[0], b[2]), nms_least(b[1], b[3]), nms_most(b[0], b[2]),
+                 nms_most(b[1], b[3])};
 }
 
 static float area(box b) { return (b.y1 - b.y0) * (b.x1 - b.x0); }
@@ -30,7 +31,8 @@ static float area(box b) { return (b.y1 - b.y0) * (b.x1 - b.x0); }
 static bool overlaps(const search *s, int64_t i, int64_t j)
 {
     box a = box_at(s, i), b = box_at(s, j);
-    box both = {most(a.y0, b.y0), most(a.x0, b.x0), least(a.y1, b.y1), least(a.x1, b.x1)};
+    box both = {nms_most(a.y0, b.y0), nms_most(a.x0, b.x0), nms_least(a.y1, b.y1),
+                nms_least(a.x1, b.x1)};
     if (both.y1 <= both.y0 || both.x1 <= both.x0) return false;
     float joint = area(both), whole = area(a) + area(b) - joint;
     return area(a) > 0 && area(b) > 0 && whole > 0 && joint / whole > s->overlap;

@@ -58,7 +58,7 @@ static int (*const orders[])(const void *, const void *) = {by_size, by_pressure
 /* ---- placing ---- */
 
 /* at[i]: placed items, by offset. */
-static uint64_t place(rt_item *it, rt_item **at, size_t nplaced)
+static uint64_t place_item(rt_item *it, rt_item **at, size_t nplaced)
 {
     uint64_t end = 0, best = UINT64_MAX; /* end of what is alive below the gap looked at */
     it->offset = 0;
@@ -82,7 +82,7 @@ static uint64_t place_all(rt_item *items, size_t n, rt_item **at)
 {
     uint64_t end = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t e = place(&items[i], at, i);
+        uint64_t e = place_item(&items[i], at, i);
         if (e > end) end = e;
     }
     return end;

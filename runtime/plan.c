@@ -58,7 +58,7 @@ static void add_store(lathe_session *s, layout *l, uint32_t store, int64_t bytes
         (rt_item){.size = aligned(st->home_capacity), .first = first, .last = last, .store = store};
 }
 
-static void collect(lathe_session *s, layout *l)
+static void plan_collect(lathe_session *s, layout *l)
 {
     const rt_view *v = s->v;
     s->memory.kind = LATHE_MEMORY_EXACT;
@@ -147,7 +147,7 @@ lathe_status rt_plan(lathe_session *s)
     l.items = (rt_item *)(l.live + steps);
     l.placed = (rt_item **)(l.items + most);
     rt_bounds(s);
-    collect(s, &l);
+    plan_collect(s, &l);
     l.end = rt_place(l.items, l.nitems, l.placed, l.live, v->nsteps, &s->memory.lower_bound);
     lathe_status status = plan_scratch(s);
     if (status == LATHE_OK) status = allocate(s, &l);

@@ -89,7 +89,7 @@ static bool is_done(pool *p) { return atomic_load(&p->done) == p->chunks; }
 
 /* ---- chunks ---- */
 
-static void work(pool *p, int number)
+static void pool_work(pool *p, int number)
 {
     int64_t left = atomic_load(&p->left);
     while (left > 0) {
@@ -109,7 +109,7 @@ static void *worker_main(void *arg)
     worker *w = arg;
     pool *p = w->p;
     while (!atomic_load(&p->stop)) {
-        work(p, w->number);
+        pool_work(p, w->number);
         if (spin(p, has_work)) continue;
         uint32_t seen = atomic_load(&p->started);
         atomic_fetch_add(&p->sleepers, 1);
@@ -150,7 +150,7 @@ static void parallel_for(void *ctx, lathe_task task, void *arg, int64_t chunks)
     atomic_store(&p->done, 0);
     atomic_store(&p->left, chunks);
     wake_workers(p, chunks - 1 < p->nthreads ? (int)(chunks - 1) : p->nthreads);
-    work(p, 0);
+    pool_work(p, 0);
     wait_done(p);
     atomic_flag_clear(&p->busy);
 }
@@ -158,7 +158,7 @@ static void parallel_for(void *ctx, lathe_task task, void *arg, int64_t chunks)
 /* ---- life ---- */
 
 /* Signals are left to the app's own threads. */
-static bool start(worker *w)
+static bool pool_start(worker *w)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -180,7 +180,7 @@ lathe_status rt_threads_new(int workers, lathe_threads **threads)
     *p = (pool){.interface = {parallel_for, p, workers}, .busy = ATOMIC_FLAG_INIT};
     for (int i = 0; i < workers - 1; i++) {
         p->workers[i] = (worker){.p = p, .number = i + 1};
-        if (!start(&p->workers[i])) {
+        if (!pool_start(&p->workers[i])) {
             rt_threads_free(&p->interface);
             return LATHE_OUT_OF_MEMORY;
         }

@@ -81,7 +81,7 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
 
 /* ---- calls ---- */
 
-static void describe(lathe_session *s, const lathe_value *value, lathe_tensor *t)
+static void run_describe(lathe_session *s, const lathe_value *value, lathe_tensor *t)
 {
     const rt_store *st = &s->stores[value->buffer];
     *t = (lathe_tensor){.data = st->data,
@@ -125,7 +125,7 @@ static lathe_status run_call(lathe_session *s, const lathe_step *st)
         status = rt_room_bound(s, v->values[numbers[i]].buffer);
     if (status) return status;
     for (uint32_t i = 0; i < st->nbufs; i++)
-        describe(s, &v->values[numbers[i]], &s->call_tensors[i]);
+        run_describe(s, &v->values[numbers[i]], &s->call_tensors[i]);
     char message[256] = "";
     lathe_call call = {.in = s->call_tensors,
                        .out = s->call_tensors + info->nin,
@@ -250,7 +250,7 @@ static void poison(lathe_session *s)
             memset(s->stores[i].home, 0xFF, (size_t)s->stores[i].home_capacity);
 }
 
-static lathe_status run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+static lathe_status run_session(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
 {
     s->text.s[0] = 0;
     s->fault = (lathe_fault){0};
@@ -264,5 +264,5 @@ static lathe_status run(lathe_session *s, const lathe_tensor *inputs, lathe_tens
 
 lathe_status rt_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
 {
-    return s ? rt_tell(&s->model->log, run(s, inputs, outputs), &s->text) : LATHE_BAD_INPUT;
+    return s ? rt_tell(&s->model->log, run_session(s, inputs, outputs), &s->text) : LATHE_BAD_INPUT;
 }

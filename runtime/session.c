@@ -61,7 +61,7 @@ static size_t session_size(const lathe_model *m)
     return (lay_out(&sizes, &m->v, NULL) + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
 }
 
-static lathe_session *make(lathe_model *m, void *block, size_t size)
+static lathe_session *session_make(lathe_model *m, void *block, size_t size)
 {
     lathe_session *s = memset(block, 0, size);
     lay_out(s, &m->v, (char *)s);
@@ -85,7 +85,7 @@ static lathe_status allocate(lathe_model *m, const int64_t *maxima, lathe_sessio
     size_t size = session_size(m);
     void *block = rt_alloc(m, size);
     if (!block) return rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for the session");
-    lathe_session *s = make(m, block, size);
+    lathe_session *s = session_make(m, block, size);
     s->grows = !maxima && m->v.t->n_free;
     lathe_status status = plan(s, maxima);
     *text = s->text;
@@ -100,7 +100,7 @@ static lathe_status measure(lathe_model *m, const int64_t *maxima, size_t *neede
     size_t size = session_size(m);
     void *block = rt_alloc(m, size);
     if (!block) return rt_fail(text, LATHE_OUT_OF_MEMORY, "no memory for planning");
-    lathe_session *s = make(m, block, size);
+    lathe_session *s = session_make(m, block, size);
     s->in_block = true;
     lathe_status status = plan(s, maxima);
     *text = s->text;
@@ -111,8 +111,8 @@ static lathe_status measure(lathe_model *m, const int64_t *maxima, size_t *neede
 }
 
 /* A session in the app's memory, or its size. */
-static lathe_status place(lathe_model *m, const int64_t *maxima, lathe_buffer *memory,
-                          lathe_session **session, rt_text *text)
+static lathe_status session_place(lathe_model *m, const int64_t *maxima, lathe_buffer *memory,
+                                  lathe_session **session, rt_text *text)
 {
     size_t needed = 0, size = session_size(m), given = memory->size;
     if (!maxima && m->v.t->n_free) return rt_fail(text, LATHE_BAD_INPUT, "maxima is NULL");
@@ -125,7 +125,7 @@ static lathe_status place(lathe_model *m, const int64_t *maxima, lathe_buffer *m
     if (given < needed)
         return rt_fail(text, LATHE_BUFFER_TOO_SMALL, "the session needs %zu bytes, %zu are given",
                        needed, given);
-    lathe_session *s = make(m, memory->data, size);
+    lathe_session *s = session_make(m, memory->data, size);
     s->in_block = true;
     s->arena = (char *)memory->data + size;
     s->arena_size = given - size;
@@ -141,8 +141,8 @@ lathe_status rt_session_new(lathe_model *m, const int64_t *maxima, lathe_buffer 
     if (session) *session = NULL;
     if (!m || !session) return LATHE_BAD_INPUT;
     rt_text text = {{0}};
-    lathe_status status =
-        memory ? place(m, maxima, memory, session, &text) : allocate(m, maxima, session, &text);
+    lathe_status status = memory ? session_place(m, maxima, memory, session, &text)
+                                 : allocate(m, maxima, session, &text);
     return rt_tell(&m->log, status, &text);
 }
 
@@ -155,7 +155,7 @@ void rt_session_free(lathe_session *s)
 }
 
 /* A plan that cannot be had leaves the old maxima in force. */
-static lathe_status reserve(lathe_session *s, const int64_t *maxima)
+static lathe_status session_reserve(lathe_session *s, const int64_t *maxima)
 {
     s->text.s[0] = 0;
     if (!maxima && s->v->t->n_free) return rt_fail(&s->text, LATHE_BAD_INPUT, "maxima is NULL");
@@ -175,7 +175,7 @@ static lathe_status reserve(lathe_session *s, const int64_t *maxima)
 
 lathe_status rt_session_reserve(lathe_session *s, const int64_t *maxima)
 {
-    return s ? rt_tell(&s->model->log, reserve(s, maxima), &s->text) : LATHE_BAD_INPUT;
+    return s ? rt_tell(&s->model->log, session_reserve(s, maxima), &s->text) : LATHE_BAD_INPUT;
 }
 
 lathe_status rt_session_memory(const lathe_session *s, lathe_memory *memory)

@@ -36,13 +36,13 @@ static const struct {
 #undef ELEM
 };
 
-static bool known(uint32_t elem)
+static bool text_known(uint32_t elem)
 {
     return elem < sizeof elems / sizeof elems[0] && elems[elem].bits;
 }
 
-const char *rt_elem_name(uint32_t elem) { return known(elem) ? elems[elem].name : "?"; }
+const char *rt_elem_name(uint32_t elem) { return text_known(elem) ? elems[elem].name : "?"; }
 
-unsigned rt_elem_bits(uint32_t elem) { return known(elem) ? elems[elem].bits : 0; }
+unsigned rt_elem_bits(uint32_t elem) { return text_known(elem) ? elems[elem].bits : 0; }
 
-unsigned rt_elem_align(uint32_t elem) { return known(elem) ? elems[elem].align : 1; }
+unsigned rt_elem_align(uint32_t elem) { return text_known(elem) ? elems[elem].align : 1; }

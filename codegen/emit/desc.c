@@ -44,7 +44,7 @@ static void add_names(blob *b, const cg_unit *u, lathe_tables *t)
     t->targets = add_table(b, targets, u->targets->n, sizeof *targets);
 }
 
-static cg_val constant(cg_unit *u, const char *name, cg_val value, unsigned align)
+static cg_val desc_constant(cg_unit *u, const char *name, cg_val value, unsigned align)
 {
     cg_val g = LLVMAddGlobal(u->m, LLVMTypeOf(value), name);
     LLVMSetInitializer(g, value);
@@ -92,7 +92,7 @@ static cg_val make_tables(cg_unit *u)
     t.size = (uint32_t)b.size;
     memcpy(b.bytes, &t, sizeof t);
     cg_val bytes = LLVMConstStringInContext2(u->ctx, b.bytes, b.size, true);
-    return constant(u, "tables", bytes, BLOB_ALIGN);
+    return desc_constant(u, "tables", bytes, BLOB_ALIGN);
 }
 
 /* The runtime's symbols have no visibility here: the archive hides its own, and a program may link
@@ -113,7 +113,7 @@ static cg_val function(cg_unit *u, const char *name)
 static cg_val pointers(cg_unit *u, const char *name, cg_val *values, size_t n)
 {
     if (n == 0) return LLVMConstNull(u->ptr);
-    return constant(u, name, LLVMConstArray2(u->ptr, values, n), sizeof(void *));
+    return desc_constant(u, name, LLVMConstArray2(u->ptr, values, n), sizeof(void *));
 }
 
 void cg_emit_desc(cg_unit *u, const cg_val *kernels)

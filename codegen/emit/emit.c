@@ -134,7 +134,7 @@ static lathe_status build_target(session *s, const cg_isa *isa, cg_val *kernels)
     return LATHE_OK;
 }
 
-static lathe_status build(session *s)
+static lathe_status emit_build(session *s)
 {
     cg_unit *u = &s->u;
     size_t n = u->p->nkernels;
@@ -229,11 +229,11 @@ static void close_session(session *s)
     ir_arena_destroy(&s->u.arena);
 }
 
-static lathe_status run(session *s, cg_form form, char **data, size_t *size)
+static lathe_status emit_run(session *s, cg_form form, char **data, size_t *size)
 {
     TRY(open_machine(s));
     open_module(s);
-    TRY(build(s));
+    TRY(emit_build(s));
     return write(s, form, data, size);
 }
 
@@ -250,7 +250,7 @@ lathe_status cg_emit(const cg_program *p, const cg_targets *targets, cg_form for
     s->u.level = level;
     ir_arena_init(&s->u.arena, &boundary);
     volatile lathe_status status = LATHE_OUT_OF_MEMORY;
-    if (setjmp(boundary) == 0) status = run(s, form, data, size);
+    if (setjmp(boundary) == 0) status = emit_run(s, form, data, size);
     else diag_add(diag, status, NULL, "no memory for code generation");
     close_session(s);
     free(s);

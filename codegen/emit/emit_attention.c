@@ -29,9 +29,15 @@ typedef struct attention {
 
 /* ---- arithmetic ---- */
 
-static cg_val num(attention *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val add(attention *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
-static cg_val mul(attention *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
+static cg_val attention_num(attention *w, int64_t v) { return cg_int(w->u->i64, v); }
+static cg_val attention_add(attention *w, cg_val a, cg_val b)
+{
+    return LLVMBuildAdd(w->u->b, a, b, "");
+}
+static cg_val attention_mul(attention *w, cg_val a, cg_val b)
+{
+    return LLVMBuildMul(w->u->b, a, b, "");
+}
 
 static cg_val floats(attention *w, cg_val base, cg_val at)
 {
@@ -40,8 +46,8 @@ static cg_val floats(attention *w, cg_val base, cg_val at)
 
 static cg_val panels_of(attention *w, cg_val columns)
 {
-    cg_val more = add(w, columns, num(w, CG_PANEL - 1));
-    return LLVMBuildUDiv(w->u->b, more, num(w, CG_PANEL), "");
+    cg_val more = attention_add(w, columns, attention_num(w, CG_PANEL - 1));
+    return LLVMBuildUDiv(w->u->b, more, attention_num(w, CG_PANEL), "");
 }
 
 /* ---- sizes: rows, keys, terms of a score, columns of the values ---- */
@@ -69,12 +75,15 @@ static void pack_panels(attention *w, int which)
     cg_unit *u = w->u;
     cg_val columns = which == CG_KEY ? key_count(w) : column_count(w),
            k = which == CG_KEY ? term_count(w) : key_count(w);
-    cg_loop l = cg_loop_guard(u, num(w, 0), panels_of(w, columns), 1, true);
+    cg_loop l = cg_loop_guard(u, attention_num(w, 0), panels_of(w, columns), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = mul(w, l.i, num(w, CG_PANEL));
-    cg_val args[CG_PACK_PARAMS] = {
-        w->k.args, w->from[which], floats(w, w->panels[which], mul(w, column, k)), num(w, 0),
-        k,         column};
+    cg_val column = attention_mul(w, l.i, attention_num(w, CG_PANEL));
+    cg_val args[CG_PACK_PARAMS] = {w->k.args,
+                                   w->from[which],
+                                   floats(w, w->panels[which], attention_mul(w, column, k)),
+                                   attention_num(w, 0),
+                                   k,
+                                   column};
     LLVMBuildCall2(u->b, w->pack[which].type, w->pack[which].fn, args, CG_PACK_PARAMS, "");
     cg_loop_end(u, &l, NULL);
 }
@@ -101,34 +110,34 @@ static void emit_tiles(attention *w, cg_val tiles, cg_val *arg)
     int columns = w->shape.lanes * w->shape.vectors;
     cg_val b = arg[1 + CG_TILE_B], c = arg[1 + CG_TILE_C];
     for (int column = 0; column < CG_PANEL; column += columns) {
-        arg[1 + CG_TILE_B] = arg[1 + CG_TILE_NEXT] = floats(w, b, num(w, column));
-        arg[1 + CG_TILE_C] = floats(w, c, num(w, column));
+        arg[1 + CG_TILE_B] = arg[1 + CG_TILE_NEXT] = floats(w, b, attention_num(w, column));
+        arg[1 + CG_TILE_C] = floats(w, c, attention_num(w, column));
         LLVMBuildCall2(u->b, cg_tile_chooser_type(u), tiles, arg, CG_TILE_ARGS + 1, "");
     }
 }
 
 static cg_val choice_of(attention *w, cg_val rows)
 {
-    return add(w, rows, num(w, CG_TILE_CHOICE(CG_FETCH_NOTHING, 0)));
+    return attention_add(w, rows, attention_num(w, CG_TILE_CHOICE(CG_FETCH_NOTHING, 0)));
 }
 
 static void emit_scores(attention *w, cg_val block, cg_val rows)
 {
     cg_unit *u = w->u;
     const cg_affine *q = &w->a->scores.gemm->a;
-    cg_val row = add(w, w->rows.first, cg_block_start(u, &w->rows, block)),
+    cg_val row = attention_add(w, w->rows.first, cg_block_start(u, &w->rows, block)),
            row_step = stride(w, q, 0);
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
-    arg[CG_TILE_A] = floats(w, w->from[CG_Q], mul(w, row, row_step));
+    arg[CG_TILE_A] = floats(w, w->from[CG_Q], attention_mul(w, row, row_step));
     arg[CG_TILE_K] = term_count(w);
     arg[CG_TILE_LDC] = w->step;
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = stride(w, q, 2);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
-    cg_loop l = cg_loop_guard(u, num(w, 0), panels_of(w, key_count(w)), 1, true);
+    cg_loop l = cg_loop_guard(u, attention_num(w, 0), panels_of(w, key_count(w)), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = mul(w, l.i, num(w, CG_PANEL));
-    arg[CG_TILE_B] = floats(w, w->panels[CG_KEY], mul(w, column, term_count(w)));
+    cg_val column = attention_mul(w, l.i, attention_num(w, CG_PANEL));
+    arg[CG_TILE_B] = floats(w, w->panels[CG_KEY], attention_mul(w, column, term_count(w)));
     arg[CG_TILE_C] = floats(w, w->scores, column);
     emit_tiles(w, w->score_tiles, args);
     cg_loop_end(u, &l, NULL);
@@ -142,7 +151,7 @@ static void call_rows(attention *w, const cg_function *f, cg_val *args, int narg
 
 static void emit_weights(attention *w, cg_val block, cg_val rows)
 {
-    cg_val row = add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
+    cg_val row = attention_add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
     cg_val args[CG_WEIGH_BATCH + IR_MAX_SPACE] = {w->k.args, w->scores, w->step, row, rows};
     call_rows(w, &w->weigh, args, CG_WEIGH_BATCH);
 }
@@ -154,7 +163,7 @@ static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_v
     cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] =
-        cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, num(w, CG_PANEL)}, 2);
+        cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, attention_num(w, CG_PANEL)}, 2);
     call_rows(w, &w->finish, args, CG_FINISH_BATCH);
 }
 
@@ -164,24 +173,26 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
 {
     cg_unit *u = w->u;
     const cg_affine *c = &w->k.n->gemm->c;
-    cg_val row = add(w, w->rows.first, cg_block_start(u, &w->rows, block));
-    cg_val place = mul(w, row, stride(w, c, 0)), ld = direct ? stride(w, c, 0) : num(w, CG_PANEL);
-    place = add(w, place, cg_dim(&w->k, c->konst));
+    cg_val row = attention_add(w, w->rows.first, cg_block_start(u, &w->rows, block));
+    cg_val place = attention_mul(w, row, stride(w, c, 0)),
+           ld = direct ? stride(w, c, 0) : attention_num(w, CG_PANEL);
+    place = attention_add(w, place, cg_dim(&w->k, c->konst));
     for (int i = 0; i < w->nbatch; i++)
-        place = add(w, place, mul(w, w->k.index[i], cg_dim(&w->k, c->coef[i])));
+        place = attention_add(w, place, attention_mul(w, w->k.index[i], cg_dim(&w->k, c->coef[i])));
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
     arg[CG_TILE_A] = w->scores;
     arg[CG_TILE_K] = key_count(w);
     arg[CG_TILE_LDC] = ld;
     arg[CG_TILE_ROW_STEP] = w->step;
-    arg[CG_TILE_K_STEP] = num(w, 1);
+    arg[CG_TILE_K_STEP] = attention_num(w, 1);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
     cg_loop l = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = mul(w, l.i, num(w, CG_PANEL));
+    cg_val column = attention_mul(w, l.i, attention_num(w, CG_PANEL));
     cg_val to =
-        direct ? floats(w, w->k.places[w->k.n->noperands].base, add(w, place, column)) : w->tile;
-    arg[CG_TILE_B] = floats(w, w->panels[CG_VALUE], mul(w, column, key_count(w)));
+        direct ? floats(w, w->k.places[w->k.n->noperands].base, attention_add(w, place, column))
+               : w->tile;
+    arg[CG_TILE_B] = floats(w, w->panels[CG_VALUE], attention_mul(w, column, key_count(w)));
     arg[CG_TILE_C] = to;
     emit_tiles(w, w->value_tiles, args);
     if (!direct || w->k.n->epilogue) call_finish(w, row, rows, to, ld, column);
@@ -191,14 +202,14 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
 static void emit_blocks(attention *w)
 {
     cg_unit *u = w->u;
-    cg_loop l = cg_loop_guard(u, num(w, 0), w->rows.count, 1, true);
+    cg_loop l = cg_loop_guard(u, attention_num(w, 0), w->rows.count, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val rows = cg_block_rows(u, &w->rows, l.i), full = num(w, 0);
+    cg_val rows = cg_block_rows(u, &w->rows, l.i), full = attention_num(w, 0);
     emit_scores(w, l.i, rows);
     emit_weights(w, l.i, rows);
     if (w->k.n->out.elem == IR_F32)
-        full = LLVMBuildUDiv(u->b, column_count(w), num(w, CG_PANEL), "");
-    emit_values(w, l.i, rows, num(w, 0), full, true);
+        full = LLVMBuildUDiv(u->b, column_count(w), attention_num(w, CG_PANEL), "");
+    emit_values(w, l.i, rows, attention_num(w, 0), full, true);
     emit_values(w, l.i, rows, full, panels_of(w, column_count(w)), false);
     cg_loop_end(u, &l, NULL);
 }
@@ -235,7 +246,7 @@ static void emit_units(attention *w)
 
 /* ---- the function ---- */
 
-static int64_t known(const attention *w, ir_dim d)
+static int64_t attention_known(const attention *w, ir_dim d)
 {
     int64_t v;
     return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
@@ -250,23 +261,25 @@ static void make_tiles(attention *w)
     int64_t least, most;
     cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);
     rows[CG_FETCH_NOTHING] = one | several;
-    w->score_tiles =
-        cg_tile_chooser(u, known(w, q->coef[w->nbatch]), known(w, q->coef[w->nbatch + 2]), rows);
+    w->score_tiles = cg_tile_chooser(u, attention_known(w, q->coef[w->nbatch]),
+                                     attention_known(w, q->coef[w->nbatch + 2]), rows);
     ir_dim_range(u->g, w->a->step, &least, &most);
     w->value_tiles = cg_tile_chooser(u, least, 1, rows);
     if (least == most) return;
-    cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, num(w, least), "");
+    cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, attention_num(w, least), "");
     w->value_tiles = cg_select(u, is_least, w->value_tiles, cg_tile_chooser(u, 0, 1, rows));
 }
 
 static void place_scratch(attention *w)
 {
     cg_unit *u = w->u;
-    cg_val panel = num(w, CG_PANEL);
-    cg_val keys = mul(w, mul(w, panels_of(w, key_count(w)), panel), term_count(w)),
-           values = mul(w, mul(w, panels_of(w, column_count(w)), panel), key_count(w));
+    cg_val panel = attention_num(w, CG_PANEL);
+    cg_val keys =
+               attention_mul(w, attention_mul(w, panels_of(w, key_count(w)), panel), term_count(w)),
+           values = attention_mul(w, attention_mul(w, panels_of(w, column_count(w)), panel),
+                                  key_count(w));
     w->panels[CG_KEY] = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
-    w->panels[CG_VALUE] = floats(w, w->panels[CG_KEY], add(w, keys, panel));
+    w->panels[CG_VALUE] = floats(w, w->panels[CG_KEY], attention_add(w, keys, panel));
     w->scores = floats(w, w->panels[CG_VALUE], values);
     for (int i = CG_KEY; i <= CG_VALUE; i++) {
         w->held[i] = LLVMBuildAlloca(u->b, u->ptr, "");
@@ -277,7 +290,7 @@ static void place_scratch(attention *w)
 }
 
 /* A nest of the kernel, with the kernel's params. */
-static const cg_nest *part_of(attention *w, const cg_nest *part)
+static const cg_nest *attention_part_of(attention *w, const cg_nest *part)
 {
     cg_nest *n = IR_NEW(&w->u->arena, cg_nest);
     *n = *part;
@@ -294,9 +307,9 @@ cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
                    .nbatch = kernel->nest.rank - 3,
                    .shape = cg_tile_shape_of(u->isa)};
     cg_kern_arguments(&w.k);
-    w.pack[CG_KEY] = cg_make_pack(u, part_of(&w, &w.a->scores));
+    w.pack[CG_KEY] = cg_make_pack(u, attention_part_of(&w, &w.a->scores));
     w.pack[CG_VALUE] = cg_make_pack(u, w.k.n);
-    w.weigh = cg_make_weigh(u, part_of(&w, &w.a->row));
+    w.weigh = cg_make_weigh(u, attention_part_of(&w, &w.a->row));
     w.finish = cg_make_finish(u, w.k.n);
     w.bases = cg_list_new(u, w.a->base, CG_FACTORS);
     w.step = cg_dim(&w.k, w.a->step);

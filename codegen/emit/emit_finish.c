@@ -14,7 +14,7 @@ typedef struct finish {
     cg_val first_row, first_column;
 } finish;
 
-static cg_val param(const finish *f, int i) { return LLVMGetParam(f->k.fn, (unsigned)i); }
+static cg_val finish_param(const finish *f, int i) { return LLVMGetParam(f->k.fn, (unsigned)i); }
 
 static cg_val scaled(finish *f, cg_val sum, int axis)
 {
@@ -76,7 +76,7 @@ static void emit_row(finish *f, cg_val row)
     cg_unit *u = f->k.u;
     int wide = u->isa->vector_bits / 32 * 2 < CG_PANEL ? u->isa->vector_bits / 32 * 2 : CG_PANEL;
     const int lanes[] = {wide, 4, 1};
-    cg_val start = cg_int(u->i64, 0), columns = param(f, CG_FINISH_COLUMNS);
+    cg_val start = cg_int(u->i64, 0), columns = finish_param(f, CG_FINISH_COLUMNS);
     int64_t n;
     bool whole = ir_dim_is_const(u->g, f->k.n->space[f->n], &n) && n % wide == 0;
     for (int i = 0; i < (whole ? 1 : 3); i++) {
@@ -86,11 +86,11 @@ static void emit_row(finish *f, cg_val row)
     }
 }
 
-static void emit_rows(finish *f)
+static void finish_emit_rows(finish *f)
 {
     cg_kern *k = &f->k;
     cg_unit *u = k->u;
-    cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), param(f, CG_FINISH_ROWS), 1, true);
+    cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), finish_param(f, CG_FINISH_ROWS), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     k->index[f->m] = LLVMBuildAdd(u->b, f->first_row, l.i, "");
     emit_row(f, l.i);
@@ -98,19 +98,19 @@ static void emit_rows(finish *f)
     LLVMBuildRetVoid(u->b);
 }
 
-static void begin(finish *f)
+static void finish_begin(finish *f)
 {
     cg_kern *k = &f->k;
     cg_unit *u = k->u;
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, k->fn, ""));
-    k->args = param(f, CG_FINISH_ARGS);
+    k->args = finish_param(f, CG_FINISH_ARGS);
     cg_kern_arguments(k);
     for (int a = 0; a < k->n->rank; a++) k->depth_of[a] = a < f->n ? 1 : a == f->n ? 2 : 3;
-    for (int a = 0; a < f->m; a++) k->index[a] = param(f, CG_FINISH_BATCH + a);
-    f->sums = param(f, CG_FINISH_TILE);
-    f->ld = param(f, CG_FINISH_LD);
-    f->first_row = param(f, CG_FINISH_M);
-    f->first_column = param(f, CG_FINISH_N);
+    for (int a = 0; a < f->m; a++) k->index[a] = finish_param(f, CG_FINISH_BATCH + a);
+    f->sums = finish_param(f, CG_FINISH_TILE);
+    f->ld = finish_param(f, CG_FINISH_LD);
+    f->first_row = finish_param(f, CG_FINISH_M);
+    f->first_column = finish_param(f, CG_FINISH_N);
     if (k->n->epilogue) f->list = cg_list_new(u, &k->n->epilogue, 1);
 }
 
@@ -126,8 +126,8 @@ cg_function cg_make_finish(cg_unit *u, const cg_nest *n)
     cg_set_attributes(u, r.fn);
     finish f = {
         .k = {.u = u, .n = n, .fn = r.fn}, .g = n->gemm, .m = n->rank - 3, .n = n->rank - 2};
-    begin(&f);
-    emit_rows(&f);
+    finish_begin(&f);
+    finish_emit_rows(&f);
     LLVMPositionBuilderAtEnd(u->b, here);
     return r;
 }

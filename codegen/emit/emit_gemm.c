@@ -38,10 +38,10 @@ static cg_val extent(const gemm *w, int which) { return w->k.extent[axis(w, whic
 
 /* ---- arithmetic ---- */
 
-static cg_val num(gemm *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val add(gemm *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
+static cg_val gemm_num(gemm *w, int64_t v) { return cg_int(w->u->i64, v); }
+static cg_val gemm_add(gemm *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
 static cg_val sub(gemm *w, cg_val a, cg_val b) { return LLVMBuildSub(w->u->b, a, b, ""); }
-static cg_val mul(gemm *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
+static cg_val gemm_mul(gemm *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
 static cg_val quotient(gemm *w, cg_val a, cg_val b) { return LLVMBuildUDiv(w->u->b, a, b, ""); }
 static cg_val modulo(gemm *w, cg_val a, cg_val b) { return LLVMBuildURem(w->u->b, a, b, ""); }
 
@@ -55,7 +55,7 @@ static cg_val upper_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, les
 /* Divided by a positive constant, rounded up. */
 static cg_val ceiling(gemm *w, cg_val a, int64_t by)
 {
-    return quotient(w, add(w, a, num(w, by - 1)), num(w, by));
+    return quotient(w, gemm_add(w, a, gemm_num(w, by - 1)), gemm_num(w, by));
 }
 
 static cg_val floats(gemm *w, cg_val base, cg_val at)
@@ -72,22 +72,24 @@ static cg_val stride(gemm *w, const cg_affine *of, int which)
 
 static cg_val length_of(gemm *w, cg_val part)
 {
-    return lower_of(w, num(w, w->part), sub(w, extent(w, K), mul(w, part, num(w, w->part))));
+    return lower_of(w, gemm_num(w, w->part),
+                    sub(w, extent(w, K), gemm_mul(w, part, gemm_num(w, w->part))));
 }
 
 /* A part of a panel of the weight, or packed now unless it is what was packed last. */
 static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val k = mul(w, part, num(w, w->part)), columns = num(w, CG_PANEL);
+    cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), columns = gemm_num(w, CG_PANEL);
     if (w->g->packed)
-        return floats(w, w->b, mul(w, add(w, mul(w, panel, extent(w, K)), k), columns));
+        return floats(w, w->b,
+                      gemm_mul(w, gemm_add(w, gemm_mul(w, panel, extent(w, K)), k), columns));
     LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
     cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
     LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, pack);
     LLVMPositionBuilderAtEnd(u->b, pack);
     cg_val args[CG_PACK_PARAMS] = {
-        w->k.args, w->b, w->scratch, k, length_of(w, part), mul(w, panel, columns)};
+        w->k.args, w->b, w->scratch, k, length_of(w, part), gemm_mul(w, panel, columns)};
     LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
     LLVMBuildStore(u->b, part, w->held);
     LLVMBuildBr(u->b, done);
@@ -97,7 +99,7 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 
 static void begin_panel(gemm *w)
 {
-    if (!w->g->packed) LLVMBuildStore(w->u->b, num(w, -1), w->held);
+    if (!w->g->packed) LLVMBuildStore(w->u->b, gemm_num(w, -1), w->held);
 }
 
 /* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile
@@ -107,39 +109,39 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
 {
     cg_unit *u = w->u;
     int columns = w->shape.lanes * w->shape.vectors;
-    cg_val k = mul(w, part, num(w, w->part)), row_step = stride(w, &w->g->a, M),
+    cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), row_step = stride(w, &w->g->a, M),
            k_step = stride(w, &w->g->a, K);
     cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
-    cg_val share = lower_of(w, mul(w, length, w->reach),
-                            quotient(w, mul(w, length, num(w, columns)), w->rows.count));
-    cg_val next = add(w, mul(w, extent(w, K), num(w, CG_PANEL)),
-                      mul(w, block, mul(w, share, num(w, CG_PANEL / columns))));
+    cg_val share = lower_of(w, gemm_mul(w, length, w->reach),
+                            quotient(w, gemm_mul(w, length, gemm_num(w, columns)), w->rows.count));
+    cg_val next = gemm_add(w, gemm_mul(w, extent(w, K), gemm_num(w, CG_PANEL)),
+                           gemm_mul(w, block, gemm_mul(w, share, gemm_num(w, CG_PANEL / columns))));
     cg_val rows = cg_block_rows(u, &w->rows, block),
-           row = mul(w, cg_block_start(u, &w->rows, block), row_step);
-    cg_val args[CG_TILE_ARGS + 1] = {add(w, rows, w->fetch)}, *arg = args + 1;
-    arg[CG_TILE_A] = floats(w, w->a, add(w, row, mul(w, k, k_step)));
+           row = gemm_mul(w, cg_block_start(u, &w->rows, block), row_step);
+    cg_val args[CG_TILE_ARGS + 1] = {gemm_add(w, rows, w->fetch)}, *arg = args + 1;
+    arg[CG_TILE_A] = floats(w, w->a, gemm_add(w, row, gemm_mul(w, k, k_step)));
     arg[CG_TILE_K] = length;
     arg[CG_TILE_LDC] = ldc;
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = k_step;
-    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, num(w, 0), "");
+    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, gemm_num(w, 0), "");
     for (int column = 0; column < CG_PANEL; column += columns) {
-        arg[CG_TILE_B] = floats(w, b, num(w, column));
-        arg[CG_TILE_C] = floats(w, c, num(w, column));
+        arg[CG_TILE_B] = floats(w, b, gemm_num(w, column));
+        arg[CG_TILE_C] = floats(w, c, gemm_num(w, column));
         arg[CG_TILE_NEXT] = floats(w, b, next);
         LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
-        next = add(w, next, share);
+        next = gemm_add(w, next, share);
     }
 }
 
 static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
 {
     cg_unit *u = w->u;
-    cg_val row = add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
+    cg_val row = gemm_add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
     cg_val rows = cg_block_rows(u, &w->rows, block);
     cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
     args[CG_FINISH_N] = column;
-    args[CG_FINISH_COLUMNS] = lower_of(w, num(w, CG_PANEL), sub(w, extent(w, N), column));
+    args[CG_FINISH_COLUMNS] = lower_of(w, gemm_num(w, CG_PANEL), sub(w, extent(w, N), column));
     for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
     LLVMBuildCall2(u->b, w->finish.type, w->finish.fn, args, (unsigned)w->finish.args, "");
 }
@@ -150,15 +152,17 @@ static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val co
 static void emit_direct(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val column = mul(w, panel, num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
-    cg_loop l = cg_loop_guard(u, num(w, 0), w->rows.count, 1, false);
+    cg_val column = gemm_mul(w, panel, gemm_num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
+    cg_loop l = cg_loop_guard(u, gemm_num(w, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val c = floats(w, w->c, add(w, mul(w, cg_block_start(w->u, &w->rows, l.i), ldc), column));
+    cg_val c =
+        floats(w, w->c, gemm_add(w, gemm_mul(w, cg_block_start(w->u, &w->rows, l.i), ldc), column));
     emit_tiles(w, l.i, panel, part, c, ldc);
     if (w->k.n->epilogue) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
-        LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, add(w, part, num(w, 1)), w->parts, ""),
-                        last, next);
+        LLVMBuildCondBr(
+            u->b, LLVMBuildICmp(u->b, LLVMIntEQ, gemm_add(w, part, gemm_num(w, 1)), w->parts, ""),
+            last, next);
         LLVMPositionBuilderAtEnd(u->b, last);
         call_finish(w, l.i, c, ldc, column);
         LLVMBuildBr(u->b, next);
@@ -171,11 +175,11 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
 static void emit_indirect(gemm *w, cg_val panel)
 {
     cg_unit *u = w->u;
-    cg_val column = mul(w, panel, num(w, CG_PANEL)), ld = num(w, CG_PANEL);
+    cg_val column = gemm_mul(w, panel, gemm_num(w, CG_PANEL)), ld = gemm_num(w, CG_PANEL);
     begin_panel(w);
-    cg_loop rows = cg_loop_guard(u, num(w, 0), w->rows.count, 1, false);
+    cg_loop rows = cg_loop_guard(u, gemm_num(w, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &rows, NULL, 0);
-    cg_loop parts = cg_loop_guard(u, num(w, 0), w->parts, 1, false);
+    cg_loop parts = cg_loop_guard(u, gemm_num(w, 0), w->parts, 1, false);
     cg_loop_enter(u, &parts, NULL, 0);
     emit_tiles(w, rows.i, panel, parts.i, w->memory, ld);
     cg_loop_end(u, &parts, NULL);
@@ -192,7 +196,7 @@ static void emit_whole(gemm *w, cg_val from, cg_val to)
     cg_loop parts, panels;
     for (int i = 0; i < 2; i++) {
         if ((i == 0) == parts_first) {
-            parts = cg_loop_guard(u, num(w, 0), w->parts, 1, false);
+            parts = cg_loop_guard(u, gemm_num(w, 0), w->parts, 1, false);
             cg_loop_enter(u, &parts, NULL, 0);
         } else {
             panels = cg_loop_guard(u, from, to, 1, true);
@@ -238,7 +242,7 @@ static cg_val place_in_batch(gemm *w, const cg_affine *of)
 {
     cg_val at = cg_dim(&w->k, of->konst);
     for (int i = 0; i < axis(w, M); i++)
-        at = add(w, at, mul(w, w->k.index[i], cg_dim(&w->k, of->coef[i])));
+        at = gemm_add(w, at, gemm_mul(w, w->k.index[i], cg_dim(&w->k, of->coef[i])));
     return at;
 }
 
@@ -252,9 +256,9 @@ static void begin_rows(gemm *w, cg_val i)
 {
     cg_unit *u = w->u;
     w->rows = cg_blocks_of(u, i, extent(w, M), w->shape.rows);
-    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->rows.count, num(w, 1), "");
-    w->fetch = cg_select(u, one, num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)),
-                         num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
+    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->rows.count, gemm_num(w, 1), "");
+    w->fetch = cg_select(u, one, gemm_num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)),
+                         gemm_num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
 }
 
 /* Groups [from, to) of segment `segment`, which counts chunks of rows within batches. */
@@ -267,24 +271,26 @@ static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
     }
     begin_rows(w, modulo(w, segment, chunks));
     const cg_gemm *g = w->g;
-    w->a = operand_at(w, 0,
-                      add(w, place_in_batch(w, &g->a), mul(w, w->rows.first, stride(w, &g->a, M))));
+    w->a = operand_at(
+        w, 0,
+        gemm_add(w, place_in_batch(w, &g->a), gemm_mul(w, w->rows.first, stride(w, &g->a, M))));
     w->b = operand_at(w, 1, place_in_batch(w, &g->b));
-    w->c = operand_at(w, w->k.n->noperands,
-                      add(w, place_in_batch(w, &g->c), mul(w, w->rows.first, stride(w, &g->c, M))));
-    cg_val group = num(w, g->group);
-    emit_panels(w, mul(w, from, group), lower_of(w, mul(w, to, group), w->panels));
+    w->c = operand_at(
+        w, w->k.n->noperands,
+        gemm_add(w, place_in_batch(w, &g->c), gemm_mul(w, w->rows.first, stride(w, &g->c, M))));
+    cg_val group = gemm_num(w, g->group);
+    emit_panels(w, gemm_mul(w, from, group), lower_of(w, gemm_mul(w, to, group), w->panels));
 }
 
 static void emit_segments(gemm *w)
 {
     cg_unit *u = w->u;
     cg_val groups = ceiling(w, w->panels, w->g->group), begin = w->k.begin, end = w->k.end;
-    cg_val last = quotient(w, add(w, end, sub(w, groups, num(w, 1))), groups);
+    cg_val last = quotient(w, gemm_add(w, end, sub(w, groups, gemm_num(w, 1))), groups);
     cg_loop l = cg_loop_guard(u, quotient(w, begin, groups), last, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val start = mul(w, l.i, groups);
-    emit_segment(w, l.i, upper_of(w, sub(w, begin, start), num(w, 0)),
+    cg_val start = gemm_mul(w, l.i, groups);
+    emit_segment(w, l.i, upper_of(w, sub(w, begin, start), gemm_num(w, 0)),
                  lower_of(w, sub(w, end, start), groups));
     cg_loop_end(u, &l, NULL);
 }
@@ -301,10 +307,10 @@ static void cut_k(gemm *w)
         int64_t parts = (k + BLOCK_K - 1) / BLOCK_K;
         w->part = ((k + parts - 1) / parts + ALIGN - 1) / ALIGN * ALIGN;
     }
-    w->parts = upper_of(w, ceiling(w, extent(w, K), w->part), num(w, 1));
+    w->parts = upper_of(w, ceiling(w, extent(w, K), w->part), gemm_num(w, 1));
 }
 
-static int64_t known(const gemm *w, ir_dim d)
+static int64_t gemm_known(const gemm *w, ir_dim d)
 {
     int64_t v;
     return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
@@ -314,12 +320,12 @@ static void prepare(gemm *w)
 {
     cg_unit *u = w->u;
     uint32_t rows[CG_FETCHES] = {0};
-    int64_t row_step = known(w, w->g->a.coef[axis(w, M)]),
-            k_step = known(w, w->g->a.coef[axis(w, K)]);
+    int64_t row_step = gemm_known(w, w->g->a.coef[axis(w, M)]),
+            k_step = gemm_known(w, w->g->a.coef[axis(w, K)]);
     cut_k(w);
     find_tiles(w, rows);
     w->tiles = cg_tile_chooser(u, row_step, k_step, rows);
-    w->reach = num(w, cg_tile_reach(row_step, k_step) / (int64_t)sizeof(float));
+    w->reach = gemm_num(w, cg_tile_reach(row_step, k_step) / (int64_t)sizeof(float));
     w->finish = cg_make_finish(u, w->k.n);
     if (!w->g->packed) {
         w->pack = cg_make_pack(u, w->k.n);
@@ -330,7 +336,8 @@ static void prepare(gemm *w)
         LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
     LLVMSetAlignment(w->memory, 64);
     w->panels = ceiling(w, extent(w, N), CG_PANEL);
-    w->full = w->k.n->out.elem == IR_F32 ? quotient(w, extent(w, N), num(w, CG_PANEL)) : num(w, 0);
+    w->full = w->k.n->out.elem == IR_F32 ? quotient(w, extent(w, N), gemm_num(w, CG_PANEL))
+                                         : gemm_num(w, 0);
 }
 
 cg_val cg_emit_gemm(cg_unit *u, const cg_kernel *kernel)

@@ -18,7 +18,7 @@ static uint32_t *item_of(cg_unit *u, ir_expr e)
     return &u->item_of[e];
 }
 
-static void append(cg_unit *u, cg_list *l, ir_expr e)
+static void list_append(cg_unit *u, cg_list *l, ir_expr e)
 {
     const ir_expr_node *x = ir_expr_get(u->g, e);
     l->items = ir_grow(&u->arena, l->items, &l->cap, l->n + 1, sizeof *l->items);
@@ -42,7 +42,7 @@ static void add_below(cg_unit *u, cg_list *l, ir_expr root)
             if (*item_of(u, arg) == 0) stack[depth++] = (frame){arg, 0};
             continue;
         }
-        if (*item_of(u, top->e) == 0) append(u, l, top->e);
+        if (*item_of(u, top->e) == 0) list_append(u, l, top->e);
         depth--;
     }
 }

@@ -142,7 +142,7 @@ static cg_val any_empty(cg_shape *s, bool reduced)
 }
 
 /* Rows without points are not walked: there may be 2^62 of them. */
-static void emit_rows(cg_shape *s)
+static void nest_emit_rows(cg_shape *s)
 {
     cg_kern *k = &s->k;
     cg_unit *u = k->u;
@@ -248,7 +248,7 @@ static void make_lists(cg_shape *s)
     if (!cg_is_reduction(s)) s->list = s->places;
 }
 
-static void emit_body(cg_shape *s)
+static void nest_emit_body(cg_shape *s)
 {
     cg_kern *k = &s->k;
     LLVMBuilderRef b = k->u->b;
@@ -258,12 +258,12 @@ static void emit_body(cg_shape *s)
         LLVMBuildCondBr(b, empty, none, some);
         LLVMPositionBuilderAtEnd(b, none);
         s->empty = true;
-        emit_rows(s);
+        nest_emit_rows(s);
         LLVMBuildRetVoid(b);
         s->empty = false;
         LLVMPositionBuilderAtEnd(b, some);
     }
-    emit_rows(s);
+    nest_emit_rows(s);
     LLVMBuildRetVoid(b);
 }
 
@@ -307,6 +307,6 @@ cg_val cg_emit_nest(cg_unit *u, const cg_kernel *kernel)
     set_depths(&s);
     make_lists(&s);
     cg_choose_tiers(&s);
-    emit_body(&s);
+    nest_emit_body(&s);
     return s.k.fn;
 }

@@ -19,17 +19,17 @@ typedef struct packing {
     cg_val runs, run_at, run_to; /* how many; where each starts in b, and its first column */
 } packing;
 
-static cg_val num(packing *p, int64_t v) { return cg_int(p->u->i64, v); }
-static cg_val param(const packing *p, int i) { return LLVMGetParam(p->k.fn, (unsigned)i); }
-static cg_val add(packing *p, cg_val a, cg_val b) { return LLVMBuildAdd(p->u->b, a, b, ""); }
-static cg_val mul(packing *p, cg_val a, cg_val b) { return LLVMBuildMul(p->u->b, a, b, ""); }
+static cg_val pack_num(packing *p, int64_t v) { return cg_int(p->u->i64, v); }
+static cg_val pack_param(const packing *p, int i) { return LLVMGetParam(p->k.fn, (unsigned)i); }
+static cg_val pack_add(packing *p, cg_val a, cg_val b) { return LLVMBuildAdd(p->u->b, a, b, ""); }
+static cg_val pack_mul(packing *p, cg_val a, cg_val b) { return LLVMBuildMul(p->u->b, a, b, ""); }
 
-static cg_val place(packing *p, LLVMTypeRef type, cg_val base, cg_val at)
+static cg_val pack_place(packing *p, LLVMTypeRef type, cg_val base, cg_val at)
 {
     return LLVMBuildGEP2(p->u->b, type, base, &at, 1, "");
 }
 
-static cg_val load(packing *p, cg_val at, int lanes)
+static cg_val pack_load(packing *p, cg_val at, int lanes)
 {
     cg_val v = LLVMBuildLoad2(p->u->b, cg_wide(p->u->f32, lanes), at, "");
     LLVMSetAlignment(v, sizeof(float));
@@ -45,11 +45,11 @@ static void store(packing *p, cg_val v, cg_val at)
 static cg_val offset(packing *p, const cg_axes *axes, cg_val i)
 {
     LLVMBuilderRef b = p->u->b;
-    cg_val sum = num(p, 0);
+    cg_val sum = pack_num(p, 0);
     for (int a = axes->n - 1; a >= 0; a--) {
         cg_val extent = cg_dim(&p->k, axes->extent[a]), stride = cg_dim(&p->k, axes->stride[a]);
         cg_val index = a > 0 ? LLVMBuildURem(b, i, extent, "") : i;
-        sum = add(p, sum, mul(p, index, stride));
+        sum = pack_add(p, sum, pack_mul(p, index, stride));
         if (a > 0) i = LLVMBuildUDiv(b, i, extent, "");
     }
     return sum;
@@ -57,7 +57,7 @@ static cg_val offset(packing *p, const cg_axes *axes, cg_val i)
 
 static cg_val column_at(packing *p, cg_val column)
 {
-    cg_val v = LLVMBuildLoad2(p->u->b, p->u->i64, place(p, p->u->i64, p->at, column), "");
+    cg_val v = LLVMBuildLoad2(p->u->b, p->u->i64, pack_place(p, p->u->i64, p->at, column), "");
     return v;
 }
 
@@ -65,11 +65,11 @@ static void find_columns(packing *p, cg_val first)
 {
     cg_unit *u = p->u;
     p->at = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL), "");
-    cg_loop l = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), 1, false);
+    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val last = LLVMBuildSub(u->b, p->n, num(p, 1), ""), column = add(p, first, l.i);
+    cg_val last = LLVMBuildSub(u->b, p->n, pack_num(p, 1), ""), column = pack_add(p, first, l.i);
     column = cg_intrinsic(u, "llvm.smin", (cg_val[]){column, last}, 2);
-    LLVMBuildStore(u->b, offset(p, &p->g->n, column), place(p, u->i64, p->at, l.i));
+    LLVMBuildStore(u->b, offset(p, &p->g->n, column), pack_place(p, u->i64, p->at, l.i));
     cg_loop_end(u, &l, NULL);
 }
 
@@ -78,17 +78,17 @@ static void find_columns(packing *p, cg_val first)
 
 static cg_val row(packing *p, cg_val k)
 {
-    return place(p, p->u->f32, p->to, mul(p, k, num(p, CG_PANEL)));
+    return pack_place(p, p->u->f32, p->to, pack_mul(p, k, pack_num(p, CG_PANEL)));
 }
 
 /* The first `count` lanes at a place; the others are not read. */
 static cg_val load_some(packing *p, cg_val at, cg_val count, int lanes)
 {
     cg_unit *u = p->u;
-    if (lanes == 1) return load(p, at, 1);
+    if (lanes == 1) return pack_load(p, at, 1);
     LLVMTypeRef overload[] = {cg_wide(u->f32, lanes), u->ptr};
     cg_val turn[MOST_LANES];
-    for (int i = 0; i < lanes; i++) turn[i] = num(p, i);
+    for (int i = 0; i < lanes; i++) turn[i] = pack_num(p, i);
     cg_val all = LLVMConstVector(turn, (unsigned)lanes);
     cg_val mask = LLVMBuildICmp(u->b, LLVMIntSLT, all, cg_splat(u, count, lanes), "");
     cg_val args[] = {at, cg_int(u->i32, sizeof(float)), mask, LLVMConstNull(overload[0])};
@@ -103,32 +103,32 @@ static void find_runs(packing *p)
     cg_val count = LLVMBuildAlloca(u->b, u->i64, "");
     p->run_at = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL), "");
     p->run_to = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL + 1), "");
-    LLVMBuildStore(u->b, num(p, 0), count);
-    cg_loop l = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), 1, false);
+    LLVMBuildStore(u->b, pack_num(p, 0), count);
+    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val first = LLVMBuildICmp(u->b, LLVMIntEQ, l.i, num(p, 0), ""), at = column_at(p, l.i);
-    cg_val before = column_at(p, cg_select(u, first, l.i, add(p, l.i, num(p, -1))));
-    cg_val apart = LLVMBuildICmp(u->b, LLVMIntNE, at, add(p, before, num(p, 1)), "");
+    cg_val first = LLVMBuildICmp(u->b, LLVMIntEQ, l.i, pack_num(p, 0), ""), at = column_at(p, l.i);
+    cg_val before = column_at(p, cg_select(u, first, l.i, pack_add(p, l.i, pack_num(p, -1))));
+    cg_val apart = LLVMBuildICmp(u->b, LLVMIntNE, at, pack_add(p, before, pack_num(p, 1)), "");
     cg_val n = LLVMBuildLoad2(u->b, u->i64, count, "");
-    LLVMBuildStore(u->b, at, place(p, u->i64, p->run_at, n));
-    LLVMBuildStore(u->b, l.i, place(p, u->i64, p->run_to, n));
+    LLVMBuildStore(u->b, at, pack_place(p, u->i64, p->run_at, n));
+    LLVMBuildStore(u->b, l.i, pack_place(p, u->i64, p->run_to, n));
     cg_val starts = LLVMBuildZExt(u->b, LLVMBuildOr(u->b, first, apart, ""), u->i64, "");
-    LLVMBuildStore(u->b, add(p, n, starts), count);
+    LLVMBuildStore(u->b, pack_add(p, n, starts), count);
     cg_loop_end(u, &l, NULL);
     p->runs = LLVMBuildLoad2(u->b, u->i64, count, "");
-    LLVMBuildStore(u->b, num(p, CG_PANEL), place(p, u->i64, p->run_to, p->runs));
+    LLVMBuildStore(u->b, pack_num(p, CG_PANEL), pack_place(p, u->i64, p->run_to, p->runs));
 }
 
 static cg_val run_value(packing *p, cg_val list, cg_val run)
 {
-    return LLVMBuildLoad2(p->u->b, p->u->i64, place(p, p->u->i64, list, run), "");
+    return LLVMBuildLoad2(p->u->b, p->u->i64, pack_place(p, p->u->i64, list, run), "");
 }
 
 /* How far ahead of a column the next panel's is, as far as columns go on in b as they do here. */
 static cg_val next_panel(packing *p)
 {
-    cg_val first = column_at(p, num(p, 0)), last = column_at(p, num(p, CG_PANEL - 1));
-    return add(p, LLVMBuildSub(p->u->b, last, first, ""), num(p, 1));
+    cg_val first = column_at(p, pack_num(p, 0)), last = column_at(p, pack_num(p, CG_PANEL - 1));
+    return pack_add(p, LLVMBuildSub(p->u->b, last, first, ""), pack_num(p, 1));
 }
 
 /* Rows of the panel come from all over b, where no processor foresees the next place: the next
@@ -143,19 +143,19 @@ static void pack_runs(packing *p, cg_val first, cg_val start, cg_val end)
     cg_val ahead = next_panel(p);
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))),
+    cg_val from = pack_place(p, u->f32, p->from, offset(p, &p->g->k, pack_add(p, first, k.i))),
            to = row(p, k.i);
-    cg_loop r = cg_loop_guard(u, num(p, 0), p->runs, 1, false);
+    cg_loop r = cg_loop_guard(u, pack_num(p, 0), p->runs, 1, false);
     cg_loop_enter(u, &r, NULL, 0);
     cg_val begin = run_value(p, p->run_to, r.i),
-           last = run_value(p, p->run_to, add(p, r.i, num(p, 1)));
+           last = run_value(p, p->run_to, pack_add(p, r.i, pack_num(p, 1)));
     cg_val shift = LLVMBuildSub(u->b, run_value(p, p->run_at, r.i), begin, "");
     cg_loop c = cg_loop_guard(u, begin, last, lanes, false);
     cg_loop_enter(u, &c, NULL, 0);
     cg_val left = LLVMBuildSub(u->b, last, c.i, ""),
-           at = place(p, u->f32, from, add(p, shift, c.i));
-    cg_prefetch(u, place(p, u->f32, at, ahead), 2);
-    store(p, load_some(p, at, left, lanes), place(p, u->f32, to, c.i));
+           at = pack_place(p, u->f32, from, pack_add(p, shift, c.i));
+    cg_prefetch(u, pack_place(p, u->f32, at, ahead), 2);
+    store(p, load_some(p, at, left, lanes), pack_place(p, u->f32, to, c.i));
     cg_loop_end(u, &c, NULL);
     cg_loop_end(u, &r, NULL);
     cg_loop_end(u, &k, NULL);
@@ -164,15 +164,16 @@ static void pack_runs(packing *p, cg_val first, cg_val start, cg_val end)
 static void pack_rows(packing *p, cg_val first, cg_val start, cg_val end)
 {
     cg_unit *u = p->u;
-    cg_val from = place(p, u->f32, p->from, column_at(p, num(p, 0)));
+    cg_val from = pack_place(p, u->f32, p->from, column_at(p, pack_num(p, 0)));
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val at = place(p, u->f32, from, offset(p, &p->g->k, add(p, first, k.i))), to = row(p, k.i);
+    cg_val at = pack_place(p, u->f32, from, offset(p, &p->g->k, pack_add(p, first, k.i))),
+           to = row(p, k.i);
     for (int c = 0; c < CG_PANEL; c += LINE)
-        cg_prefetch(u, place(p, u->f32, at, num(p, CG_PANEL + c)), 2);
+        cg_prefetch(u, pack_place(p, u->f32, at, pack_num(p, CG_PANEL + c)), 2);
     for (int c = 0; c < CG_PANEL; c += p->lanes)
-        store(p, load(p, place(p, u->f32, at, num(p, c)), p->lanes),
-              place(p, u->f32, to, num(p, c)));
+        store(p, pack_load(p, pack_place(p, u->f32, at, pack_num(p, c)), p->lanes),
+              pack_place(p, u->f32, to, pack_num(p, c)));
     cg_loop_end(u, &k, NULL);
 }
 
@@ -201,16 +202,18 @@ static void pack_transposed(packing *p, cg_val first, cg_val start, cg_val end)
     cg_unit *u = p->u;
     cg_loop k = cg_loop_guard(u, start, end, p->lanes, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val from = place(p, u->f32, p->from, offset(p, &p->g->k, add(p, first, k.i))),
+    cg_val from = pack_place(p, u->f32, p->from, offset(p, &p->g->k, pack_add(p, first, k.i))),
            to = row(p, k.i);
-    cg_loop c = cg_loop_guard(u, num(p, 0), num(p, CG_PANEL), p->lanes, false);
+    cg_loop c = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), p->lanes, false);
     cg_loop_enter(u, &c, NULL, 0);
     cg_val v[MOST_LANES];
     for (int i = 0; i < p->lanes; i++)
-        v[i] = load(p, place(p, u->f32, from, column_at(p, add(p, c.i, num(p, i)))), p->lanes);
+        v[i] = pack_load(
+            p, pack_place(p, u->f32, from, column_at(p, pack_add(p, c.i, pack_num(p, i)))),
+            p->lanes);
     transpose(p, v);
     for (int i = 0; i < p->lanes; i++)
-        store(p, v[i], place(p, u->f32, to, add(p, c.i, num(p, i * CG_PANEL))));
+        store(p, v[i], pack_place(p, u->f32, to, pack_add(p, c.i, pack_num(p, i * CG_PANEL))));
     cg_loop_end(u, &c, NULL);
     cg_loop_end(u, &k, NULL);
 }
@@ -232,15 +235,17 @@ static bool is_transposed(const packing *p)
            (ir_dim_is_const(p->u->g, k->extent[k->n - 1], &extent) && extent % p->lanes == 0);
 }
 
-static void emit_body(packing *p)
+static void pack_emit_body(packing *p)
 {
     cg_unit *u = p->u;
-    cg_val first = param(p, CG_PACK_K), zero = num(p, 0), count = param(p, CG_PACK_COUNT);
-    cg_val column = param(p, CG_PACK_N);
+    cg_val first = pack_param(p, CG_PACK_K), zero = pack_num(p, 0),
+           count = pack_param(p, CG_PACK_COUNT);
+    cg_val column = pack_param(p, CG_PACK_N);
     find_columns(p, column);
     if (p->g->n.n == 1 && is_unit(p, &p->g->n)) {
         LLVMBasicBlockRef whole = cg_block(u), rest = cg_block(u);
-        cg_val fits = LLVMBuildICmp(u->b, LLVMIntSLE, add(p, column, num(p, CG_PANEL)), p->n, "");
+        cg_val fits =
+            LLVMBuildICmp(u->b, LLVMIntSLE, pack_add(p, column, pack_num(p, CG_PANEL)), p->n, "");
         LLVMBuildCondBr(u->b, fits, whole, rest);
         LLVMPositionBuilderAtEnd(u->b, whole);
         pack_rows(p, first, zero, count);
@@ -249,7 +254,7 @@ static void emit_body(packing *p)
     }
     cg_val start = zero;
     if (is_transposed(p)) {
-        start = LLVMBuildAnd(u->b, count, num(p, -p->lanes), "");
+        start = LLVMBuildAnd(u->b, count, pack_num(p, -p->lanes), "");
         pack_transposed(p, first, zero, start);
     }
     pack_runs(p, first, start, count);
@@ -273,9 +278,9 @@ cg_function cg_make_pack(cg_unit *u, const cg_nest *n)
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
     cg_kern_arguments(&p.k);
     p.n = p.k.extent[n->rank - 2];
-    p.from = param(&p, CG_PACK_FROM);
-    p.to = param(&p, CG_PACK_TO);
-    emit_body(&p);
+    p.from = pack_param(&p, CG_PACK_FROM);
+    p.to = pack_param(&p, CG_PACK_TO);
+    pack_emit_body(&p);
     LLVMPositionBuilderAtEnd(u->b, here);
     return r;
 }

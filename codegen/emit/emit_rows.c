@@ -5,11 +5,11 @@
  * than the others. */
 #include "codegen/emit/emit_gemm.h"
 
-static cg_val num(cg_unit *u, int64_t v) { return cg_int(u->i64, v); }
+static cg_val rows_num(cg_unit *u, int64_t v) { return cg_int(u->i64, v); }
 
 static cg_val ceiling(cg_unit *u, cg_val a, int64_t by)
 {
-    return LLVMBuildUDiv(u->b, LLVMBuildAdd(u->b, a, num(u, by - 1), ""), num(u, by), "");
+    return LLVMBuildUDiv(u->b, LLVMBuildAdd(u->b, a, rows_num(u, by - 1), ""), rows_num(u, by), "");
 }
 
 cg_val cg_chunks_of(cg_unit *u, cg_val rows) { return ceiling(u, rows, CG_ROWS); }
@@ -17,7 +17,7 @@ cg_val cg_chunks_of(cg_unit *u, cg_val rows) { return ceiling(u, rows, CG_ROWS);
 cg_blocks cg_blocks_of(cg_unit *u, cg_val chunk, cg_val rows, int most)
 {
     LLVMBuilderRef b = u->b;
-    cg_val chunks = cg_chunks_of(u, rows), next = LLVMBuildAdd(b, chunk, num(u, 1), "");
+    cg_val chunks = cg_chunks_of(u, rows), next = LLVMBuildAdd(b, chunk, rows_num(u, 1), "");
     cg_val end = LLVMBuildUDiv(b, LLVMBuildMul(b, next, rows, ""), chunks, "");
     cg_blocks r = {.first = LLVMBuildUDiv(b, LLVMBuildMul(b, chunk, rows, ""), chunks, "")};
     cg_val size = LLVMBuildSub(b, end, r.first, "");

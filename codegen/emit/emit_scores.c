@@ -7,30 +7,31 @@
 #include "codegen/emit/emit_gemm.h"
 #include "codegen/emit/emit_nest.h"
 
-static cg_val param(const cg_shape *s, int i) { return LLVMGetParam(s->k.fn, (unsigned)i); }
+static cg_val scores_param(const cg_shape *s, int i) { return LLVMGetParam(s->k.fn, (unsigned)i); }
 
 /* The result's place: rows `step` apart, of which the block's first one is at `scores`. */
 static void place_scores(cg_shape *s)
 {
     cg_unit *u = s->k.u;
     cg_place *p = &s->k.places[s->k.n->noperands];
-    cg_val step = param(s, CG_WEIGH_STEP);
-    cg_val before = LLVMBuildNeg(u->b, LLVMBuildMul(u->b, param(s, CG_WEIGH_M), step, ""), "");
-    p->base = LLVMBuildGEP2(u->b, u->f32, param(s, CG_WEIGH_SCORES), &before, 1, "");
+    cg_val step = scores_param(s, CG_WEIGH_STEP);
+    cg_val before =
+        LLVMBuildNeg(u->b, LLVMBuildMul(u->b, scores_param(s, CG_WEIGH_M), step, ""), "");
+    p->base = LLVMBuildGEP2(u->b, u->f32, scores_param(s, CG_WEIGH_SCORES), &before, 1, "");
     p->stride[0] = step;
     p->step[0] = 0;
 }
 
-static void emit_rows(cg_shape *s)
+static void scores_emit_rows(cg_shape *s)
 {
     cg_kern *k = &s->k;
     cg_unit *u = k->u;
     int m = k->n->rank - 2;
     for (int a = 0; a < k->n->rank; a++) k->depth_of[a] = a <= m ? 1 : 2;
-    for (int a = 0; a < m; a++) k->index[a] = param(s, CG_WEIGH_BATCH + a);
-    cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), param(s, CG_WEIGH_ROWS), 1, true);
+    for (int a = 0; a < m; a++) k->index[a] = scores_param(s, CG_WEIGH_BATCH + a);
+    cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), scores_param(s, CG_WEIGH_ROWS), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    k->index[m] = LLVMBuildAdd(u->b, param(s, CG_WEIGH_M), l.i, "");
+    k->index[m] = LLVMBuildAdd(u->b, scores_param(s, CG_WEIGH_M), l.i, "");
     cg_emit_row(s);
     cg_loop_end(u, &l, NULL);
     LLVMBuildRetVoid(u->b);
@@ -47,11 +48,11 @@ cg_function cg_make_weigh(cg_unit *u, const cg_nest *n)
     LLVMSetLinkage(r.fn, LLVMInternalLinkage);
     cg_set_attributes(u, r.fn);
     cg_shape s = {.k = {.u = u, .n = n, .fn = r.fn, .vaxis = -1, .lanes = 1}, .inner = -1};
-    s.k.args = param(&s, CG_WEIGH_ARGS);
+    s.k.args = scores_param(&s, CG_WEIGH_ARGS);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
     cg_kern_arguments(&s.k);
     place_scores(&s);
-    emit_rows(&s);
+    scores_emit_rows(&s);
     LLVMPositionBuilderAtEnd(u->b, here);
     return r;
 }

@@ -50,18 +50,18 @@ int64_t cg_tile_reach(int64_t row_step, int64_t k_step)
 
 static int sums(const tile *t) { return t->rows * t->shape.vectors; }
 
-static cg_val element(cg_unit *u, cg_val base, cg_val at)
+static cg_val tile_element(cg_unit *u, cg_val base, cg_val at)
 {
     return LLVMBuildGEP2(u->b, u->f32, base, &at, 1, "");
 }
 
 static cg_val element_at(cg_unit *u, cg_val base, int64_t at)
 {
-    return element(u, base, cg_int(u->i64, at));
+    return tile_element(u, base, cg_int(u->i64, at));
 }
 
 /* Weights may be mapped at any address of the app's choice. */
-static cg_val load(tile *t, LLVMTypeRef type, cg_val at)
+static cg_val tile_load(tile *t, LLVMTypeRef type, cg_val at)
 {
     cg_val v = LLVMBuildLoad2(t->u->b, type, at, "");
     LLVMSetAlignment(v, sizeof(float));
@@ -76,15 +76,15 @@ static cg_val element_of_a(tile *t, cg_val a, int row, int step)
     cg_unit *u = t->u;
     cg_val at = t->row_at[row];
     if (step > 0) at = LLVMBuildAdd(u->b, at, cg_int(u->i64, step * t->form.k_step), "");
-    return load(t, u->f32, element(u, a, at));
+    return tile_load(t, u->f32, tile_element(u, a, at));
 }
 
-static void multiply(tile *t, cg_val *sum, cg_val a, cg_val b, int step)
+static void tile_multiply(tile *t, cg_val *sum, cg_val a, cg_val b, int step)
 {
     cg_val row[8];
     int vectors = t->shape.vectors, lanes = t->shape.lanes;
     for (int j = 0; j < vectors; j++)
-        row[j] = load(t, t->vector, element_at(t->u, b, step * CG_PANEL + j * lanes));
+        row[j] = tile_load(t, t->vector, element_at(t->u, b, step * CG_PANEL + j * lanes));
     for (int i = 0; i < t->rows; i++) {
         cg_val x = cg_splat(t->u, element_of_a(t, a, i, step), lanes);
         for (int j = 0; j < vectors; j++)
@@ -122,9 +122,9 @@ static void emit_steps(tile *t, cg_val start, cg_val end, int steps, cg_val *car
     for (int c = 0; c < n + POINTERS; c++) next[c] = l.carried[c];
     if (t->form.fetch == CG_FETCH_SELF && steps > 1) prefetch_self(t, p[AT_B]);
     if (t->form.fetch == CG_FETCH_NEXT && steps > 1) p[AT_NEXT] = prefetch_next(t, p[AT_NEXT]);
-    for (int s = 0; s < steps; s++) multiply(t, next, p[AT_A], p[AT_B], s);
+    for (int s = 0; s < steps; s++) tile_multiply(t, next, p[AT_A], p[AT_B], s);
     cg_val k_step = t->form.k_step ? cg_int(u->i64, t->form.k_step) : t->arg[CG_TILE_K_STEP];
-    p[AT_A] = element(u, p[AT_A], LLVMBuildMul(u->b, k_step, cg_int(u->i64, steps), ""));
+    p[AT_A] = tile_element(u, p[AT_A], LLVMBuildMul(u->b, k_step, cg_int(u->i64, steps), ""));
     p[AT_B] = element_at(u, p[AT_B], steps * CG_PANEL);
     cg_loop_end(u, &l, next);
     for (int c = 0; c < n + POINTERS; c++) carried[c] = next[c];
@@ -136,7 +136,7 @@ static cg_val place_of_c(tile *t, int row, int vector)
 {
     cg_unit *u = t->u;
     cg_val at = LLVMBuildMul(u->b, t->arg[CG_TILE_LDC], cg_int(u->i64, row), "");
-    return element_at(u, element(u, t->arg[CG_TILE_C], at), vector * t->shape.lanes);
+    return element_at(u, tile_element(u, t->arg[CG_TILE_C], at), vector * t->shape.lanes);
 }
 
 /* What the sums start from: zeros, or the tile of c. */
@@ -149,7 +149,7 @@ static void begin_sums(tile *t, cg_val *sum)
     LLVMPositionBuilderAtEnd(u->b, add);
     cg_val held[CG_MOST_CARRIED], zero = LLVMConstNull(t->vector);
     for (int i = 0; i < n; i++)
-        held[i] = load(t, t->vector, place_of_c(t, i / vectors, i % vectors));
+        held[i] = tile_load(t, t->vector, place_of_c(t, i / vectors, i % vectors));
     LLVMBuildBr(u->b, start);
     LLVMPositionBuilderAtEnd(u->b, start);
     for (int i = 0; i < n; i++) {
@@ -158,7 +158,7 @@ static void begin_sums(tile *t, cg_val *sum)
     }
 }
 
-static void emit_body(tile *t)
+static void tile_emit_body(tile *t)
 {
     cg_unit *u = t->u;
     cg_val carried[CG_MOST_CARRIED], zero = cg_int(u->i64, 0), k = t->arg[CG_TILE_K];
@@ -191,7 +191,7 @@ LLVMTypeRef cg_tile_type(cg_unit *u)
     return LLVMFunctionType(u->none, t, CG_TILE_ARGS, false);
 }
 
-static cg_val make(cg_unit *u, const form *f, int rows)
+static cg_val tile_make(cg_unit *u, const form *f, int rows)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
     cg_val fn = LLVMAddFunction(u->m, "tile", cg_tile_type(u));
@@ -205,7 +205,7 @@ static cg_val make(cg_unit *u, const form *f, int rows)
     t.vector = cg_wide(u->f32, t.shape.lanes);
     for (int i = 0; i < CG_TILE_ARGS; i++) t.arg[i] = LLVMGetParam(fn, (unsigned)i);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
-    emit_body(&t);
+    tile_emit_body(&t);
     if (here) LLVMPositionBuilderAtEnd(u->b, here);
     return fn;
 }
@@ -224,7 +224,7 @@ static cg_val tile_of(cg_unit *u, const form *f, int rows)
         *t = (tiles){.form = *f, .next = u->tiles};
         u->tiles = t;
     }
-    if (!t->fn[rows]) t->fn[rows] = make(u, f, rows);
+    if (!t->fn[rows]) t->fn[rows] = tile_make(u, f, rows);
     return t->fn[rows];
 }
 

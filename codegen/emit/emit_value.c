@@ -40,7 +40,7 @@ LLVMTypeRef cg_arith_type(cg_unit *u, ir_elem elem, int lanes)
     return cg_wide(LLVMIntTypeInContext(u->ctx, (unsigned)ir_elem_bits(elem)), lanes);
 }
 
-static cg_val constant(LLVMTypeRef t, cg_val scalar)
+static cg_val value_constant(LLVMTypeRef t, cg_val scalar)
 {
     enum { MOST = 256 };
     cg_val all[MOST];
@@ -52,10 +52,13 @@ static cg_val constant(LLVMTypeRef t, cg_val scalar)
 
 cg_val cg_int(LLVMTypeRef t, int64_t v)
 {
-    return constant(t, LLVMConstInt(scalar_of(t), (unsigned long long)v, true));
+    return value_constant(t, LLVMConstInt(scalar_of(t), (unsigned long long)v, true));
 }
 
-cg_val cg_real(LLVMTypeRef t, double v) { return constant(t, LLVMConstReal(scalar_of(t), v)); }
+cg_val cg_real(LLVMTypeRef t, double v)
+{
+    return value_constant(t, LLVMConstReal(scalar_of(t), v));
+}
 cg_val cg_int_like(cg_val like, int64_t v) { return cg_int(LLVMTypeOf(like), v); }
 cg_val cg_real_like(cg_val like, double v) { return cg_real(LLVMTypeOf(like), v); }
 
@@ -63,7 +66,7 @@ cg_val cg_splat(cg_unit *u, cg_val scalar, int lanes)
 {
     if (lanes == 1) return scalar;
     LLVMTypeRef t = LLVMVectorType(LLVMTypeOf(scalar), (unsigned)lanes);
-    if (LLVMIsAConstantInt(scalar) || LLVMIsAConstantFP(scalar)) return constant(t, scalar);
+    if (LLVMIsAConstantInt(scalar) || LLVMIsAConstantFP(scalar)) return value_constant(t, scalar);
     cg_val one =
         LLVMBuildInsertElement(u->b, LLVMGetPoison(t), scalar, LLVMConstInt(u->i32, 0, false), "");
     return LLVMBuildShuffleVector(u->b, one, LLVMGetPoison(t),

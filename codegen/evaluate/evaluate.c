@@ -82,7 +82,7 @@ static lathe_status toolchain(lathe_diag *diag, LLVMErrorRef error)
     return status;
 }
 
-static LLVMErrorRef load(cg_evaluator *e, const lathe_desc **desc)
+static LLVMErrorRef evaluate_load(cg_evaluator *e, const lathe_desc **desc)
 {
     LLVMOrcExecutorAddress address = 0;
     LLVMErrorRef error = LLVMOrcCreateLLJIT(&e->jit, NULL);
@@ -111,8 +111,9 @@ static lathe_status make_weights(cg_evaluator *e, const cg_program *p, size_t *s
     return status;
 }
 
-static lathe_status open_model(cg_evaluator *e, const lathe_desc *desc, size_t weights_size,
-                               const int64_t *maxima, lathe_diag *diag)
+static lathe_status evaluate_open_model(cg_evaluator *e, const lathe_desc *desc,
+                                        size_t weights_size, const int64_t *maxima,
+                                        lathe_diag *diag)
 {
     char message[256] = "";
     const lathe_open_options options = {.weights = e->weights,
@@ -125,14 +126,15 @@ static lathe_status open_model(cg_evaluator *e, const lathe_desc *desc, size_t w
     return diag_add(diag, status, NULL, "computing constants: %s", message);
 }
 
-static lathe_status start(cg_evaluator *e, const cg_program *p, const int64_t *maxima,
-                          lathe_diag *diag)
+static lathe_status evaluate_start(cg_evaluator *e, const cg_program *p, const int64_t *maxima,
+                                   lathe_diag *diag)
 {
     const lathe_desc *desc;
     size_t weights_size;
     TRY(make_weights(e, p, &weights_size, diag));
-    LLVMErrorRef error = load(e, &desc);
-    return error ? toolchain(diag, error) : open_model(e, desc, weights_size, maxima, diag);
+    LLVMErrorRef error = evaluate_load(e, &desc);
+    return error ? toolchain(diag, error)
+                 : evaluate_open_model(e, desc, weights_size, maxima, diag);
 }
 
 lathe_status cg_evaluator_new(ir_graph *g, const int64_t *maxima, lathe_diag *diag,
@@ -151,7 +153,7 @@ lathe_status cg_evaluator_new(ir_graph *g, const int64_t *maxima, lathe_diag *di
     lathe_status status = e ? LATHE_OK : LATHE_OUT_OF_MEMORY;
     if (e) {
         e->object = LLVMCreateMemoryBufferWithMemoryRangeCopy(code, size, name);
-        status = start(e, p, maxima, diag);
+        status = evaluate_start(e, p, maxima, diag);
     }
     free(code);
     if (status == LATHE_OK) *result = e;

@@ -20,7 +20,7 @@ static void scale(ir_graph *g, cg_affine *a, ir_dim by)
     for (int i = 0; i < IR_MAX_SPACE; i++) a->coef[i] = ir_dim_mul(g, a->coef[i], by);
 }
 
-static void add(ir_graph *g, cg_affine *a, const cg_affine *b)
+static void affine_add(ir_graph *g, cg_affine *a, const cg_affine *b)
 {
     a->konst = ir_dim_add(g, a->konst, b->konst);
     for (int i = 0; i < IR_MAX_SPACE; i++) a->coef[i] = ir_dim_add(g, a->coef[i], b->coef[i]);
@@ -51,7 +51,7 @@ static bool read(ir_graph *g, ir_expr x, cg_affine *out, int *budget)
     }
     if (!read(g, n->args[0], out, budget) || !read(g, n->args[1], &b, budget)) return false;
     if (n->op == IR_X_SUB) scale(g, &b, ir_dim_const(g, -1));
-    add(g, out, &b);
+    affine_add(g, out, &b);
     return true;
 }
 
@@ -64,7 +64,7 @@ bool cg_affine_place(ir_graph *g, const ir_dim *dims, const ir_expr *idx, int ra
     for (int i = rank - 1; i >= 0; i--) {
         if (!read(g, idx[i], &one, &budget)) return false;
         scale(g, &one, stride);
-        add(g, out, &one);
+        affine_add(g, out, &one);
         stride = ir_dim_mul(g, stride, dims[i]);
     }
     return true;

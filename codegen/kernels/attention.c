@@ -23,7 +23,7 @@ typedef struct attention {
     ir_expr row_store[2];
 } attention;
 
-static ir_dim constant(attention *a, int64_t v) { return ir_dim_const(a->g, v); }
+static ir_dim attention_constant(attention *a, int64_t v) { return ir_dim_const(a->g, v); }
 static const ir_dim *space_of(const attention *a)
 {
     return ir_attr_find(a->node, IR_KEY_space)->u.dims;
@@ -41,7 +41,7 @@ static void number_axes(attention *a)
 }
 
 /* The batch, the rows, and up to two axes more. */
-static void set_space(attention *a, cg_nest *n, int inner, int innermost)
+static void attention_set_space(attention *a, cg_nest *n, int inner, int innermost)
 {
     const ir_dim *space = space_of(a);
     for (int i = 0; i < a->form.n; i++) n->space[a->to[i]] = space[i];
@@ -68,7 +68,7 @@ static ir_expr renumber(attention *a, ir_expr e)
 
 static cg_affine nowhere(attention *a)
 {
-    cg_affine r = {.konst = constant(a, 0)};
+    cg_affine r = {.konst = attention_constant(a, 0)};
     for (int i = 0; i < IR_MAX_SPACE; i++) r.coef[i] = r.konst;
     return r;
 }
@@ -93,7 +93,7 @@ static void make_scores(attention *a)
     cg_gemm gm = {.a = nowhere(a), .b = nowhere(a), .c = nowhere(a)};
     cg_nest *n = &a->all.scores;
     n->kind = CG_NEST_GEMM;
-    set_space(a, n, f->n, f->k);
+    attention_set_space(a, n, f->n, f->k);
     gm.a.coef[a->nbatch] = f->q.coef[f->m];
     gm.a.coef[a->nbatch + 2] = f->q.coef[f->k];
     gm.n = one_axis(a, &f->key, f->n);
@@ -110,7 +110,7 @@ static bool make_values(attention *a)
     cg_gemm gm = {.a = nowhere(a), .b = nowhere(a), .c = nowhere(a)};
     cg_affine c;
     n->kind = CG_NEST_ATTENTION;
-    set_space(a, n, f->d, f->n);
+    attention_set_space(a, n, f->d, f->n);
     if (!cg_affine_place(a->g, n->out.dims, n->store, n->out.rank, &c)) return false;
     gm.c.konst = c.konst;
     for (int i = 0; i < f->n; i++) gm.c.coef[a->to[i]] = c.coef[i];
@@ -139,7 +139,7 @@ static lathe_status make_row(attention *a)
     const ir_rewrite hooks = {.ctx = a, .node = row_acc, .index = new_index};
     cg_nest *n = &a->all.row;
     n->kind = CG_NEST_ROW;
-    set_space(a, n, a->form.n, -1);
+    attention_set_space(a, n, a->form.n, -1);
     n->out = (cg_operand){.elem = IR_F32, .rank = 2};
     for (int i = 0; i < 2; i++) {
         n->out.dims[i] = n->space[a->nbatch + i];
@@ -163,49 +163,50 @@ static lathe_status make_row(attention *a)
 static ir_dim score_step(attention *a)
 {
     int64_t lo, hi;
-    ir_dim n = space_of(a)[a->form.n], panel = constant(a, CG_PANEL);
+    ir_dim n = space_of(a)[a->form.n], panel = attention_constant(a, CG_PANEL);
     ir_dim_range(a->g, n, &lo, &hi);
     if (hi > LONG_ROW) hi = LONG_ROW;
     ir_dim step = ir_dim_mul(a->g, ir_dim_ceildiv(a->g, n, panel), panel);
-    ir_dim least = constant(a, (hi + CG_PANEL - 1) / CG_PANEL * CG_PANEL);
-    return ir_dim_add(a->g, ir_dim_max(a->g, step, least), constant(a, LINE));
+    ir_dim least = attention_constant(a, (hi + CG_PANEL - 1) / CG_PANEL * CG_PANEL);
+    return ir_dim_add(a->g, ir_dim_max(a->g, step, least), attention_constant(a, LINE));
 }
 
 /* ---- the step ---- */
 
 static ir_dim panels_of(attention *a, int columns, int k)
 {
-    ir_dim n = ir_dim_ceildiv(a->g, space_of(a)[columns], constant(a, CG_PANEL));
-    return ir_dim_mul(a->g, ir_dim_mul(a->g, n, constant(a, CG_PANEL)), space_of(a)[k]);
+    ir_dim n = ir_dim_ceildiv(a->g, space_of(a)[columns], attention_constant(a, CG_PANEL));
+    return ir_dim_mul(a->g, ir_dim_mul(a->g, n, attention_constant(a, CG_PANEL)), space_of(a)[k]);
 }
 
-static void reserve(attention *a)
+static void attention_reserve(attention *a)
 {
     ir_graph *g = a->g;
     const ir_attention *f = &a->form;
     ir_dim floats = ir_dim_add(g, panels_of(a, f->n, f->k), panels_of(a, f->d, f->n));
-    ir_dim rows = ir_dim_mul(g, a->all.step, constant(a, CG_SCORE_ROWS));
-    floats = ir_dim_add(g, ir_dim_add(g, floats, rows), constant(a, CG_PANEL));
-    cg_reserve_scratch(a->lw, ir_dim_mul(g, floats, constant(a, sizeof(float))));
+    ir_dim rows = ir_dim_mul(g, a->all.step, attention_constant(a, CG_SCORE_ROWS));
+    floats = ir_dim_add(g, ir_dim_add(g, floats, rows), attention_constant(a, CG_PANEL));
+    cg_reserve_scratch(a->lw, ir_dim_mul(g, floats, attention_constant(a, sizeof(float))));
 }
 
 static ir_dim units(attention *a)
 {
-    ir_dim chunks = ir_dim_ceildiv(a->g, a->out.space[a->nbatch], constant(a, CG_ROWS));
+    ir_dim chunks = ir_dim_ceildiv(a->g, a->out.space[a->nbatch], attention_constant(a, CG_ROWS));
     return ir_dim_mul(a->g, ir_dim_product(a->g, a->out.space, a->nbatch), chunks);
 }
 
 /* Of a unit: multiplications, sixteen at a time, packing, which costs as much as some rows, and a
  * few operations a score. */
-static ir_dim work(attention *a)
+static ir_dim attention_work(attention *a)
 {
     ir_graph *g = a->g;
     const ir_dim *space = space_of(a);
     ir_dim terms = ir_dim_add(g, space[a->form.k], space[a->form.d]);
-    ir_dim rows = ir_dim_min(g, space[a->form.m], constant(a, CG_ROWS));
-    terms = ir_dim_ceildiv(g, ir_dim_add(g, terms, constant(a, 32)), constant(a, 16));
+    ir_dim rows = ir_dim_min(g, space[a->form.m], attention_constant(a, CG_ROWS));
+    terms = ir_dim_ceildiv(g, ir_dim_add(g, terms, attention_constant(a, 32)),
+                           attention_constant(a, 16));
     terms = ir_dim_mul(g, terms, space[a->form.n]);
-    return ir_dim_mul(g, terms, ir_dim_add(g, rows, constant(a, 15)));
+    return ir_dim_mul(g, terms, ir_dim_add(g, rows, attention_constant(a, 15)));
 }
 
 static lathe_status push_step(attention *a, ir_value result)
@@ -213,11 +214,11 @@ static lathe_status push_step(attention *a, ir_value result)
     cg_nest *n = &a->out;
     uint32_t *bufs = IR_NEW_N(a->lw->p->arena, uint32_t, n->noperands + 1);
     n->attention = ir_copy(a->lw->p->arena, &a->all, 1, sizeof a->all);
-    reserve(a);
+    attention_reserve(a);
     uint32_t func = cg_kernel_of(a->lw, n);
     for (size_t i = 0; i < n->noperands; i++) bufs[i] = cg_buffer(a->lw, a->node->operands[i]);
     bufs[n->noperands] = cg_buffer(a->lw, result);
-    return cg_kernel_step(a->lw, func, n, bufs, units(a), work(a));
+    return cg_kernel_step(a->lw, func, n, bufs, units(a), attention_work(a));
 }
 
 lathe_status cg_lower_attention(cg_lowering *lw, const ir_node *node)

@@ -24,7 +24,7 @@ typedef struct product {
     int nwalks;
     uint32_t bare; /* axes that the epilogue uses outside of affine loads */
     role role[IR_MAX_SPACE];
-    ir_expr epilogue; /* with place(w) where walk w's place belongs */
+    ir_expr epilogue; /* with contract_place(w) where walk w's place belongs */
     bool failed;
     /* the result: */
     cg_nest out;
@@ -70,7 +70,7 @@ static bool read_product(product *p)
 /* ---- the epilogue ---- */
 
 /* Stands for the place of walk w until the new axes are known. */
-static ir_expr place(product *p, int w) { return ir_x_index(p->g, IR_MAX_SPACE + w); }
+static ir_expr contract_place(product *p, int w) { return ir_x_index(p->g, IR_MAX_SPACE + w); }
 
 /* Number of a further operand of the result, flat or as it was. */
 static int64_t operand_of(product *p, ir_value v, const cg_operand *o)
@@ -98,7 +98,7 @@ static ir_expr read_load(void *ctx, const ir_expr_node *load)
     cg_operand one = flat(p->g, o);
     if (!cg_affine_place(p->g, o->dims, load->args, load->nargs, &p->walk[p->nwalks]))
         return ir_x_load(p->g, load->type, (int)operand_of(p, v, o), load->args, load->nargs);
-    ir_expr at = place(p, p->nwalks++);
+    ir_expr at = contract_place(p, p->nwalks++);
     return ir_x_load(p->g, load->type, (int)operand_of(p, v, &one), &at, 1);
 }
 
@@ -185,7 +185,7 @@ static bool can_merge(const product *p, int outer, int inner, ir_dim size)
 }
 
 /* Merges the axes of a role, in set; the innermost one, or -1. */
-static int merge(product *p, role r, uint32_t *set, ir_dim *size)
+static int contract_merge(product *p, role r, uint32_t *set, ir_dim *size)
 {
     int inner = -1;
     *set = 0;
@@ -226,7 +226,7 @@ static bool make_space(product *p)
     ir_dim size[3];
     uint32_t set[3];
     int inner[3];
-    for (int i = 0; i < 3; i++) inner[i] = merge(p, roles[i], &set[i], &size[i]);
+    for (int i = 0; i < 3; i++) inner[i] = contract_merge(p, roles[i], &set[i], &size[i]);
     if (p->failed) return false;
     for (int i = 0; i < p->n->rank; i++) {
         if (p->role[i] != BATCH) continue;
@@ -285,7 +285,7 @@ static bool describe_panels(product *p, cg_panels *w)
 }
 
 /* Whether all that is packed lies in these elements, and packing does not multiply them. */
-static bool fits(const cg_panels *w, int64_t elements)
+static bool contract_fits(const cg_panels *w, int64_t elements)
 {
     enum { MOST_GROWTH = 8 };
     int64_t packed = CG_PANEL;
@@ -335,7 +335,7 @@ static bool can_pack(product *p, cg_panels *w)
         if (!blob) return false;
         elements = (int64_t)(blob->size / sizeof(float));
     }
-    return describe_panels(p, w) && fits(w, elements) &&
+    return describe_panels(p, w) && contract_fits(w, elements) &&
            ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
 }
 
@@ -363,7 +363,7 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
     return hi >= v;
 }
 
-static ir_dim constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
+static ir_dim contract_constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
 
 /* Room for a panel of b, which is packed at run time. */
 static void reserve_scratch(product *p)
@@ -371,7 +371,7 @@ static void reserve_scratch(product *p)
     int64_t k;
     if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
         k = CG_LONGEST_K;
-    cg_reserve_scratch(p->lw, constant(p, (k + 1) * CG_PANEL * (int64_t)sizeof(float)));
+    cg_reserve_scratch(p->lw, contract_constant(p, (k + 1) * CG_PANEL * (int64_t)sizeof(float)));
     p->gemm.group = 1;
 }
 
@@ -392,20 +392,21 @@ static ir_dim units(product *p)
 {
     const cg_nest *n = &p->out;
     int m = n->rank - 3;
-    ir_dim rows = ir_dim_ceildiv(p->g, n->space[m], constant(p, CG_ROWS));
-    ir_dim groups = ir_dim_ceildiv(p->g, n->space[m + 1], constant(p, p->gemm.group * CG_PANEL));
+    ir_dim rows = ir_dim_ceildiv(p->g, n->space[m], contract_constant(p, CG_ROWS));
+    ir_dim groups =
+        ir_dim_ceildiv(p->g, n->space[m + 1], contract_constant(p, p->gemm.group * CG_PANEL));
     return ir_dim_mul(p->g, ir_dim_product(p->g, n->space, m), ir_dim_mul(p->g, rows, groups));
 }
 
 /* What a unit costs in scalar operations: multiplications, sixteen at a time, and reading b, which
  * costs as much as about fifteen rows. */
-static ir_dim work(product *p)
+static ir_dim contract_work(product *p)
 {
     const cg_nest *n = &p->out;
-    ir_dim rows = ir_dim_min(p->g, n->space[n->rank - 3], constant(p, CG_ROWS));
-    ir_dim each =
-        ir_dim_mul(p->g, n->space[n->rank - 1], constant(p, p->gemm.group * CG_PANEL / 16));
-    return ir_dim_mul(p->g, ir_dim_add(p->g, rows, constant(p, 15)), each);
+    ir_dim rows = ir_dim_min(p->g, n->space[n->rank - 3], contract_constant(p, CG_ROWS));
+    ir_dim each = ir_dim_mul(p->g, n->space[n->rank - 1],
+                             contract_constant(p, p->gemm.group * CG_PANEL / 16));
+    return ir_dim_mul(p->g, ir_dim_add(p->g, rows, contract_constant(p, 15)), each);
 }
 
 static void finish_nest(product *p)
@@ -418,7 +419,7 @@ static void finish_nest(product *p)
     n->epilogue = ir_x_rewrite(p->g, p->epilogue, &indices);
     n->gemm = ir_copy(p->lw->p->arena, &p->gemm, 1, sizeof p->gemm);
     for (int i = 0; i < 2; i++)
-        n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {constant(p, 0)}};
+        n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {contract_constant(p, 0)}};
 }
 
 /* NULL: it is no product of matrices. */
@@ -485,6 +486,6 @@ bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values,
     for (size_t i = 0; i < p->out.noperands; i++)
         bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
     bufs[p->out.noperands] = cg_buffer(lw, result);
-    cg_kernel_step(lw, cg_kernel_of(lw, &p->out), &p->out, bufs, units(p), work(p));
+    cg_kernel_step(lw, cg_kernel_of(lw, &p->out), &p->out, bufs, units(p), contract_work(p));
     return true;
 }

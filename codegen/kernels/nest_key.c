@@ -18,7 +18,7 @@ typedef struct keying {
     size_t nstack, cap_stack;
 } keying;
 
-static uint32_t param(keying *k, ir_dim dim)
+static uint32_t nest_key_param(keying *k, ir_dim dim)
 {
     cg_nest *n = k->n;
     ir_arena *arena = k->lw->p->arena;
@@ -34,7 +34,7 @@ static void put_dim(keying *k, ir_dim dim)
 {
     int64_t value;
     if (ir_dim_is_const(k->lw->g, dim, &value)) cg_text_add(&k->lw->text, "%" PRId64 ",", value);
-    else cg_text_add(&k->lw->text, "p%" PRIu32 ",", param(k, dim));
+    else cg_text_add(&k->lw->text, "p%" PRIu32 ",", nest_key_param(k, dim));
 }
 
 static void put_operand(keying *k, const cg_operand *o)
@@ -43,7 +43,7 @@ static void put_operand(keying *k, const cg_operand *o)
     for (int i = 0; i < o->rank; i++) put_dim(k, o->dims[i]);
 }
 
-static void push(keying *k, ir_expr x)
+static void nest_key_push(keying *k, ir_expr x)
 {
     k->stack = ir_grow(k->lw->p->arena, k->stack, &k->cap_stack, k->nstack + 1, sizeof *k->stack);
     k->stack[k->nstack++] = x;
@@ -55,7 +55,7 @@ static bool push_args(keying *k, const ir_expr_node *x)
     bool some = false;
     for (int i = x->nargs; i-- > 0;)
         if (!cg_map_get(&k->lw->locals, x->args[i], 0)) {
-            push(k, x->args[i]);
+            nest_key_push(k, x->args[i]);
             some = true;
         }
     return some;
@@ -67,7 +67,7 @@ static void put_node(keying *k, ir_expr id, const ir_expr_node *x)
     int64_t value;
     cg_text_add(&lw->text, ";%d.%d", (int)x->op, (int)x->type);
     if (x->op == IR_X_DIM && !ir_dim_is_const(lw->g, (ir_dim)x->imm, &value)) {
-        cg_text_add(&lw->text, " p%" PRIu32, param(k, (ir_dim)x->imm));
+        cg_text_add(&lw->text, " p%" PRIu32, nest_key_param(k, (ir_dim)x->imm));
     } else {
         if (x->op != IR_X_DIM) value = x->imm;
         cg_text_add(&lw->text, " %" PRId64, value);
@@ -80,7 +80,7 @@ static void put_node(keying *k, ir_expr id, const ir_expr_node *x)
 static void put_expr(keying *k, ir_expr root)
 {
     cg_lowering *lw = k->lw;
-    for (push(k, root); k->nstack;) {
+    for (nest_key_push(k, root); k->nstack;) {
         ir_expr id = k->stack[k->nstack - 1];
         const ir_expr_node *x = ir_expr_get(lw->g, id);
         bool done = cg_map_get(&lw->locals, id, 0);

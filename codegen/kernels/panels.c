@@ -35,7 +35,7 @@ uint64_t cg_panels_size(const cg_panels *p)
 }
 
 /* Offset of the i-th point of the n axes from `first` on, counted row-major. */
-static int64_t place(const cg_panels *p, int first, int n, int64_t i)
+static int64_t panels_place(const cg_panels *p, int first, int n, int64_t i)
 {
     int64_t at = 0;
     for (int a = first + n - 1; a >= first; a--) {
@@ -58,12 +58,12 @@ static bool pack_panel(packing *w, int64_t first)
     int at_n = p->nbatch + p->nk;
     int64_t n = count(p, at_n, p->nn), k = count(p, p->nbatch, p->nk);
     w->columns = n - first < CG_PANEL ? (int)(n - first) : CG_PANEL;
-    for (int c = 0; c < w->columns; c++) w->column[c] = place(p, at_n, p->nn, first + c);
+    for (int c = 0; c < w->columns; c++) w->column[c] = panels_place(p, at_n, p->nn, first + c);
     memset(w->rows, 0, sizeof w->rows);
     for (int64_t row = 0; row < k; row += ROWS) {
         int64_t rows = k - row < ROWS ? k - row : ROWS;
         for (int64_t r = 0; r < rows; r++)
-            pack_row(w, place(p, p->nbatch, p->nk, row + r), w->rows[r]);
+            pack_row(w, panels_place(p, p->nbatch, p->nk, row + r), w->rows[r]);
         if (!w->put(w->ctx, w->rows, (size_t)rows * sizeof w->rows[0])) return false;
     }
     return true;
@@ -75,7 +75,7 @@ bool cg_panels_write(const cg_panels *p, const void *elements,
     packing w = {.p = p, .elements = elements, .put = put, .ctx = ctx};
     int64_t matrices = count(p, 0, p->nbatch), n = count(p, p->nbatch + p->nk, p->nn);
     for (int64_t i = 0; i < matrices; i++) {
-        w.base = p->base + place(p, 0, p->nbatch, i);
+        w.base = p->base + panels_place(p, 0, p->nbatch, i);
         for (int64_t first = 0; first < n; first += CG_PANEL)
             if (!pack_panel(&w, first)) return false;
     }

@@ -30,7 +30,7 @@ typedef struct decoding {
     bool failed;
 } decoding;
 
-static ir_expr fail(decoding *d)
+static ir_expr encode_fail(decoding *d)
 {
     d->failed = true;
     return IR_NONE;
@@ -47,7 +47,7 @@ static bool size_of(const decoding *d, ir_dim dim, int64_t *size)
 
 /* ---- the element of a value at some indices ---- */
 
-static ir_expr element(decoding *d, ir_value v, const ir_expr *idx);
+static ir_expr encode_element(decoding *d, ir_value v, const ir_expr *idx);
 
 /* The number of the operand that holds a constant. */
 static int operand_of(decoding *d, ir_value v, const ir_blob *blob)
@@ -67,7 +67,7 @@ static ir_expr of_constant(decoding *d, ir_value v, const ir_node *n, const ir_e
 {
     const ir_type *t = ir_type_of(d->g, v);
     int k = operand_of(d, v, &ir_attr_find(n, IR_KEY_data)->u.blob);
-    if (k < 0 || ir_elem_arith(t->elem) == IR_ELEM_NONE) return fail(d);
+    if (k < 0 || ir_elem_arith(t->elem) == IR_ELEM_NONE) return encode_fail(d);
     return ir_x_load(d->g, ir_elem_arith(t->elem), k, idx, t->rank);
 }
 
@@ -82,7 +82,7 @@ static ir_expr index_inside(void *ctx, int axis) { return ((const inside *)ctx)-
 static ir_expr load_inside(void *ctx, const ir_expr_node *load)
 {
     const inside *in = ctx;
-    return element(in->d, in->n->operands[load->imm], load->args);
+    return encode_element(in->d, in->n->operands[load->imm], load->args);
 }
 
 /* A size that only the run knows has no place here. */
@@ -98,7 +98,8 @@ static ir_expr of_map(decoding *d, ir_value v, const ir_node *n, const ir_expr *
     const ir_rewrite hooks = {
         .ctx = &in, .index = index_inside, .load = load_inside, .dim = no_dim};
     ir_expr x = ir_x_rewrite(d->g, ir_attr_find(n, IR_KEY_body)->u.exprs[0], &hooks);
-    return x == IR_NONE || d->failed ? fail(d) : ir_x_cast(d->g, x, ir_type_of(d->g, v)->elem);
+    return x == IR_NONE || d->failed ? encode_fail(d)
+                                     : ir_x_cast(d->g, x, ir_type_of(d->g, v)->elem);
 }
 
 /* x counts points of n axes, row-major; their indices. */
@@ -118,9 +119,9 @@ static ir_expr of_reshape(decoding *d, ir_value v, const ir_node *n, const ir_ex
     int64_t outer[IR_MAX_RANK], inner[IR_MAX_RANK];
     ir_expr at[IR_MAX_RANK];
     for (int i = 0; i < to->rank; i++)
-        if (!size_of(d, to->dims[i], &outer[i])) return fail(d);
+        if (!size_of(d, to->dims[i], &outer[i])) return encode_fail(d);
     for (int i = 0; i < from->rank; i++)
-        if (!size_of(d, from->dims[i], &inner[i])) return fail(d);
+        if (!size_of(d, from->dims[i], &inner[i])) return encode_fail(d);
     int i = to->rank, k = from->rank;
     while (i > 0 || k > 0) {
         int first_i = i, first_k = k;
@@ -135,7 +136,7 @@ static ir_expr of_reshape(decoding *d, ir_value v, const ir_node *n, const ir_ex
             flat = op(d, IR_X_ADD, op(d, IR_X_MUL, flat, number(d, outer[j])), idx[j]);
         split(d, flat, inner + k, first_k - k, at + k);
     }
-    return element(d, n->operands[0], at);
+    return encode_element(d, n->operands[0], at);
 }
 
 /* The part that the index along the axis falls into; the others are read somewhere inside. */
@@ -146,11 +147,11 @@ static ir_expr of_concat(decoding *d, const ir_node *n, const ir_expr *idx)
     ir_expr result = IR_NONE, at[IR_MAX_RANK];
     memcpy(at, idx, (size_t)rank * sizeof *at);
     for (uint32_t i = 0; i < n->noperands; i++) {
-        if (!size_of(d, ir_type_of(d->g, n->operands[i])->dims[axis], &size)) return fail(d);
+        if (!size_of(d, ir_type_of(d->g, n->operands[i])->dims[axis], &size)) return encode_fail(d);
         at[axis] = op(d, IR_X_SUB, idx[axis], number(d, end));
         at[axis] = op(d, IR_X_MIN, op(d, IR_X_MAX, at[axis], number(d, 0)), number(d, size - 1));
         if (size == 1) at[axis] = number(d, 0);
-        ir_expr x = element(d, n->operands[i], at);
+        ir_expr x = encode_element(d, n->operands[i], at);
         if (d->failed) return IR_NONE;
         result = i ? ir_x_select(d->g, op(d, IR_X_LT, idx[axis], number(d, end)), result, x) : x;
         end += size;
@@ -158,10 +159,10 @@ static ir_expr of_concat(decoding *d, const ir_node *n, const ir_expr *idx)
     return result;
 }
 
-static ir_expr element(decoding *d, ir_value v, const ir_expr *idx)
+static ir_expr encode_element(decoding *d, ir_value v, const ir_expr *idx)
 {
     const ir_node *n = v ? &d->g->nodes[d->g->values[v].def] : &d->g->nodes[IR_NONE];
-    if (d->failed || d->steps++ == MOST_STEPS) return fail(d);
+    if (d->failed || d->steps++ == MOST_STEPS) return encode_fail(d);
     switch (n->op) {
     case IR_OP_CONST:
         return of_constant(d, v, n, idx);
@@ -173,13 +174,13 @@ static ir_expr element(decoding *d, ir_value v, const ir_expr *idx)
     case IR_OP_CONCAT:
         return of_concat(d, n, idx);
     default:
-        return fail(d);
+        return encode_fail(d);
     }
 }
 
 /* ---- the panels' graph ---- */
 
-static int64_t product(const int64_t *size, int n)
+static int64_t encode_product(const int64_t *size, int n)
 {
     int64_t r = 1;
     for (int i = 0; i < n; i++) r *= size[i];
@@ -192,7 +193,7 @@ static void split_columns(decoding *d, ir_expr panel, ir_expr *at)
 {
     const cg_panels *w = &d->m->panels;
     const int64_t *size = w->size + w->nbatch + w->nk;
-    int64_t inner = w->nn ? size[w->nn - 1] : 1, n = product(size, w->nn);
+    int64_t inner = w->nn ? size[w->nn - 1] : 1, n = encode_product(size, w->nn);
     ir_expr lane = ir_x_index(d->g, LANE_AXIS), first = op(d, IR_X_MUL, panel, number(d, CG_PANEL));
     if (inner % CG_PANEL == 0) {
         split(d, first, size, w->nn, at);
@@ -209,8 +210,8 @@ static ir_expr read_row(decoding *d)
     const cg_panels *w = &d->m->panels;
     ir_expr zero = ir_x_index(d->g, ROW_AXIS), row = ir_x_load(d->g, IR_I64, 0, &zero, 1);
     int at_n = w->nbatch + w->nk;
-    int64_t n = product(w->size + at_n, w->nn), k = product(w->size + w->nbatch, w->nk),
-            panels = (n + CG_PANEL - 1) / CG_PANEL;
+    int64_t n = encode_product(w->size + at_n, w->nn),
+            k = encode_product(w->size + w->nbatch, w->nk), panels = (n + CG_PANEL - 1) / CG_PANEL;
     ir_expr rest = op(d, IR_X_FLOORDIV, row, number(d, k)),
             panel = op(d, IR_X_MOD, rest, number(d, panels));
     split(d, op(d, IR_X_MOD, row, number(d, k)), w->size + w->nbatch, w->nk, d->at + w->nbatch);
@@ -231,19 +232,19 @@ static ir_expr index_of_axis(void *ctx, int axis)
     return number(d, 0);
 }
 
-static ir_expr body_of(decoding *d)
+static ir_expr encode_body_of(decoding *d)
 {
     const ir_expr_node load = *ir_expr_get(d->g, d->m->load);
     const ir_rewrite hooks = {.ctx = d, .index = index_of_axis};
     ir_expr idx[IR_MAX_RANK], exists = read_row(d);
     for (int i = 0; i < load.nargs; i++) idx[i] = ir_x_rewrite(d->g, load.args[i], &hooks);
-    ir_expr x = element(d, d->m->value, idx);
+    ir_expr x = encode_element(d, d->m->value, idx);
     if (d->failed || x == IR_NONE || exists == IR_NONE) return x;
     return ir_x_select(d->g, exists, x, ir_x_float(d->g, IR_F32, 0));
 }
 
 /* f32[rows, CG_PANEL] from the numbers of the rows and the constants. */
-static bool build(decoding *d)
+static bool encode_build(decoding *d)
 {
     ir_graph *own = d->own;
     ir_sym sym = ir_sym_new(own, "rows", IR_SYM_INPUT, 0, CG_DECODED_ROWS, IR_NONE);
@@ -251,7 +252,7 @@ static bool build(decoding *d)
     const ir_type numbers = ir_type_make(IR_I64, 1, &rows);
     const ir_dim space[] = {rows, ir_dim_const(own, CG_PANEL)};
     d->operands[d->noperands++] = ir_param(own, 1, &numbers, "");
-    ir_expr body = body_of(d);
+    ir_expr body = encode_body_of(d);
     if (d->failed || body == IR_NONE) return false;
     d->e->body = body;
     d->e->checks = ir_x_measure(own, &body, 1).checks;
@@ -286,7 +287,7 @@ static cg_encoded *new_encoded(cg_lowering *lw, const cg_matrix *m)
     e->blobs = IR_NEW_N(arena, ir_blob, IR_MAX_SPACE);
     e->rows = (int64_t)(cg_panels_size(w) / (CG_PANEL * sizeof(float)));
     *d = (decoding){.g = lw->g, .own = e->graph, .b = {.g = e->graph, .block = 1}, .e = e, .m = m};
-    return build(d) ? e : NULL;
+    return encode_build(d) ? e : NULL;
 }
 
 static cg_encoded *find_or_make(cg_lowering *lw, const cg_matrix *m)

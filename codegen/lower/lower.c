@@ -147,7 +147,7 @@ static void number_free_symbols(cg_lowering *lw, const ir_block *body)
     lw->p->n_free = (uint32_t)lw->p->nsyms;
 }
 
-static lathe_io describe(cg_lowering *lw, ir_value v, uint32_t name, uint32_t buffer)
+static lathe_io lower_describe(cg_lowering *lw, ir_value v, uint32_t name, uint32_t buffer)
 {
     const ir_type *t = ir_type_of(lw->g, v);
     return (lathe_io){.name = name,
@@ -169,7 +169,7 @@ static lathe_status lower_inputs(cg_lowering *lw, const ir_block *body)
         uint32_t bytes = cg_slot(lw, cg_bytes(lw->g, t));
         uint32_t buffer = cg_buffer_new(lw, LATHE_BUF_INPUT, (uint32_t)i, bytes);
         cg_bind_buffer(lw, v, buffer);
-        lathe_io io = describe(lw, v, cg_interned(lw, lw->g->values[v].name), buffer);
+        lathe_io io = lower_describe(lw, v, cg_interned(lw, lw->g->values[v].name), buffer);
         CG_PUSH(lw->p, inputs, io);
     }
     return lw->status;
@@ -195,7 +195,7 @@ static lathe_status lower_outputs(cg_lowering *lw, const ir_block *body, const u
                  from = cg_buffer(lw, v);
         lw->p->bufs[out[i]].bytes = bytes;
         if (from != out[i]) cg_copy(lw, from, out[i], bytes);
-        lathe_io io = describe(lw, v, cg_interned(lw, lw->g->output_names[i]), out[i]);
+        lathe_io io = lower_describe(lw, v, cg_interned(lw, lw->g->output_names[i]), out[i]);
         CG_PUSH(lw->p, outputs, io);
     }
     return lw->status;
@@ -203,7 +203,7 @@ static lathe_status lower_outputs(cg_lowering *lw, const ir_block *body, const u
 
 /* ---- the whole ---- */
 
-static cg_lowering *start(ir_graph *g, const char *name)
+static cg_lowering *lower_start(ir_graph *g, const char *name)
 {
     cg_lowering *lw = IR_NEW(g->arena, cg_lowering);
     cg_program *p = IR_NEW(g->arena, cg_program);
@@ -231,7 +231,7 @@ void cg_reserve_scratch(cg_lowering *lw, ir_dim bytes)
 }
 
 /* Buffers that no step touches (unused inputs, results of dead nodes) live at step 0. */
-static void finish(cg_lowering *lw)
+static void lower_finish(cg_lowering *lw)
 {
     cg_program *p = lw->p;
     p->scratch_slot = lw->scratch ? cg_slot(lw, lw->scratch) : LATHE_NO_SLOT;
@@ -242,7 +242,7 @@ static void finish(cg_lowering *lw)
 lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_decodes decodes,
                       cg_program **program)
 {
-    cg_lowering *lw = start(g, name);
+    cg_lowering *lw = lower_start(g, name);
     *program = lw->p;
     lw->level = level;
     lw->decodes = decodes;
@@ -258,6 +258,6 @@ lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_decodes decod
     TRY(lower_outputs(lw, &body, out));
     TRY(cg_lower_guards(lw));
     if (g->overflow) return cg_refuse(lw, LATHE_LIMIT, IR_NONE, "a size overflows 64 bits");
-    finish(lw);
+    lower_finish(lw);
     return LATHE_OK;
 }

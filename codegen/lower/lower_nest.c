@@ -151,7 +151,7 @@ cg_operand cg_operand_of(const ir_type *t)
     return o;
 }
 
-static void set_space(cg_nest *n, const ir_dim *space, int rank)
+static void nest_set_space(cg_nest *n, const ir_dim *space, int rank)
 {
     n->rank = rank;
     for (int i = 0; i < rank; i++) n->space[i] = space[i];
@@ -183,7 +183,7 @@ static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
     *n = (cg_nest){.nred = (int)ir_attr_int(node, IR_KEY_nred, 0), .body = body->u.exprs[0]};
     if (epilogue) n->epilogue = epilogue->u.exprs[0];
     n->out = cg_operand_of(ir_type_of(lw->g, node->results[0]));
-    set_space(n, space->u.dims, (int)space->n);
+    nest_set_space(n, space->u.dims, (int)space->n);
     set_operands(lw, n, node->operands, node->noperands);
     store_at_point(lw->g, n);
     if (node->op == IR_OP_ROW) return LATHE_OK;
@@ -280,7 +280,7 @@ static lathe_status copy_part(cg_lowering *lw, ir_value v, const ir_type *to, in
     ir_expr index[2] = {ir_x_index(g, 0), ir_x_index(g, 1)};
     cg_nest n = {.kind = CG_NEST_MAP, .out = {.elem = to->elem, .rank = 2}};
     cg_operand operand = {.elem = from->elem, .rank = 2};
-    set_space(&n, space, 2);
+    nest_set_space(&n, space, 2);
     memcpy(n.out.dims, whole, sizeof whole);
     memcpy(operand.dims, space, sizeof space);
     n.noperands = 1;
@@ -309,12 +309,13 @@ lathe_status cg_lower_concat(cg_lowering *lw, const ir_node *node)
 /* ---- values ---- */
 
 /* Element of [from, to) that the index selects, by halving. */
-static ir_expr choose(ir_graph *g, const ir_expr *items, size_t from, size_t to)
+static ir_expr nest_choose(ir_graph *g, const ir_expr *items, size_t from, size_t to)
 {
     if (to - from == 1) return items[from];
     size_t middle = from + (to - from) / 2;
     ir_expr low = ir_x_2(g, IR_X_LT, ir_x_index(g, 0), ir_x_int(g, IR_I64, (int64_t)middle));
-    return ir_x_select(g, low, choose(g, items, from, middle), choose(g, items, middle, to));
+    return ir_x_select(g, low, nest_choose(g, items, from, middle),
+                       nest_choose(g, items, middle, to));
 }
 
 lathe_status cg_lower_values(cg_lowering *lw, const ir_node *node)
@@ -326,8 +327,8 @@ lathe_status cg_lower_values(cg_lowering *lw, const ir_node *node)
     ir_dim count = ir_dim_const(lw->g, (int64_t)body->n);
     cg_nest n = {.kind = CG_NEST_MAP, .out = {.elem = t->elem, .rank = 1}};
     n.out.dims[0] = count;
-    set_space(&n, &count, 1);
-    n.body = choose(lw->g, body->u.exprs, 0, body->n);
+    nest_set_space(&n, &count, 1);
+    n.body = nest_choose(lw->g, body->u.exprs, 0, body->n);
     store_at_point(lw->g, &n);
     return push_kernel(lw, &n, NULL, out);
 }
@@ -346,7 +347,7 @@ lathe_status cg_lower_guard(cg_lowering *lw, const ir_node *node)
                  .combine = CG_AND,
                  .out = {.elem = IR_BOOL},
                  .body = body->u.exprs[0]};
-    set_space(&n, space ? space->u.dims : t->dims, space ? (int)space->n : t->rank);
+    nest_set_space(&n, space ? space->u.dims : t->dims, space ? (int)space->n : t->rank);
     n.nred = n.rank;
     set_operands(lw, &n, node->operands, node->noperands);
     uint32_t out = cg_buffer_new(lw, LATHE_BUF_ARENA, 0, cg_slot(lw, ir_dim_const(lw->g, 1)));

@@ -14,7 +14,7 @@ static ir_sym symbol_of(const ir_graph *g, ir_dim dim, ir_sym_kind kind)
     return d && d->kind == IR_DIM_SYM && g->syms[d->sym].kind == kind ? d->sym : IR_NONE;
 }
 
-static ir_dim bytes_of(cg_lowering *lw, ir_value v)
+static ir_dim region_bytes_of(cg_lowering *lw, ir_value v)
 {
     return cg_bytes(lw->g, ir_type_of(lw->g, v));
 }
@@ -54,14 +54,14 @@ static lathe_status lower_branch(cg_lowering *lw, const ir_node *node, ir_block_
     lw->block_segment[id] = cg_segment(lw, NULL, 0);
     cg_segment_step(lw, lw->block_segment[id]);
     for (uint32_t r = 0; r < node->nresults; r++)
-        cg_set_home(lw, branch->results[r], id, bytes_of(lw, node->results[r]), out[r]);
+        cg_set_home(lw, branch->results[r], id, region_bytes_of(lw, node->results[r]), out[r]);
     uint32_t entry = lw->node_entry;
     TRY(cg_lower_block(lw, id));
     lw->node_entry = entry;
     for (uint32_t r = 0; r < node->nresults; r++) {
         uint32_t from = cg_buffer(lw, branch->results[r]);
         if (from != out[r])
-            cg_copy(lw, from, out[r], cg_slot(lw, bytes_of(lw, branch->results[r])));
+            cg_copy(lw, from, out[r], cg_slot(lw, region_bytes_of(lw, branch->results[r])));
         else cg_touch(lw, out[r], (uint32_t)lw->p->nsteps - 1);
     }
     set_result_symbols(lw, node, branch);
@@ -183,7 +183,7 @@ static void place_results(cg_lowering *lw, const loop_parts *l, uint32_t *out)
         ir_value v = l->body->results[i];
         out[i] = cg_buffer(lw, v);
         if (i == 0 || i > l->ncarried || !is_other_param(lw, l, out[i], 1 + i)) continue;
-        uint32_t bytes = cg_slot(lw, bytes_of(lw, v)),
+        uint32_t bytes = cg_slot(lw, region_bytes_of(lw, v)),
                  copy = cg_buffer_new(lw, LATHE_BUF_ARENA, 0, bytes);
         cg_copy(lw, out[i], copy, bytes);
         out[i] = copy;
@@ -205,8 +205,8 @@ static uint32_t push_carried(cg_lowering *lw, const loop_parts *l, const uint32_
         *at++ = cg_buffer(lw, init);
         *at++ = cg_buffer(lw, l->body->params[2 + c]);
         *at++ = results[1 + c];
-        *at++ = cg_slot(lw, bytes_of(lw, init));
-        *at++ = cg_slot(lw, bytes_of(lw, l->body->results[1 + c]));
+        *at++ = cg_slot(lw, region_bytes_of(lw, init));
+        *at++ = cg_slot(lw, region_bytes_of(lw, l->body->results[1 + c]));
     }
     return push_list(lw->p, list, (size_t)(at - list));
 }
@@ -232,7 +232,7 @@ static uint32_t push_scans(cg_lowering *lw, const loop_parts *l, const uint32_t 
         uint32_t i = 1 + l->ncarried + s;
         *at++ = results[i];
         *at++ = cg_buffer(lw, l->node->results[l->ncarried + s]);
-        *at++ = cg_slot(lw, bytes_of(lw, l->body->results[i]));
+        *at++ = cg_slot(lw, region_bytes_of(lw, l->body->results[i]));
     }
     return push_list(lw->p, list, (size_t)(at - list));
 }

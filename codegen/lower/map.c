@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-static size_t place(const cg_map *m, uint64_t key)
+static size_t map_place(const cg_map *m, uint64_t key)
 {
     uint64_t h = key * 0x9E3779B97F4A7C15u;
     size_t at = (size_t)(h ^ h >> 32) & (m->cap - 1);
@@ -19,7 +19,7 @@ static size_t place(const cg_map *m, uint64_t key)
 uint32_t cg_map_get(const cg_map *m, uint64_t key, uint32_t otherwise)
 {
     if (!m->cap) return otherwise;
-    const cg_map_entry *e = &m->entries[place(m, key)];
+    const cg_map_entry *e = &m->entries[map_place(m, key)];
     return e->generation == m->generation ? e->value : otherwise;
 }
 
@@ -31,7 +31,7 @@ static void grow(ir_arena *arena, cg_map *m)
     m->generation = 1;
     for (size_t i = 0; i < old.cap; i++) {
         if (old.entries[i].generation != old.generation) continue;
-        cg_map_entry *e = &m->entries[place(m, old.entries[i].key)];
+        cg_map_entry *e = &m->entries[map_place(m, old.entries[i].key)];
         *e = old.entries[i];
         e->generation = m->generation;
     }
@@ -40,7 +40,7 @@ static void grow(ir_arena *arena, cg_map *m)
 void cg_map_put(ir_arena *arena, cg_map *m, uint64_t key, uint32_t value)
 {
     if (2 * m->used >= m->cap) grow(arena, m);
-    cg_map_entry *e = &m->entries[place(m, key)];
+    cg_map_entry *e = &m->entries[map_place(m, key)];
     if (e->generation != m->generation) m->used++;
     *e = (cg_map_entry){key, value, m->generation};
 }

@@ -56,7 +56,7 @@ static uint32_t binary(cg_lowering *lw, uint32_t op, uint32_t a, uint32_t b)
     return push_op(lw, (lathe_dim_op){.op = op, .segment = segment, .a = a, .b = b}, grows);
 }
 
-static uint32_t constant(cg_lowering *lw, int64_t value)
+static uint32_t slots_constant(cg_lowering *lw, int64_t value)
 {
     ir_dim dim = ir_dim_const(lw->g, value);
     uint32_t slot = cg_map_get(&lw->slots, dim, LATHE_NO_SLOT);
@@ -71,20 +71,20 @@ static uint32_t slot_of(const cg_lowering *lw, ir_dim dim)
     return cg_map_get(&lw->slots, dim, LATHE_NO_SLOT);
 }
 
-static uint32_t product(cg_lowering *lw, const ir_term *t)
+static uint32_t slots_product(cg_lowering *lw, const ir_term *t)
 {
-    if (t->natoms == 0) return constant(lw, t->coef);
+    if (t->natoms == 0) return slots_constant(lw, t->coef);
     uint32_t at = slot_of(lw, t->atoms[0]);
     for (int i = 1; i < t->natoms; i++)
         at = binary(lw, LATHE_DIM_MUL, at, slot_of(lw, t->atoms[i]));
-    return t->coef == 1 ? at : binary(lw, LATHE_DIM_MUL, at, constant(lw, t->coef));
+    return t->coef == 1 ? at : binary(lw, LATHE_DIM_MUL, at, slots_constant(lw, t->coef));
 }
 
 static uint32_t sum(cg_lowering *lw, const ir_dim_node *d)
 {
-    uint32_t at = product(lw, &d->terms[0]);
+    uint32_t at = slots_product(lw, &d->terms[0]);
     for (int i = 1; i < d->nterms; i++)
-        at = binary(lw, LATHE_DIM_ADD, at, product(lw, &d->terms[i]));
+        at = binary(lw, LATHE_DIM_ADD, at, slots_product(lw, &d->terms[i]));
     return at;
 }
 
@@ -150,7 +150,7 @@ static bool want_parts(cg_lowering *lw, dim_stack *st, const ir_dim_node *d)
     return some;
 }
 
-static uint32_t make(cg_lowering *lw, const ir_dim_node *d)
+static uint32_t slots_make(cg_lowering *lw, const ir_dim_node *d)
 {
     static const uint32_t ops[] = {
         [IR_DIM_FLOORDIV] = LATHE_DIM_FLOORDIV,
@@ -162,7 +162,7 @@ static uint32_t make(cg_lowering *lw, const ir_dim_node *d)
     };
     switch (d->kind) {
     case IR_DIM_CONST:
-        return constant(lw, d->value);
+        return slots_constant(lw, d->value);
     case IR_DIM_SYM:
         return symbol_slot(lw, d->sym);
     case IR_DIM_SUM:
@@ -178,7 +178,7 @@ uint32_t cg_slot(cg_lowering *lw, ir_dim dim)
     if (dim && known != LATHE_NO_SLOT) return known;
     if (!dim) {
         cg_refuse(lw, LATHE_LIMIT, IR_NONE, "a size overflows 64 bits");
-        return constant(lw, 0);
+        return slots_constant(lw, 0);
     }
     dim_stack st = {0};
     want(lw, &st, dim);
@@ -188,7 +188,7 @@ uint32_t cg_slot(cg_lowering *lw, ir_dim dim)
         if (slot_of(lw, top) == LATHE_NO_SLOT && want_parts(lw, &st, &d)) continue;
         st.n--;
         if (slot_of(lw, top) == LATHE_NO_SLOT)
-            cg_map_put(lw->p->arena, &lw->slots, top, make(lw, &d));
+            cg_map_put(lw->p->arena, &lw->slots, top, slots_make(lw, &d));
     }
     return slot_of(lw, dim);
 }

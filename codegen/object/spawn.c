@@ -34,7 +34,7 @@ static void drain(int fd, char text[KEPT + 1])
 }
 
 /* Starts argv[0] with both outputs in the pipe; 0 or an error number. */
-static int start(const char *const *argv, const int pipe_ends[2], pid_t *pid)
+static int spawn_start(const char *const *argv, const int pipe_ends[2], pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -73,14 +73,14 @@ static lathe_status wait_for(pid_t pid, const char *tool, const char *text, lath
 }
 
 /* *found: whether there is such a tool. */
-static lathe_status run(const char *const *argv, bool *found, lathe_diag *diag)
+static lathe_status spawn_run(const char *const *argv, bool *found, lathe_diag *diag)
 {
     int ends[2];
     pid_t pid;
     char text[KEPT + 1];
     *found = true;
     if (pipe2(ends, O_CLOEXEC) != 0) return diag_add(diag, LATHE_TOOLCHAIN, NULL, "no pipe: %m");
-    int e = start(argv, ends, &pid);
+    int e = spawn_start(argv, ends, &pid);
     close(ends[1]);
     if (!e) drain(ends[0], text);
     close(ends[0]);
@@ -96,7 +96,7 @@ static lathe_status run_first(const char *const *tools, const char **argv, lathe
     for (const char *const *tool = tools; *tool; tool++) {
         bool found;
         argv[0] = *tool;
-        lathe_status s = run(argv, &found, diag);
+        lathe_status s = spawn_run(argv, &found, diag);
         if (found) return s;
     }
     diag_add(diag, LATHE_TOOLCHAIN, NULL, "no linker or archiver for this target: there is no %s",

@@ -137,7 +137,7 @@ static lathe_status unknown(lathe_diag *diag, const char *name)
 }
 
 /* Into its place: rows of the table stand from the least to the best. */
-static lathe_status add(cg_targets *t, const cg_isa *isa, lathe_diag *diag)
+static lathe_status target_add(cg_targets *t, const cg_isa *isa, lathe_diag *diag)
 {
     if (t->n && strcmp(t->isa[0]->triple, isa->triple) != 0)
         return diag_add(diag, LATHE_BAD_INPUT, NULL,
@@ -157,7 +157,7 @@ lathe_status cg_targets_parse(const char *list, cg_targets *targets, lathe_diag 
 {
     _Static_assert(sizeof isas / sizeof isas[0] <= CG_MOST_TARGETS, "each may be given once");
     *targets = (cg_targets){.n = 0};
-    if (!list) return add(targets, cg_isa_host(), diag);
+    if (!list) return target_add(targets, cg_isa_host(), diag);
     for (;;) {
         char name[64];
         size_t length = strcspn(list, ",");
@@ -165,7 +165,7 @@ lathe_status cg_targets_parse(const char *list, cg_targets *targets, lathe_diag 
                  list);
         const cg_isa *isa = cg_isa_find(name);
         if (!isa) return unknown(diag, name);
-        TRY(add(targets, isa, diag));
+        TRY(target_add(targets, isa, diag));
         if (!list[length]) return LATHE_OK;
         list += length + 1;
     }

@@ -138,7 +138,7 @@ typedef struct layout {
     uint64_t data, symtab, strtab, names, sections;
 } layout;
 
-static layout place(uint64_t size, size_t strtab_size)
+static layout weights_place(uint64_t size, size_t strtab_size)
 {
     layout l = {.data = LATHE_WEIGHTS_DATA};
     l.symtab = (l.data + size + 7) / 8 * 8;
@@ -208,7 +208,7 @@ lathe_status cg_write_weights_object(const cg_program *p, const cg_isa *isa, FIL
     }
     static const char suffix[] = "_weights";
     size_t name = strlen(p->name), strtab_size = 1 + name + sizeof suffix;
-    layout l = place(p->weights_size, strtab_size);
+    layout l = weights_place(p->weights_size, strtab_size);
     Elf64_Sym syms[2] = {{0},
                          {.st_name = 1,
                           .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
