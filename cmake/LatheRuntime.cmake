@@ -25,7 +25,7 @@ if(NOT LATHE_SANITIZE)
 endif()
 
 set(amalgam ${CMAKE_BINARY_DIR}/lathe_rt.c)
-file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/include/*.h)
+file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/runtime/*.def ${CMAKE_SOURCE_DIR}/include/*.h)
 add_custom_command(OUTPUT ${amalgam}
   COMMAND sh ${CMAKE_SOURCE_DIR}/cmake/amalgamate.sh ${amalgam} ${LATHE_RUNTIME_SOURCES}
   DEPENDS cmake/amalgamate.sh ${LATHE_RUNTIME_SOURCES} ${runtime_headers} ${CMAKE_SOURCE_DIR}/ir/types.def

@@ -17,8 +17,8 @@ clashes=$(names "$@" | sort | awk '$1 == last { print was; print; } { last = $1;
 
 # The text without what stands in this file already; tables are put in where they are included.
 body() {
-    awk '/^#include "(runtime\/|lathe_rt.h)/ { next }
-         /^#include "ir\/types.def"/ { while ((getline line < "ir/types.def") > 0) print line; next }
+    awk -F'"' '/^#include ".*\.def"/ { while ((getline line < $2) > 0) print line; close($2); next }
+         /^#include "(runtime\/|lathe_rt.h)/ { next }
          { print }' "$1"
 }
 

@@ -154,24 +154,12 @@ typedef struct cg_program {
     cg_decoder **decoders;
     size_t ndecoders, cap_decoders;
     bool embed_weights; /* the object refers to NAME_weights, see weights.c */
-#define CG_TABLE(type, name)                                                                       \
+#define TABLE(type, name)                                                                          \
     type *name;                                                                                    \
     size_t n##name, cap_##name;
-    CG_TABLE(char, strings)
-    CG_TABLE(lathe_dim_op, dims)
-    CG_TABLE(lathe_sym, syms)
-    CG_TABLE(lathe_guard, guards)
-    CG_TABLE(lathe_io, inputs)
-    CG_TABLE(lathe_io, outputs)
-    CG_TABLE(lathe_buf, bufs)
-    CG_TABLE(lathe_step, steps)
-    CG_TABLE(lathe_value, values)
-    CG_TABLE(lathe_call_info, calls)
-    CG_TABLE(lathe_loop, loops)
-    CG_TABLE(lathe_node, nodes)
-    CG_TABLE(uint32_t, u32s)
-    CG_TABLE(int64_t, i64s)
-    CG_TABLE(double, f64s)
+    TABLE(char, strings)
+#include "runtime/tables.def"
+#undef TABLE
     uint32_t n_free, n_segments, max_bufs, max_dims, scratch_slot;
 } cg_program;
 

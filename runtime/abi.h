@@ -190,9 +190,10 @@ typedef struct lathe_tables {
     uint32_t name;                                 /* strings */
     uint32_t n_segments, max_bufs, max_dims;
     uint32_t scratch_slot; /* slot of scratch bytes a worker */
-    lathe_span targets, strings, dims, syms, guards, inputs, outputs, bufs, steps, values, calls,
-        loops, nodes;
-    lathe_span u32s, i64s, f64s;
+    lathe_span targets, strings;
+#define TABLE(type, name) lathe_span name;
+#include "runtime/tables.def"
+#undef TABLE
 } lathe_tables;
 
 /* NAME_desc. */

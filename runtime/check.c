@@ -48,10 +48,9 @@ static bool place_all(rt_view *v)
         size_t size;
         const void **table;
     } all[] = {
-#define TABLE(name) {&t->name, sizeof *v->name, (const void **)&v->name}
-        TABLE(targets), TABLE(strings), TABLE(dims),  TABLE(syms),   TABLE(guards), TABLE(inputs),
-        TABLE(outputs), TABLE(bufs),    TABLE(steps), TABLE(values), TABLE(calls),  TABLE(loops),
-        TABLE(nodes),   TABLE(u32s),    TABLE(i64s),  TABLE(f64s),
+#define TABLE(type, name) {&t->name, sizeof(type), (const void **)&v->name},
+        TABLE(lathe_target, targets) TABLE(char, strings)
+#include "runtime/tables.def"
 #undef TABLE
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

@@ -32,19 +32,9 @@ typedef struct rt_view {
     const lathe_kernel *kernels; /* of the target in use, from rt_target_choose on */
     const lathe_target *targets;
     const char *strings;
-    const lathe_dim_op *dims;
-    const lathe_sym *syms;
-    const lathe_guard *guards;
-    const lathe_io *inputs, *outputs;
-    const lathe_buf *bufs;
-    const lathe_step *steps;
-    const lathe_value *values;
-    const lathe_call_info *calls;
-    const lathe_loop *loops;
-    const lathe_node *nodes;
-    const uint32_t *u32s;
-    const int64_t *i64s;
-    const double *f64s;
+#define TABLE(type, name) const type *name;
+#include "runtime/tables.def"
+#undef TABLE
     uint32_t ndims, nsyms, nguards, ninputs, noutputs, nbufs, nsteps;
 } rt_view;
 

@@ -72,21 +72,8 @@ static cg_val make_tables(cg_unit *u)
         .scratch_slot = p->scratch_slot,
     };
     add_names(&b, u, &t);
-#define TABLE(name) t.name = add_table(&b, p->name, p->n##name, sizeof *p->name)
-    TABLE(dims);
-    TABLE(syms);
-    TABLE(guards);
-    TABLE(inputs);
-    TABLE(outputs);
-    TABLE(bufs);
-    TABLE(steps);
-    TABLE(values);
-    TABLE(calls);
-    TABLE(loops);
-    TABLE(nodes);
-    TABLE(u32s);
-    TABLE(i64s);
-    TABLE(f64s);
+#define TABLE(type, name) t.name = add_table(&b, p->name, p->n##name, sizeof(type));
+#include "runtime/tables.def"
 #undef TABLE
     if (b.size > UINT32_MAX) cg_defect(u, "the tables of the program exceed 4 GB");
     t.size = (uint32_t)b.size;

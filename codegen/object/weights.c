@@ -65,22 +65,9 @@ static void hash_text(sink *s, const char *text) { put(s, text, strlen(text) + 1
 
 static void hash_tables(sink *s, const cg_program *p)
 {
-#define TABLE(name) put(s, p->name, p->n##name * sizeof *p->name)
-    TABLE(strings);
-    TABLE(dims);
-    TABLE(syms);
-    TABLE(guards);
-    TABLE(inputs);
-    TABLE(outputs);
-    TABLE(bufs);
-    TABLE(steps);
-    TABLE(values);
-    TABLE(calls);
-    TABLE(loops);
-    TABLE(nodes);
-    TABLE(u32s);
-    TABLE(i64s);
-    TABLE(f64s);
+#define TABLE(type, name) put(s, p->name, p->n##name * sizeof(type));
+    TABLE(char, strings)
+#include "runtime/tables.def"
 #undef TABLE
 }
 
