@@ -40,7 +40,7 @@ static void put_term(const nest_printer *w, ir_dim factor, int axis)
 }
 
 /* "a at 4 + 64*i1 + i3" */
-static void put_affine(const nest_printer *w, const char *name, const cg_affine *a, int rank)
+static void put_affine(const nest_printer *w, const char *name, const ir_affine *a, int rank)
 {
     bool some = !ir_dim_equals(w->g, a->konst, 0);
     fprintf(w->f, "  %s at ", name);

@@ -28,11 +28,6 @@ typedef struct cg_operand {
     ir_dim dims[IR_MAX_RANK];
 } cg_operand;
 
-/* konst + the sum of coef[axis] * index of the axis. */
-typedef struct cg_affine {
-    ir_dim konst, coef[IR_MAX_SPACE];
-} cg_affine;
-
 /* Axes that are walked as one, outermost first. */
 typedef struct cg_axes {
     int n;
@@ -46,7 +41,7 @@ typedef struct cg_axes {
  * rows of a panel, or k if that is known to be less, and one more, into which packing may write. */
 enum { CG_PANEL = 32, CG_ROWS = 256, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
-    cg_affine a, b, c; /* places of elements; c is contiguous along n */
+    ir_affine a, b, c; /* places of elements; c is contiguous along n */
     bool packed;       /* b is a weight in panels: b places the first one of its batch */
     cg_axes n, k;      /* not packed: what these axes are in b, whose coefs they replace */
     int64_t group;     /* panels of a group */

@@ -9,89 +9,24 @@
 
 #include <string.h>
 
-enum { BUDGET = 256 };
-
 typedef struct form {
     ir_graph *g;
     const ir_node *n;
     ir_attention *a;
-    uint32_t inner; /* axes that are no batch */
-    int budget;     /* of nodes to look at before an index counts as too complicated */
+    const char *roles; /* what the node says, or "" */
+    uint32_t inner;    /* axes that are no batch */
 } form;
 
 static uint32_t bit(int axis) { return 1u << axis; }
 
 /* ---- places ---- */
 
-/* What an index is: a sum of multiples of the inner axes, and the rest. */
-typedef struct part {
-    ir_expr base;
-    ir_dim coef[IR_MAX_SPACE];
-} part;
-
-static part attention_part_of(ir_graph *g, ir_expr base)
-{
-    part p = {.base = base};
-    for (int i = 0; i < IR_MAX_SPACE; i++) p.coef[i] = ir_dim_const(g, 0);
-    return p;
-}
-
-static void scale(ir_graph *g, part *p, ir_dim by)
-{
-    p->base = ir_x_2(g, IR_X_MUL, p->base, ir_x_dim(g, by));
-    for (int i = 0; i < IR_MAX_SPACE; i++) p->coef[i] = ir_dim_mul(g, p->coef[i], by);
-}
-
-static void attention_add(ir_graph *g, part *p, const part *q)
-{
-    p->base = ir_x_2(g, IR_X_ADD, p->base, q->base);
-    for (int i = 0; i < IR_MAX_SPACE; i++) p->coef[i] = ir_dim_add(g, p->coef[i], q->coef[i]);
-}
-
-static bool split(form *f, ir_expr e, part *out)
-{
-    ir_graph *g = f->g;
-    const ir_expr_node x = *ir_expr_get(g, e);
-    part other;
-    ir_dim by;
-    *out = attention_part_of(g, e);
-    if (--f->budget < 0) return false;
-    if (!(ir_x_axes(g, e) & f->inner)) return true;
-    out->base = ir_x_int(g, IR_I64, 0);
-    if (x.op == IR_X_INDEX) {
-        out->coef[x.imm] = ir_dim_const(g, 1);
-        return true;
-    }
-    if (x.op == IR_X_MUL) {
-        int side = ir_x_is_dim(g, x.args[0], &by) ? 1 : 0;
-        if (!side && !ir_x_is_dim(g, x.args[1], &by)) return false;
-        if (!split(f, x.args[side], out)) return false;
-        scale(g, out, by);
-        return true;
-    }
-    if (x.op != IR_X_ADD && x.op != IR_X_SUB) return false;
-    if (!split(f, x.args[0], out) || !split(f, x.args[1], &other)) return false;
-    if (x.op == IR_X_SUB) scale(g, &other, ir_dim_const(g, -1));
-    attention_add(g, out, &other);
-    return true;
-}
-
 static bool find_walk(form *f, const ir_expr_node *load, ir_walk *w)
 {
     ir_graph *g = f->g;
     const ir_type *t = ir_type_of(g, f->n->operands[load->imm]);
-    ir_dim stride = ir_dim_const(g, 1);
-    part sum = attention_part_of(g, ir_x_int(g, IR_I64, 0)), one;
-    for (int i = t->rank - 1; i >= 0; i--) {
-        if (!split(f, load->args[i], &one)) return false;
-        scale(g, &one, stride);
-        attention_add(g, &sum, &one);
-        stride = ir_dim_mul(g, stride, t->dims[i]);
-    }
     w->operand = (int)load->imm;
-    w->base = sum.base;
-    memcpy(w->coef, sum.coef, sizeof w->coef);
-    if (g->overflow) return false;
+    if (!ir_walk_place(g, t->dims, load->args, t->rank, f->inner, w) || g->overflow) return false;
     ir_x_cost cost = ir_x_measure(g, &w->base, 1);
     return cost.loads == 0 && !cost.checks;
 }
@@ -160,13 +95,20 @@ static bool read_factors(const form *f, size_t count, ir_expr_node *q, ir_expr_n
     return true;
 }
 
+static int find_columns(const form *f, const ir_dim *space)
+{
+    int d = f->a->n - 1;
+    while (d >= 0 && ir_dim_equals(f->g, space[d], 1)) d--;
+    return d;
+}
+
+/* The columns and rows are as the node says, or else found. */
 static const char *find_axes(form *f, const ir_dim *space, uint32_t q, uint32_t key, uint32_t v)
 {
     ir_attention *a = f->a;
-    a->d = a->n - 1;
-    while (a->d >= 0 && ir_dim_equals(f->g, space[a->d], 1)) a->d--;
+    a->d = *f->roles ? (int)strcspn(f->roles, "d") : find_columns(f, space);
     if (a->d < 0) return "the result has no column";
-    a->m = find_rows(f, space, q, key | v);
+    a->m = *f->roles ? (int)strcspn(f->roles, "m") : find_rows(f, space, q, key | v);
     if (a->m < 0) return "no axis of rows";
     if ((q & (bit(a->n) | bit(a->d))) || (key & bit(a->d)) || (v & bit(a->k)))
         return "a factor moves along an axis of another one";
@@ -174,11 +116,11 @@ static const char *find_axes(form *f, const ir_dim *space, uint32_t q, uint32_t 
     return NULL;
 }
 
-const char *ir_attention_form(ir_graph *g, const ir_node *n, ir_attention *a)
+static const char *read_form(ir_graph *g, const ir_node *n, const char *roles, ir_attention *a)
 {
     const ir_attr *space = ir_attr_find(n, IR_KEY_space);
     size_t count = ir_attr_find(n, IR_KEY_body)->n;
-    form f = {.g = g, .n = n, .a = a, .budget = BUDGET};
+    form f = {.g = g, .n = n, .a = a, .roles = roles};
     ir_expr_node q, key, v;
     *a = (ir_attention){.rank = (int)space->n, .n = (int)space->n - 2, .k = (int)space->n - 1};
     if (!read_factors(&f, count, &q, &key, &v)) return "a factor is no load of f32";
@@ -189,4 +131,14 @@ const char *ir_attention_form(ir_graph *g, const ir_node *n, ir_attention *a)
     if (!find_walk(&f, &q, &a->q) || !find_walk(&f, &key, &a->key) || !find_walk(&f, &v, &a->v))
         return "a factor's place is not affine";
     return check_rows(&f, count);
+}
+
+const char *ir_attention_form(ir_graph *g, const ir_node *n, ir_attention *a)
+{
+    return read_form(g, n, "", a);
+}
+
+const char *ir_attention_read(ir_graph *g, const ir_node *n, ir_attention *a)
+{
+    return read_form(g, n, ir_attr_str(g, n, IR_KEY_roles), a);
 }

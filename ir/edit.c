@@ -31,6 +31,23 @@ void ir_delete_node(ir_graph *g, ir_node_id id)
     n->noperands = n->nregions = n->nattrs = 0;
 }
 
+/* Attributes stay in the order of their keys. */
+void ir_replace_attrs(ir_graph *g, ir_node_id id, uint64_t keys, const ir_attr *with, size_t n)
+{
+    ir_node *node = &g->nodes[id];
+    ir_attr *attrs = IR_NEW_N(g->arena, ir_attr, node->nattrs + n + 1);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < node->nattrs; i++)
+        if (!(keys >> node->attrs[i].key & 1)) attrs[count++] = node->attrs[i];
+    for (size_t i = 0; i < n; i++) {
+        uint32_t at = count++;
+        for (; at > 0 && attrs[at - 1].key > with[i].key; at--) attrs[at] = attrs[at - 1];
+        attrs[at] = with[i];
+    }
+    node->attrs = attrs;
+    node->nattrs = count;
+}
+
 ir_graph *ir_graph_part(const ir_graph *g)
 {
     ir_graph *part = IR_NEW(g->arena, ir_graph);

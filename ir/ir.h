@@ -353,23 +353,63 @@ bool ir_blob_put(ir_elem, void *bytes, int64_t i, ir_scalar_value);
 uint64_t ir_bits_get(const void *bytes, int bits, int64_t i);
 void ir_bits_set(void *bytes, int bits, int64_t i, uint64_t);
 
-/* ---- attention (attention.c)
- * ------------------------------------------------------------------------- */
+/* ---- places (affine.c)
+ * ---------------------------------------------------------------------------------- */
 
-/* A factor of one of the two products: its element stands at base, an expression over the batch
- * axes without loads, plus for each other axis a coefficient times the index. */
+/* konst + the sum of coef[axis] * index of the axis. */
+typedef struct ir_affine {
+    ir_dim konst, coef[IR_MAX_SPACE];
+} ir_affine;
+/* The same along some axes only: base, an expression, has the others. */
 typedef struct ir_walk {
-    int operand;
+    int operand; /* whose place it is, where that matters */
     ir_expr base;
     ir_dim coef[IR_MAX_SPACE];
 } ir_walk;
-/* What the axes of an attention node's space are. All parallel axes but m and d are batch. */
+/* The place of the element of a row-major tensor at these indices; false: it has no such form.
+ * axes: a bit for each that gets a coefficient. */
+bool ir_affine_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, ir_affine *);
+bool ir_walk_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, uint32_t axes,
+                   ir_walk *);
+/* Whether the places are those of a tensor of this type, element by element. */
+bool ir_affine_is_dense(ir_graph *, const ir_affine *, const ir_type *);
+/* Whether element i of a view, counted row-major, is element i of its operand. */
+bool ir_view_is_dense(ir_graph *, const ir_node *);
+
+/* ---- products and attention (product.c, attention.c)
+ * ---------------------------------------------------------------------------------- */
+
+/* A sum of products as a product of matrices: c[batch, m, n] = sum over k of a * b. One letter an
+ * axis of the space: 'b' batch, 'm' rows, 'n' columns, 'k' what is summed, '1' of size 1. b is the
+ * factor that moves along the result's innermost axis. */
+typedef struct ir_product {
+    int b; /* the argument of the body that it is */
+    char roles[IR_MAX_SPACE + 1];
+    ir_affine walk[2]; /* of a, of b */
+} ir_product;
+/* Loads of an epilogue that a product has at most. */
+enum { IR_PRODUCT_LOADS = 21 };
+/* NULL: a contract, or a sum, that has the form; else why not. */
+const char *ir_product_form(ir_graph *, const ir_node *, ir_product *);
+/* What a factor is: "constant", "computed" from constants alone, or "" if the run makes it. */
+const char *ir_product_weight(ir_graph *, ir_value);
+
+/* What the axes of an attention node's space are. All parallel axes but m and d are batch. Places
+ * of the three factors are affine in m, d, n and k, and without loads in the batch's axes. */
 typedef struct ir_attention {
     int rank, m, d, n, k; /* rows of q, columns of v, keys, terms of a score */
     ir_walk q, key, v;
 } ir_attention;
 /* NULL: well formed; else why not. The node's attributes must be there, in the right numbers. */
 const char *ir_attention_form(ir_graph *, const ir_node *, ir_attention *);
+/* The same of a verified node, which may say what its axes are. */
+const char *ir_attention_read(ir_graph *, const ir_node *, ir_attention *);
+
+/* What a contract, sum or attention node says of its own form in `roles`, `factor` and `weight`, as
+ * the pass `products` writes them: NULL if it is so, or nothing is said. */
+const char *ir_roles_check(ir_graph *, const ir_node *);
+/* Says it: sets or drops the attributes. */
+void ir_roles_set(ir_graph *, ir_node_id);
 
 /* ---- building (build.c)
  * ---------------------------------------------------------------------------- */
@@ -508,6 +548,8 @@ ir_graph *ir_parse(ir_arena *, lathe_diag *, const char *file, const char *text,
 void ir_replace_uses(ir_graph *, ir_value from,
                      ir_value to);           /* everywhere, results of blocks too */
 void ir_delete_node(ir_graph *, ir_node_id); /* unlinks; results must be unused */
+/* Replaces attributes; n of these keys are given, the others of the set of keys are dropped. */
+void ir_replace_attrs(ir_graph *, ir_node_id, uint64_t keys, const ir_attr *, size_t n);
 /* uses[v]: how often v is an operand or a block result; array of nvalues in the arena. */
 uint32_t *ir_count_uses(ir_graph *);
 /* Drops deleted nodes from the blocks' lists. */

@@ -193,6 +193,13 @@ static void check_body_type(verifier *v, const ir_node *n)
                     ir_elem_name(want));
 }
 
+/* What a pass said of the node, which a later one may have changed. */
+static void check_roles(verifier *v, const ir_node *n)
+{
+    const char *wrong = n->nresults == 1 ? ir_roles_check(v->g, n) : NULL;
+    if (wrong) verify_fail(v, "%s", wrong);
+}
+
 /* Inference writes the types into the values: they are put back. */
 static void check_inferred(verifier *v, const ir_node *n)
 {
@@ -307,6 +314,7 @@ static void check_node(verifier *v, ir_node_id id, ir_block_id block)
     for (uint32_t i = 0; i < n->nresults; i++) check_result(v, n, i);
     if (n->op == IR_OP_CONST) check_blob(v, n);
     check_body_type(v, n);
+    check_roles(v, n);
     check_inferred(v, n);
 }
 

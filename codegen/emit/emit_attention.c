@@ -62,7 +62,7 @@ static cg_val key_count(attention *w) { return size_of(w, w->k.n, 2); }
 static cg_val term_count(attention *w) { return size_of(w, &w->a->scores, 2); }
 static cg_val column_count(attention *w) { return size_of(w, w->k.n, 1); }
 
-static cg_val stride(attention *w, const cg_affine *of, int inner)
+static cg_val stride(attention *w, const ir_affine *of, int inner)
 {
     return cg_dim(&w->k, of->coef[w->nbatch + inner]);
 }
@@ -124,7 +124,7 @@ static cg_val choice_of(attention *w, cg_val rows)
 static void emit_scores(attention *w, cg_val block, cg_val rows)
 {
     cg_unit *u = w->u;
-    const cg_affine *q = &w->a->scores.gemm->a;
+    const ir_affine *q = &w->a->scores.gemm->a;
     cg_val row = attention_add(w, w->rows.first, cg_block_start(u, &w->rows, block)),
            row_step = stride(w, q, 0);
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
@@ -172,7 +172,7 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
                         bool direct)
 {
     cg_unit *u = w->u;
-    const cg_affine *c = &w->k.n->gemm->c;
+    const ir_affine *c = &w->k.n->gemm->c;
     cg_val row = attention_add(w, w->rows.first, cg_block_start(u, &w->rows, block));
     cg_val place = attention_mul(w, row, stride(w, c, 0)),
            ld = direct ? stride(w, c, 0) : attention_num(w, CG_PANEL);
@@ -256,7 +256,7 @@ static int64_t attention_known(const attention *w, ir_dim d)
 static void make_tiles(attention *w)
 {
     cg_unit *u = w->u;
-    const cg_affine *q = &w->a->scores.gemm->a;
+    const ir_affine *q = &w->a->scores.gemm->a;
     uint32_t one, several, rows[CG_FETCHES] = {0};
     int64_t least, most;
     cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);

@@ -65,7 +65,7 @@ static cg_val floats(gemm *w, cg_val base, cg_val at)
 
 /* ---- a tile ---- */
 
-static cg_val stride(gemm *w, const cg_affine *of, int which)
+static cg_val stride(gemm *w, const ir_affine *of, int which)
 {
     return cg_dim(&w->k, of->coef[axis(w, which)]);
 }
@@ -238,7 +238,7 @@ static void find_tiles(gemm *w, uint32_t rows[CG_FETCHES])
 }
 
 /* The place of an operand's element at the batch's indices. */
-static cg_val place_in_batch(gemm *w, const cg_affine *of)
+static cg_val place_in_batch(gemm *w, const ir_affine *of)
 {
     cg_val at = cg_dim(&w->k, of->konst);
     for (int i = 0; i < axis(w, M); i++)

@@ -66,9 +66,9 @@ static ir_expr renumber(attention *a, ir_expr e)
 
 /* ---- the products ---- */
 
-static cg_affine nowhere(attention *a)
+static ir_affine nowhere(attention *a)
 {
-    cg_affine r = {.konst = attention_constant(a, 0)};
+    ir_affine r = {.konst = attention_constant(a, 0)};
     for (int i = 0; i < IR_MAX_SPACE; i++) r.coef[i] = r.konst;
     return r;
 }
@@ -108,10 +108,10 @@ static bool make_values(attention *a)
     cg_nest *n = &a->out;
     const ir_attr *end = ir_attr_find(a->node, IR_KEY_epilogue);
     cg_gemm gm = {.a = nowhere(a), .b = nowhere(a), .c = nowhere(a)};
-    cg_affine c;
+    ir_affine c;
     n->kind = CG_NEST_ATTENTION;
     attention_set_space(a, n, f->d, f->n);
-    if (!cg_affine_place(a->g, n->out.dims, n->store, n->out.rank, &c)) return false;
+    if (!ir_affine_place(a->g, n->out.dims, n->store, n->out.rank, &c)) return false;
     gm.c.konst = c.konst;
     for (int i = 0; i < f->n; i++) gm.c.coef[a->to[i]] = c.coef[i];
     gm.n = one_axis(a, &f->v, f->d);
@@ -225,7 +225,7 @@ lathe_status cg_lower_attention(cg_lowering *lw, const ir_node *node)
 {
     attention *a = IR_NEW(lw->p->arena, attention);
     *a = (attention){.lw = lw, .g = lw->g, .node = node};
-    const char *wrong = ir_attention_form(lw->g, node, &a->form);
+    const char *wrong = ir_attention_read(lw->g, node, &a->form);
     if (wrong) return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "%s", wrong);
     cg_nest *n = &a->out;
     n->out = cg_operand_of(ir_type_of(lw->g, node->results[0]));

@@ -1,10 +1,10 @@
-/* Recognises sums of products that are products of matrices, and puts them in the form of cg_gemm.
+/* Puts products of matrices into the form of cg_gemm.
  *
- * In: a nest that sums mul(load, load) in f32 with affine places. What an axis is follows from what
- * moves along it: only a (rows), only b (columns), both or none (batch); b is the factor that moves
- * along c's contiguous axis. Axes that everything walks as if they were one are merged, so that
- * [batch, sequence] becomes rows and [heads, size] columns; what does not merge is batch. Out: a
- * nest over batch..., m, n, k with flat operands. Whatever does not fit is left alone. */
+ * In: a node whose attributes say which factor is b and what each axis is (ir/product.c), and its
+ * nest, which says where the result stands. Axes of one role that everything walks as if they were
+ * one are merged, so that [batch, sequence] becomes rows and [heads, size] columns; what does not
+ * merge is batch. Out: a nest over batch..., m, n, k with flat operands. What does not pay off in
+ * tiles, or stands with its columns apart in a larger result, is left alone. */
 #include <string.h>
 
 #include "codegen/lower/lower.h"
@@ -12,20 +12,19 @@
 typedef enum { ONE, BATCH, ROW, COLUMN, SUM } role;
 
 /* Everything that moves: the two factors, the result, then the epilogue's affine loads. */
-enum { A, B, C, MOST_WALKS = 24 };
+enum { A, B, C, FACTORS = 2, MOST_WALKS = C + 1 + IR_PRODUCT_LOADS };
 
 typedef struct product {
     cg_lowering *lw;
     ir_graph *g;
-    const cg_nest *n;       /* as it comes */
-    const ir_value *values; /* of its operands */
-    ir_expr factor[2];      /* loads */
-    cg_affine walk[MOST_WALKS];
+    const ir_node *node;
+    const cg_nest *n;        /* as it comes */
+    ir_expr factor[FACTORS]; /* loads */
+    ir_affine walk[MOST_WALKS];
     int nwalks;
     uint32_t bare; /* axes that the epilogue uses outside of affine loads */
     role role[IR_MAX_SPACE];
     ir_expr epilogue; /* with contract_place(w) where walk w's place belongs */
-    bool failed;
     /* the result: */
     cg_nest out;
     cg_gemm gemm;
@@ -35,36 +34,54 @@ typedef struct product {
     int to[IR_MAX_SPACE]; /* new axis of the old one, for bare axes */
 } product;
 
-static bool is_parallel(const product *p, int axis) { return axis < p->n->rank - p->n->nred; }
-
-static bool moves(const product *p, int walk, int axis)
-{
-    return !ir_dim_equals(p->g, p->walk[walk].coef[axis], 0);
-}
-
 /* ---- reading ---- */
 
-static bool read_factor(product *p, int walk, ir_expr x)
+static void read_factor(product *p, int walk, ir_expr x)
 {
     const ir_expr_node *load = ir_expr_get(p->g, x);
-    if (load->op != IR_X_LOAD || (size_t)load->imm >= p->n->noperands) return false;
     const cg_operand *o = &p->n->operands[load->imm];
     p->factor[walk] = x;
-    p->operands[walk] = p->values[load->imm];
-    return o->elem == IR_F32 && load->nargs == o->rank &&
-           cg_affine_place(p->g, o->dims, load->args, o->rank, &p->walk[walk]);
+    p->operands[walk] = p->node->operands[load->imm];
+    ir_affine_place(p->g, o->dims, load->args, o->rank, &p->walk[walk]);
+}
+
+static role role_of(char letter)
+{
+    switch (letter) {
+    case 'm':
+        return ROW;
+    case 'n':
+        return COLUMN;
+    case 'k':
+        return SUM;
+    case 'b':
+        return BATCH;
+    default:
+        return ONE;
+    }
+}
+
+/* The innermost axis of the result is b's alone: columns. */
+static bool stores_columns_together(const product *p)
+{
+    int axis = p->n->rank - p->n->nred - 1;
+    while (p->role[axis] == ONE) axis--;
+    return ir_dim_equals(p->g, p->walk[C].coef[axis], 1);
 }
 
 static bool read_product(product *p)
 {
     const cg_nest *n = p->n;
+    const char *roles = ir_attr_str(p->g, p->node, IR_KEY_roles);
     const ir_expr_node *x = ir_expr_get(p->g, n->body);
-    if (n->kind != CG_NEST_REDUCE || n->combine != CG_SUM || x->op != IR_X_MUL ||
-        x->type != IR_F32 || ir_elem_bits(n->out.elem) % 8 != 0)
-        return false;
+    int64_t b = ir_attr_int(p->node, IR_KEY_factor, 0);
+    if (!*roles) return false;
+    for (int i = 0; i < n->rank; i++) p->role[i] = role_of(roles[i]);
+    read_factor(p, A, x->args[1 - b]);
+    read_factor(p, B, x->args[b]);
     p->nwalks = C + 1;
-    return read_factor(p, A, x->args[0]) && read_factor(p, B, x->args[1]) &&
-           cg_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]);
+    return ir_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]) &&
+           stores_columns_together(p);
 }
 
 /* ---- the epilogue ---- */
@@ -92,11 +109,9 @@ static ir_expr read_load(void *ctx, const ir_expr_node *load)
 {
     product *p = ctx;
     const cg_operand *o = &p->n->operands[load->imm];
-    ir_value v = p->values[load->imm];
-    if (p->nwalks == MOST_WALKS) p->failed = true;
-    if (p->failed) return IR_NONE;
+    ir_value v = p->node->operands[load->imm];
     cg_operand one = flat(p->g, o);
-    if (!cg_affine_place(p->g, o->dims, load->args, load->nargs, &p->walk[p->nwalks]))
+    if (!ir_affine_place(p->g, o->dims, load->args, load->nargs, &p->walk[p->nwalks]))
         return ir_x_load(p->g, load->type, (int)operand_of(p, v, o), load->args, load->nargs);
     ir_expr at = contract_place(p, p->nwalks++);
     return ir_x_load(p->g, load->type, (int)operand_of(p, v, &one), &at, 1);
@@ -109,13 +124,12 @@ static ir_expr read_index(void *ctx, int axis)
     return IR_NONE;
 }
 
-static bool read_epilogue(product *p)
+static void read_epilogue(product *p)
 {
     const ir_rewrite loads = {.ctx = p, .load = read_load},
                      indices = {.ctx = p, .index = read_index};
     p->epilogue = ir_x_rewrite(p->g, p->n->epilogue, &loads);
     ir_x_rewrite(p->g, p->epilogue, &indices);
-    return !p->failed;
 }
 
 /* Expressions over the old axes become ones over the new axes. */
@@ -125,7 +139,7 @@ static ir_expr new_index(void *ctx, int axis)
     ir_graph *g = p->g;
     if (axis < IR_MAX_SPACE)
         return p->role[axis] == ONE ? ir_x_int(g, IR_I64, 0) : ir_x_index(g, p->to[axis]);
-    const cg_affine *w = &p->walk[axis - IR_MAX_SPACE];
+    const ir_affine *w = &p->walk[axis - IR_MAX_SPACE];
     ir_expr sum = ir_x_dim(g, w->konst);
     for (int i = 0; i < p->out.rank - 1; i++) {
         if (p->of[i] < 0) continue;
@@ -136,41 +150,6 @@ static ir_expr new_index(void *ctx, int axis)
 }
 
 /* ---- axes ---- */
-
-static void swap_factors(product *p)
-{
-    cg_affine walk = p->walk[A];
-    ir_value v = p->operands[A];
-    ir_expr x = p->factor[A];
-    p->factor[A] = p->factor[B];
-    p->factor[B] = x;
-    p->walk[A] = p->walk[B];
-    p->walk[B] = walk;
-    p->operands[A] = p->operands[B];
-    p->operands[B] = v;
-}
-
-/* b moves along c's contiguous axis, and a does not. */
-static bool choose_factors(product *p)
-{
-    int axis = p->n->rank - p->n->nred - 1;
-    while (axis >= 0 && ir_dim_equals(p->g, p->n->space[axis], 1)) axis--;
-    if (axis < 0 || !ir_dim_equals(p->g, p->walk[C].coef[axis], 1)) return false;
-    if (moves(p, A, axis)) swap_factors(p);
-    return moves(p, B, axis) && !moves(p, A, axis);
-}
-
-static bool choose_roles(product *p)
-{
-    for (int i = 0; i < p->n->rank; i++) {
-        bool a = moves(p, A, i), b = moves(p, B, i);
-        if (ir_dim_equals(p->g, p->n->space[i], 1)) p->role[i] = ONE;
-        else if (!is_parallel(p, i)) p->role[i] = SUM;
-        else p->role[i] = a == b ? BATCH : a ? ROW : COLUMN;
-        if (p->role[i] == SUM && !(a && b)) return false;
-    }
-    return true;
-}
 
 /* Whether all walks take one step of `outer` as `size` steps of `inner`. b is packed, so that its
  * columns and its k need not. */
@@ -192,9 +171,8 @@ static int contract_merge(product *p, role r, uint32_t *set, ir_dim *size)
     *size = ir_dim_const(p->g, 1);
     for (int i = p->n->rank - 1; i >= 0; i--) {
         if (p->role[i] != r) continue;
-        if (inner >= 0 && !can_merge(p, i, inner, *size)) {
-            if (r == SUM) p->failed = true;
-            else p->role[i] = BATCH;
+        if (inner >= 0 && r != SUM && !can_merge(p, i, inner, *size)) {
+            p->role[i] = BATCH;
             continue;
         }
         if (inner < 0) inner = i;
@@ -219,7 +197,7 @@ static cg_axes axes_of_b(const product *p, uint32_t set)
     return r;
 }
 
-static bool make_space(product *p)
+static void make_space(product *p)
 {
     static const role roles[] = {ROW, COLUMN, SUM};
     cg_nest *n = &p->out;
@@ -227,10 +205,8 @@ static bool make_space(product *p)
     uint32_t set[3];
     int inner[3];
     for (int i = 0; i < 3; i++) inner[i] = contract_merge(p, roles[i], &set[i], &size[i]);
-    if (p->failed) return false;
     for (int i = 0; i < p->n->rank; i++) {
         if (p->role[i] != BATCH) continue;
-        if (n->rank + 3 == IR_MAX_SPACE) return false;
         p->of[n->rank] = i;
         p->to[i] = n->rank;
         n->space[n->rank++] = p->n->space[i];
@@ -242,13 +218,12 @@ static bool make_space(product *p)
     }
     p->gemm.n = axes_of_b(p, set[1]);
     p->gemm.k = axes_of_b(p, set[2]);
-    return true;
 }
 
 /* A walk by the new axes. An axis that does not exist has steps of 1, which nobody takes. */
-static cg_affine walk_of(product *p, int w)
+static ir_affine walk_of(product *p, int w)
 {
-    cg_affine r = {.konst = p->walk[w].konst};
+    ir_affine r = {.konst = p->walk[w].konst};
     for (int i = 0; i < IR_MAX_SPACE; i++) {
         r.coef[i] = ir_dim_const(p->g, 1);
         if (i < p->out.rank && p->of[i] >= 0) r.coef[i] = p->walk[w].coef[p->of[i]];
@@ -303,7 +278,7 @@ static bool contract_fits(const cg_panels *w, int64_t elements)
 /* b's walk becomes one over packed matrices. */
 static void walk_panels(product *p, int64_t panels)
 {
-    cg_affine *b = &p->gemm.b;
+    ir_affine *b = &p->gemm.b;
     int n_axis = p->out.rank - 2;
     ir_dim step = ir_dim_mul(p->g, p->out.space[n_axis + 1], ir_dim_const(p->g, panels * CG_PANEL));
     b->konst = ir_dim_const(p->g, 0);
@@ -422,18 +397,19 @@ static void finish_nest(product *p)
         n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {contract_constant(p, 0)}};
 }
 
-/* NULL: it is no product of matrices. */
-static product *analyse(cg_lowering *lw, const cg_nest *n, const ir_value *values, bool decoded)
+/* NULL: it is not to be done in tiles. */
+static product *contract_read(cg_lowering *lw, const ir_node *node, const cg_nest *n, bool decoded)
 {
     ir_arena *arena = lw->p->arena;
     product *p = IR_NEW(arena, product);
-    *p = (product){.lw = lw, .g = lw->g, .n = n, .values = values, .decoded = decoded};
+    *p = (product){.lw = lw, .g = lw->g, .node = node, .n = n, .decoded = decoded};
     p->operands = IR_NEW_N(arena, ir_value, 2 * n->noperands + 2);
     p->out.operands = IR_NEW_N(arena, cg_operand, 2 * n->noperands + 2);
     p->out.noperands = 2;
-    if (!read_product(p) || !read_epilogue(p) || !choose_factors(p) || !choose_roles(p) ||
-        !make_space(p) || !is_large(p))
-        return NULL;
+    if (!read_product(p)) return NULL;
+    read_epilogue(p);
+    make_space(p);
+    if (!is_large(p)) return NULL;
     p->gemm.a = walk_of(p, A);
     p->gemm.b = walk_of(p, B);
     p->gemm.c = walk_of(p, C);
@@ -458,9 +434,9 @@ static void name_axes(const product *p, cg_matrix *m)
         }
 }
 
-bool cg_product_weight(cg_lowering *lw, const cg_nest *n, const ir_value *values, cg_matrix *m)
+bool cg_product_weight(cg_lowering *lw, const ir_node *node, const cg_nest *n, cg_matrix *m)
 {
-    product *p = analyse(lw, n, values, true);
+    product *p = contract_read(lw, node, n, true);
     *m = (cg_matrix){0};
     if (!p || !can_pack(p, &m->panels)) return false;
     for (size_t i = 0; i < p->out.noperands; i++)
@@ -471,11 +447,11 @@ bool cg_product_weight(cg_lowering *lw, const cg_nest *n, const ir_value *values
     return true;
 }
 
-bool cg_lower_product(cg_lowering *lw, const cg_nest *n, const ir_value *values, ir_value result,
+bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir_value result,
                       cg_encoded *weight)
 {
     uint32_t b;
-    product *p = analyse(lw, n, values, weight != NULL);
+    product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
     if (!pack_weight(p, weight, &b)) {
         reserve_scratch(p);

@@ -91,7 +91,7 @@ static void put_expr(keying *k, ir_expr root)
     cg_text_add(&lw->text, "=%" PRIu32, cg_map_get(&lw->locals, root, 0));
 }
 
-static void put_affine(keying *k, const cg_affine *a, int rank)
+static void put_affine(keying *k, const ir_affine *a, int rank)
 {
     put_dim(k, a->konst);
     for (int i = 0; i < rank; i++) put_dim(k, a->coef[i]);

@@ -10,25 +10,6 @@
 
 /* ---- sharing ---- */
 
-/* Whether element i of the view, counted row-major, is element i of its operand. */
-static bool is_identity(ir_graph *g, const ir_node *node)
-{
-    const ir_type *from = ir_type_of(g, node->operands[0]), *to = ir_type_of(g, node->results[0]);
-    const ir_attr *body = ir_attr_find(node, IR_KEY_body);
-    const ir_expr_node *load = body ? ir_expr_get(g, body->u.exprs[0]) : NULL;
-    if (!load || load->op != IR_X_LOAD || load->nargs != from->rank || from->elem != to->elem)
-        return false;
-    cg_affine all;
-    if (!cg_affine_place(g, from->dims, load->args, from->rank, &all)) return false;
-    if (!ir_dim_equals(g, all.konst, 0)) return false;
-    ir_dim stride = ir_dim_const(g, 1);
-    for (int i = to->rank - 1; i >= 0; i--) {
-        if (all.coef[i] != stride && !ir_dim_equals(g, to->dims[i], 1)) return false;
-        stride = ir_dim_mul(g, stride, to->dims[i]);
-    }
-    return true;
-}
-
 ir_value cg_root(cg_lowering *lw, ir_value v)
 {
     ir_value at = v;
@@ -36,7 +17,7 @@ ir_value cg_root(cg_lowering *lw, ir_value v)
         const ir_value_info *info = &lw->g->values[at];
         const ir_node *node = info->def ? &lw->g->nodes[info->def] : NULL;
         bool shares = node && (node->op == IR_OP_RESHAPE ||
-                               (node->op == IR_OP_VIEW && is_identity(lw->g, node)));
+                               (node->op == IR_OP_VIEW && ir_view_is_dense(lw->g, node)));
         if (!shares) lw->root[at] = at;
         else at = node->operands[0];
     }

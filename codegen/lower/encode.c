@@ -6,7 +6,7 @@
  * between are dead where nobody else reads them. When the weights are written the graph runs, as
  * code, a few thousand rows at a time. Two products that read the same panels share them.
  *
- * Invariant: cg_product_weight says of a product here what contract.c will find again later. */
+ * Invariant: cg_product_weight says of a product here what contract.c will read of it later. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -316,11 +316,6 @@ static void drop_use(cg_lowering *lw, uint32_t *uses, ir_value v)
     for (uint32_t i = 0; i < n->noperands; i++) drop_use(lw, uses, n->operands[i]);
 }
 
-static bool is_constant(const ir_graph *g, ir_value v)
-{
-    return v && g->nodes[g->values[v].def].op == IR_OP_CONST;
-}
-
 void cg_find_encoded(cg_lowering *lw)
 {
     ir_graph *g = lw->g;
@@ -333,9 +328,9 @@ void cg_find_encoded(cg_lowering *lw)
         cg_matrix m;
         cg_nest nest;
         if (node->op != IR_OP_CONTRACT || lw->part[node->results[0]]) continue;
+        if (strcmp(ir_attr_str(g, node, IR_KEY_weight), "computed") != 0) continue;
         if (cg_read_contract(lw, node, &nest) != LATHE_OK) continue;
-        if (!cg_product_weight(lw, &nest, node->operands, &m)) continue;
-        if (is_constant(g, cg_root(lw, m.value))) continue;
+        if (!cg_product_weight(lw, node, &nest, &m)) continue;
         lw->encoded[id] = find_or_make(lw, &m);
         if (lw->encoded[id]) drop_use(lw, uses, m.value);
     }

@@ -71,15 +71,9 @@ static bool take(cg_lowering *lw, const ir_node *node, ir_value root)
 static bool reads_own_place(ir_graph *g, const ir_type *t, const ir_expr_node *load,
                             const ir_type *out)
 {
-    cg_affine a;
-    ir_dim stride = ir_dim_const(g, 1);
-    if (!cg_affine_place(g, t->dims, load->args, load->nargs, &a) || !ir_dim_equals(g, a.konst, 0))
-        return false;
-    for (int i = out->rank - 1; i >= 0; i--) {
-        if (a.coef[i] != stride && !ir_dim_equals(g, out->dims[i], 1)) return false;
-        stride = ir_dim_mul(g, stride, out->dims[i]);
-    }
-    return true;
+    ir_affine a;
+    return ir_affine_place(g, t->dims, load->args, load->nargs, &a) &&
+           ir_affine_is_dense(g, &a, out);
 }
 
 /* Clears the bit of each of the first 64 operands that the expression reads anywhere else; at all,

@@ -135,10 +135,6 @@ ir_value cg_store_as_part(cg_lowering *, ir_value v, cg_nest *);
 /* Fills encoded[] and dead[]; after cg_find_parts. */
 void cg_find_encoded(cg_lowering *);
 
-/* affine.c: the place of the element of a row-major tensor at these indices; false: it has no such
- * form. */
-bool cg_affine_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank, cg_affine *);
-
 /* ---- steps (lower.c) ---- */
 /* Number of a node's name and operator in nodes[]. */
 uint32_t cg_node_entry(cg_lowering *, const ir_node *);
@@ -162,12 +158,12 @@ void cg_keep_stages(cg_lowering *, cg_nest *);
 lathe_status cg_read_row(cg_lowering *, const ir_node *, cg_nest *);
 /* The nest of a contract, as it is before it is looked at as a product. */
 lathe_status cg_read_contract(cg_lowering *, const ir_node *, cg_nest *);
-/* contract.c: lowers a sum of products in tiles, if it has the form; false: nothing is done.
- * weight: its b in panels, if it is to be decoded into them, or NULL. */
-bool cg_lower_product(cg_lowering *, const cg_nest *, const ir_value *operands, ir_value result,
+/* contract.c: lowers a node with the roles of a product in tiles; false: nothing is done. The nest
+ * is the node's. weight: its b in panels, if it is to be decoded into them, or NULL. */
+bool cg_lower_product(cg_lowering *, const ir_node *, const cg_nest *, ir_value result,
                       cg_encoded *weight);
-/* Whether cg_lower_product would take b as a weight if it were one, and what it would read. */
-bool cg_product_weight(cg_lowering *, const cg_nest *, const ir_value *operands, cg_matrix *);
+/* What cg_lower_product would read of its b if that were decoded; false: it would not be. */
+bool cg_product_weight(cg_lowering *, const ir_node *, const cg_nest *, cg_matrix *);
 lathe_status cg_lower_attention(cg_lowering *, const ir_node *); /* attention.c */
 void cg_reserve_scratch(cg_lowering *, ir_dim bytes);
 lathe_status cg_lower_view(cg_lowering *, const ir_node *);

@@ -207,8 +207,7 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
     case IR_OP_REDUCE:
     case IR_OP_CONTRACT:
         n.kind = CG_NEST_REDUCE;
-        if (lw->level > 0 &&
-            cg_lower_product(lw, &n, node->operands, result, lw->encoded[lw->node]))
+        if (lw->level > 0 && cg_lower_product(lw, node, &n, result, lw->encoded[lw->node]))
             return lw->status;
         break;
     case IR_OP_ROW:

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "codegen/program.h"
+#include "passes/pass.h"
 #include "runtime/rt.h"
 #include "tests/unit/fixture.h"
 
@@ -35,6 +36,7 @@ static inline linked linked_make(const cg_isa *isa, int level)
     cg_program *p;
     linked c;
     cr_assert(mkdtemp(folder));
+    pass_products(fx.g, NULL, fx.diag);
     cr_assert_eq(cg_lower(fx.g, "t", level, cg_encoded_decodes, &p), LATHE_OK);
     p->embed_weights = p->weights_size > 0;
     cg_hash(p);

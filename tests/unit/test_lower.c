@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codegen/program.h"
+#include "passes/pass.h"
 #include "tests/unit/fixture.h"
 
 static cg_program *p;
@@ -18,6 +19,7 @@ static lathe_status try_lower(const char *text)
         cr_log_error("%s", line);
         return LATHE_BAD_INPUT;
     }
+    pass_products(fx.g, NULL, fx.diag);
     TRY(cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p));
     return cg_program_verify(p, fx.diag);
 }

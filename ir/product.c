@@ -1,0 +1,216 @@
+/* The form of products: which factor is which, and what each axis is; and what nodes say of it.
+ *
+ * In: a contract, or a reduce with the kind sum. Out: for sum of mul(load, load) in f32 with affine
+ * places, the roles of the axes, which follow from what moves along them: a alone (rows), b alone
+ * (columns), both or none (batch); b is the factor that moves along the result's innermost axis.
+ * Invariant: what `roles` and the like say of a node is what its expressions and operands give; a
+ * pass that changes those must drop or renew them, or the verifier says so. */
+#include "ir/ir.h"
+
+#include <string.h>
+
+enum { A, B, MOST_STEPS = 200 };
+
+/* ---- products ---- */
+
+typedef struct form {
+    ir_graph *g;
+    const ir_node *n;
+    ir_product *p;
+    const ir_dim *space;
+    int rank, nred;
+} form;
+
+static bool moves(const form *f, int factor, int axis)
+{
+    return !ir_dim_equals(f->g, f->p->walk[factor].coef[axis], 0);
+}
+
+static bool read_factor(const form *f, ir_expr x, ir_affine *walk)
+{
+    const ir_expr_node *load = ir_expr_get(f->g, x);
+    if (load->op != IR_X_LOAD) return false;
+    const ir_type *t = ir_type_of(f->g, f->n->operands[load->imm]);
+    return t->elem == IR_F32 && ir_affine_place(f->g, t->dims, load->args, t->rank, walk);
+}
+
+/* The factor that moves along the result's innermost axis, and the other one does not. */
+static bool choose_factors(form *f)
+{
+    int axis = f->rank - f->nred - 1;
+    while (axis >= 0 && ir_dim_equals(f->g, f->space[axis], 1)) axis--;
+    if (axis < 0) return false;
+    f->p->b = 1;
+    if (moves(f, A, axis)) {
+        ir_affine walk = f->p->walk[A];
+        f->p->walk[A] = f->p->walk[B];
+        f->p->walk[B] = walk;
+        f->p->b = 0;
+    }
+    return moves(f, B, axis) && !moves(f, A, axis);
+}
+
+static bool choose_roles(form *f)
+{
+    for (int i = 0; i < f->rank; i++) {
+        bool a = moves(f, A, i), b = moves(f, B, i);
+        char *role = &f->p->roles[i];
+        if (ir_dim_equals(f->g, f->space[i], 1)) *role = '1';
+        else if (i >= f->rank - f->nred) *role = 'k';
+        else *role = a == b ? 'b' : a ? 'm' : 'n';
+        if (*role == 'k' && !(a && b)) return false;
+    }
+    f->p->roles[f->rank] = '\0';
+    return true;
+}
+
+/* b is put in panels, so that its terms may stand anywhere. */
+static bool walks_terms_as_one(const form *f)
+{
+    const ir_affine *a = &f->p->walk[A];
+    ir_dim step = IR_NONE;
+    for (int i = f->rank - 1; i >= f->rank - f->nred; i--) {
+        if (f->p->roles[i] != 'k') continue;
+        if (step != IR_NONE && a->coef[i] != step) return false;
+        step = ir_dim_mul(f->g, a->coef[i], f->space[i]);
+    }
+    return true;
+}
+
+static bool is_sum(const ir_graph *g, const ir_node *n)
+{
+    return n->op == IR_OP_CONTRACT ||
+           (n->op == IR_OP_REDUCE && strcmp(ir_attr_str(g, n, IR_KEY_kind), "sum") == 0);
+}
+
+const char *ir_product_form(ir_graph *g, const ir_node *n, ir_product *p)
+{
+    if (!is_sum(g, n)) return "it is no sum";
+    const ir_attr *space = ir_attr_find(n, IR_KEY_space), *end = ir_attr_find(n, IR_KEY_epilogue);
+    const ir_expr_node x = *ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
+    form f = {.g = g, .n = n, .p = p, .space = space->u.dims, .rank = (int)space->n};
+    f.nred = (int)ir_attr_int(n, IR_KEY_nred, 0);
+    if (x.op != IR_X_MUL || x.type != IR_F32) return "its terms are no products of f32";
+    if (ir_elem_bits(ir_type_of(g, n->results[0])->elem) % 8) return "results share bytes";
+    if (end && ir_x_measure(g, end->u.exprs, 1).loads > IR_PRODUCT_LOADS)
+        return "its epilogue reads too much";
+    if (!read_factor(&f, x.args[0], &p->walk[A]) || !read_factor(&f, x.args[1], &p->walk[B]))
+        return "a factor is no load of f32 at an affine place";
+    if (!choose_factors(&f)) return "no factor alone moves along the result's innermost axis";
+    if (!choose_roles(&f)) return "a factor stands still along a term";
+    return walks_terms_as_one(&f) ? NULL : "a's terms are not evenly spaced";
+}
+
+/* ---- weights ---- */
+
+static const ir_node *node_of(const ir_graph *g, ir_value v)
+{
+    return v ? &g->nodes[g->values[v].def] : &g->nodes[IR_NONE];
+}
+
+/* Whether nothing but constants and nodes that could compute one element by itself is behind it. */
+static bool is_computed(const ir_graph *g, ir_value v, int *steps)
+{
+    const ir_node *n = node_of(g, v);
+    if (--*steps < 0) return false;
+    if (n->op == IR_OP_CONST) return true;
+    if (n->op != IR_OP_MAP && n->op != IR_OP_VIEW && n->op != IR_OP_RESHAPE &&
+        n->op != IR_OP_CONCAT)
+        return false;
+    for (uint32_t i = 0; i < n->noperands; i++)
+        if (!is_computed(g, n->operands[i], steps)) return false;
+    return true;
+}
+
+const char *ir_product_weight(ir_graph *g, ir_value v)
+{
+    int steps = MOST_STEPS;
+    ir_value root = v;
+    for (const ir_node *n = node_of(g, v);
+         n->op == IR_OP_RESHAPE || (n->op == IR_OP_VIEW && ir_view_is_dense(g, n));
+         n = node_of(g, root))
+        root = n->operands[0];
+    if (node_of(g, root)->op == IR_OP_CONST) return "constant";
+    return is_computed(g, v, &steps) ? "computed" : "";
+}
+
+/* ---- what a node says ---- */
+
+enum { ROLES, FACTOR, WEIGHT, MOST_SAID };
+
+static const uint64_t said =
+    UINT64_C(1) << IR_KEY_roles | UINT64_C(1) << IR_KEY_factor | UINT64_C(1) << IR_KEY_weight;
+
+/* The letters of attention: rows m, columns d, keys n, terms k, all others b. */
+static void attention_roles(const ir_attention *a, char *roles)
+{
+    memset(roles, 'b', (size_t)a->rank);
+    roles[a->m] = 'm';
+    roles[a->d] = 'd';
+    roles[a->n] = 'n';
+    roles[a->k] = 'k';
+    roles[a->rank] = '\0';
+}
+
+/* What there is to say, as attributes; how many. *wrong: why there is nothing. */
+static size_t find_roles(ir_graph *g, const ir_node *n, ir_attr attrs[MOST_SAID],
+                         const char **wrong)
+{
+    ir_attention attention;
+    ir_product p;
+    if (n->op == IR_OP_ATTENTION) {
+        *wrong = ir_attention_form(g, n, &attention);
+        if (*wrong) return 0;
+        attention_roles(&attention, p.roles);
+        attrs[ROLES] = ir_a_str(g, IR_KEY_roles, p.roles);
+        return 1;
+    }
+    *wrong = ir_product_form(g, n, &p);
+    if (*wrong) return 0;
+    const ir_expr_node *x = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
+    const char *weight = ir_product_weight(g, n->operands[ir_expr_get(g, x->args[p.b])->imm]);
+    attrs[ROLES] = ir_a_str(g, IR_KEY_roles, p.roles);
+    attrs[FACTOR] = ir_a_int(IR_KEY_factor, p.b);
+    if (*weight) attrs[WEIGHT] = ir_a_str(g, IR_KEY_weight, weight);
+    return *weight ? MOST_SAID : WEIGHT;
+}
+
+static bool may_have_roles(const ir_node *n)
+{
+    return n->op == IR_OP_CONTRACT || n->op == IR_OP_REDUCE || n->op == IR_OP_ATTENTION;
+}
+
+void ir_roles_set(ir_graph *g, ir_node_id id)
+{
+    ir_attr attrs[MOST_SAID];
+    const ir_node n = g->nodes[id];
+    const char *wrong;
+    if (!may_have_roles(&n)) return;
+    size_t count = find_roles(g, &n, attrs, &wrong);
+    if (count || ir_attr_find(&n, IR_KEY_roles)) ir_replace_attrs(g, id, said, attrs, count);
+}
+
+const char *ir_roles_check(ir_graph *g, const ir_node *n)
+{
+    ir_attr attrs[MOST_SAID];
+    const char *wrong = NULL, *roles = ir_attr_str(g, n, IR_KEY_roles);
+    uint64_t found = 0;
+    for (uint32_t i = 0; i < n->nattrs; i++) found |= UINT64_C(1) << n->attrs[i].key & said;
+    if (!found) return NULL;
+    if (!may_have_roles(n)) return "roles of a node that has none";
+    size_t count = find_roles(g, n, attrs, &wrong);
+    if (wrong) return ir_format(g->arena, "roles \"%s\" of what is no product: %s", roles, wrong);
+    for (size_t i = 0; i < count; i++) found &= ~(UINT64_C(1) << attrs[i].key);
+    if (strcmp(roles, ir_text(g, attrs[ROLES].u.s)) != 0)
+        return ir_format(g->arena, "roles \"%s\", but its axes are \"%s\"", roles,
+                         ir_text(g, attrs[ROLES].u.s));
+    if (count > FACTOR && ir_attr_int(n, IR_KEY_factor, -1) != attrs[FACTOR].u.i)
+        return ir_format(g->arena, "factor %lld, but b is %lld",
+                         (long long)ir_attr_int(n, IR_KEY_factor, -1),
+                         (long long)attrs[FACTOR].u.i);
+    const char *weight = count > WEIGHT ? ir_text(g, attrs[WEIGHT].u.s) : "";
+    if (strcmp(ir_attr_str(g, n, IR_KEY_weight), weight) != 0)
+        return ir_format(g->arena, "weight \"%s\", but b is %s", ir_attr_str(g, n, IR_KEY_weight),
+                         *weight ? weight : "made by the run");
+    return found ? "roles that its operator does not have" : NULL;
+}
