@@ -9,12 +9,12 @@ from onnx_text import *
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def case(name, body, sets, opset=18):
+def case(name, body, sets, opset=18, domains={}):
     """sets: pairs of lists of tensors, the inputs and the outputs of a run."""
     folder = os.path.join(HERE, name)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "model.onnx"), "wb") as f:
-        f.write(model(body, opset))
+        f.write(model(body, opset, domains))
     for k, tensors in enumerate(sets):
         data = os.path.join(folder, "test_data_set_%d" % k)
         os.makedirs(data, exist_ok=True)

@@ -72,5 +72,7 @@ def graph(nodes, inputs, outputs, initializers=()):
             fields(12, outputs))
 
 
-def model(body, opset=18):
-    return field(1, 10) + field(7, body) + field(8, field(1, "") + field(2, opset))
+def model(body, opset=18, domains={}):
+    """domains: versions of others than ai.onnx."""
+    imports = [field(1, d) + field(2, v) for d, v in [("", opset), *domains.items()]]
+    return field(1, 10) + field(7, body) + fields(8, imports)
