@@ -245,6 +245,7 @@ typedef struct lathe_rt_api {
     void (*threads_free)(lathe_threads *);
     const char *(*model_target)(const lathe_model *);
     lathe_status (*session_watch)(lathe_session *, const lathe_watch *);
+    lathe_status (*session_seed)(lathe_session *, uint64_t seed);
 } lathe_rt_api;
 
 /* The first members of every descriptor, model and session. */
@@ -340,6 +341,15 @@ static inline lathe_status lathe_session_watch(lathe_session *s, const lathe_wat
     const lathe_rt_api *rt = LATHE_RT_(s);
     if (rt->size <= offsetof(lathe_rt_api, session_watch)) return LATHE_UNSUPPORTED;
     return rt->session_watch(s, watch);
+}
+/* Random operators whose node has no seed continue one stream a session, from run to run; this
+ * starts it. A new session's seed is 0, so that a program gives the same numbers whenever it runs.
+ * A node with a seed of its own gives the same numbers every time. */
+static inline lathe_status lathe_session_seed(lathe_session *s, uint64_t seed)
+{
+    const lathe_rt_api *rt = LATHE_RT_(s);
+    if (rt->size <= offsetof(lathe_rt_api, session_seed)) return LATHE_UNSUPPORTED;
+    return rt->session_seed(s, seed);
 }
 /* A pool of `workers` threads, the caller's among them (1: none is created). d: any model's
  * descriptor; the pool serves every model of the process and must outlive them. */

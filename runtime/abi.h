@@ -38,6 +38,11 @@ typedef struct lathe_args {
 /* Rows [begin, end) of the kernel's parallel range. */
 typedef void (*lathe_kernel)(const lathe_args *, int64_t begin, int64_t end, int worker);
 
+/* What nodes without a seed draw from: a session's seed, and how many times they have drawn. */
+typedef struct lathe_random {
+    uint64_t seed, draws;
+} lathe_random;
+
 /* A plain C operator of the runtime archive. tensors: operands, then results; result data has room
  * for its bound; the function sets results' dims and syms[]. Returns LATHE_OK or sets message. */
 typedef struct lathe_call {
@@ -48,6 +53,7 @@ typedef struct lathe_call {
     int64_t *syms;
     int32_t nin, nout, nints, nfloats, nsyms;
     char *message; /* 256 bytes */
+    lathe_random *random;
 } lathe_call;
 typedef lathe_status (*lathe_func)(lathe_call *);
 

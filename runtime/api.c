@@ -83,4 +83,5 @@ const lathe_rt_api lathe_rt_api_v1 = {
     .threads_free = rt_threads_free,
     .model_target = rt_model_target,
     .session_watch = rt_session_watch,
+    .session_seed = rt_session_seed,
 };

@@ -1,6 +1,7 @@
-/* Operators that are plain C: those whose result size is data. A call node names the function; the
- * linker takes a file of them from the archive only where a model calls it. They allocate nothing:
- * what they need beside their results, they keep in the results. See lathe_call in abi.h. */
+/* Operators that are plain C: those whose result size is data, or whose steps depend on data. A
+ * call node names the function; the linker takes a file of them from the archive only where a model
+ * calls it. They allocate nothing: what they need beside their results, they keep in the results.
+ * See lathe_call in abi.h. */
 #ifndef LATHE_RUNTIME_OPS_H
 #define LATHE_RUNTIME_OPS_H
 
@@ -18,6 +19,11 @@ lathe_status lathe_rt_topk(lathe_call *);
 lathe_status lathe_rt_unique(lathe_call *);
 /* boxes, scores, i64 limit, f32 overlap, f32 threshold -> i64[n, 3]; ints: center form; syms: n. */
 lathe_status lathe_rt_nms(lathe_call *);
+
+/* -> f32 or f64 numbers; ints: normal (else uniform of [0, 1)), seeded, seed; floats: scale,
+ * offset.
+ */
+lathe_status lathe_rt_random(lathe_call *);
 
 /* Width in bytes and kind ('U', 'S', 'F'; 0: none that can be compared) of an element type. */
 typedef struct rt_scalar_kind {

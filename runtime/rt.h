@@ -135,6 +135,7 @@ struct lathe_session {
     size_t size; /* of the session with its arrays */
     atomic_bool cancelled;
     lathe_fault fault;
+    lathe_random random;
     lathe_watch watch; /* begin NULL: nobody is told of steps */
     rt_text text;
 };
@@ -147,6 +148,7 @@ lathe_status rt_session_reserve(lathe_session *, const int64_t *maxima);
 lathe_status rt_session_memory(const lathe_session *, lathe_memory *);
 const char *rt_session_message(const lathe_session *);
 void rt_session_cancel(lathe_session *);
+lathe_status rt_session_seed(lathe_session *, uint64_t seed);
 lathe_status rt_run(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
 
 /* bounds.c: largest values in slot_range[].hi. Of any run within the maxima: */

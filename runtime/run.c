@@ -137,7 +137,8 @@ static lathe_status run_call(lathe_session *s, const lathe_step *st)
                        .nints = (int32_t)info->nints,
                        .nfloats = (int32_t)info->nfloats,
                        .nsyms = (int32_t)info->nsyms,
-                       .message = message};
+                       .message = message,
+                       .random = &s->random};
     memset(s->call_syms, 0, info->nsyms * sizeof *s->call_syms);
     status = info->custom ? call_custom(s, st, &call) : v->desc->funcs[st->func](&call);
     if (status) return rt_fail_node(s, status, st->node, "%.255s", message);

@@ -194,3 +194,10 @@ void rt_session_cancel(lathe_session *s)
 {
     if (s) atomic_store_explicit(&s->cancelled, true, memory_order_relaxed);
 }
+
+lathe_status rt_session_seed(lathe_session *s, uint64_t seed)
+{
+    if (!s) return LATHE_BAD_INPUT;
+    s->random = (lathe_random){.seed = seed};
+    return LATHE_OK;
+}

@@ -2,7 +2,9 @@
 """Writes the cases in this folder: NAME/model.onnx with data sets whose outputs are computed here,
 in plain Python. `lathe test --guard tests/cases` runs them; the files are kept in the repository, so
 that it needs no Python."""
+import math
 import os
+import random
 
 from onnx_text import *
 
@@ -65,5 +67,64 @@ def greedy_loop():
     case("greedy_loop", outer, sets)
 
 
+# ---- random operators with a seed: NumPy's RandomState, whose generator Python has too ----
+
+class RandomState(random.Random):
+    def __init__(self, seed):
+        super().__init__()
+        words = [seed]
+        for i in range(1, 624):
+            words.append((1812433253 * (words[-1] ^ words[-1] >> 30) + i) & 0xffffffff)
+        self.setstate((3, tuple(words) + (624,), None))
+        self.spare = None
+
+    def normal(self):
+        if self.spare is not None:
+            value, self.spare = self.spare, None
+            return value
+        while True:
+            x, y = 2 * self.random() - 1, 2 * self.random() - 1
+            r = x * x + y * y
+            if 0 < r < 1:
+                f = math.sqrt(-2 * math.log(r) / r)
+                self.spare = f * x
+                return f * y
+
+
+def random_seeds():
+    p = [0.1, 0.5, 0.9, 0.25, 0.75, 0.0]
+    logs = [[0.0, 1.0, -1.0], [2.0, 0.0, 2.0]]
+    nodes = [node("RandomUniform", [], ["a"], shape=[2, 350], seed=5.0, low=-2.0, high=3.0, dtype=DOUBLE),
+             node("RandomNormal", [], ["b"], shape=[7], seed=3.0, mean=1.0, scale=0.5, dtype=DOUBLE),
+             node("RandomUniformLike", ["p"], ["c"], seed=9.0),
+             node("RandomNormalLike", ["p"], ["d"], seed=0.0, dtype=DOUBLE),
+             node("Bernoulli", ["p"], ["e"], seed=2.0, dtype=INT64),
+             node("Multinomial", ["logs"], ["f"], seed=4.0, sample_size=5, dtype=INT64)]
+    outs = [value("a", DOUBLE, [2, 350]), value("b", DOUBLE, [7]), value("c", FLOAT, ["n"]),
+            value("d", DOUBLE, ["n"]), value("e", INT64, ["n"]), value("f", INT64, ["m", 5])]
+    r = RandomState(5)
+    a = [r.random() * 5 - 2 for _ in range(700)]
+    r = RandomState(3)
+    b = [r.normal() * 0.5 + 1 for _ in range(7)]
+    r = RandomState(9)
+    c = [r.random() for _ in p]
+    r = RandomState(0)
+    d = [r.normal() for _ in p]
+    r = RandomState(2)
+    e = [int(r.random() < x) for x in p]
+    r = RandomState(4)
+    f = []
+    for row in logs:
+        weights = [math.exp(x) for x in row]
+        for _ in range(5):
+            passed = r.random() * sum(weights)
+            f.append(sum(sum(weights[:k + 1]) <= passed for k in range(2)))
+    case("random_seeds", graph(nodes, [value("p", FLOAT, ["n"]), value("logs", FLOAT, ["m", 3])], outs),
+         [([tensor("p", [6], p), tensor("logs", [2, 3], sum(logs, []))],
+           [tensor("a", [2, 350], a, DOUBLE), tensor("b", [7], b, DOUBLE), tensor("c", [6], c),
+            tensor("d", [6], d, DOUBLE), tensor("e", [6], e, INT64), tensor("f", [2, 5], f, INT64)])])
+
+
 if __name__ == "__main__":
     greedy_loop()
+    random_seeds()
