@@ -59,20 +59,38 @@ lathe_status fe_import_gemm(fe_node *n)
     return LATHE_OK;
 }
 
-/* com.microsoft FusedMatMul: alpha * op(A) * op(B). */
+/* ---- com.microsoft FusedMatMul: alpha * op(A) * op(B) ---- */
+
+/* The first axis behind the batch axes: [M, batch..., K] -> [batch..., M, K]. */
+static ir_value batch_first(ir_builder *b, ir_value v)
+{
+    int rank = ir_type_of(b->g, v)->rank, perm[IR_MAX_RANK];
+    for (int i = 0; i < rank; i++) perm[i] = i + 1;
+    perm[rank - 2] = 0;
+    perm[rank - 1] = rank - 1;
+    return ir_permute(b, v, perm);
+}
+
 lathe_status fe_import_fused_matmul(fe_node *n)
 {
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_class(n, 1, "FL"));
     TRY(fe_need_same(n, 0, 1));
-    if (fe_attr_int(n, "transBatchA", 0) || fe_attr_int(n, "transBatchB", 0))
-        return fe_fail(n, LATHE_UNSUPPORTED, "transBatchA and transBatchB");
     double alpha = fe_attr_float(n, "alpha", 1);
     ir_elem elem = fe_type(n, 0)->elem;
     bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
-    TRY(fe_need_product(n, ta, tb));
-    ir_value r =
-        fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb, alpha == 1 ? elem : ir_elem_arith(elem));
+    bool first_a = fe_attr_int(n, "transBatchA", 0) != 0;
+    bool first_b = fe_attr_int(n, "transBatchB", 0) != 0;
+    int rank = fe_type(n, 0)->rank;
+    if (!first_a && !first_b) TRY(fe_need_product(n, ta, tb));
+    else if (rank < 3 || fe_type(n, 1)->rank != rank)
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "transBatchA or transBatchB with operands of rank %d and %d, expected equal "
+                       "ranks of 3 or more",
+                       rank, fe_type(n, 1)->rank);
+    ir_value a = first_a ? batch_first(&n->b, fe_in(n, 0)) : fe_in(n, 0);
+    ir_value b = first_b ? batch_first(&n->b, fe_in(n, 1)) : fe_in(n, 1);
+    ir_value r = fe_matmul(&n->b, a, b, ta, tb, alpha == 1 ? elem : ir_elem_arith(elem));
     fe_out(n, 0, alpha == 1 ? r : epilogue(&n->b, r, alpha, IR_NONE, 0, elem));
     return LATHE_OK;
 }

@@ -2,9 +2,7 @@
  * tensor, one a slice of an axis, or one a block of an axis. Out: maps between codes and floats,
  * and integer contracts. A code minus its zero point is exact in i32; results are rounded half to
  * even and saturated by the cast. */
-#include "frontend/build.h"
-
-#define NUMBERS "FLSU"
+#include "frontend/quant.h"
 
 /* ---- parameters along an axis or its blocks ---- */
 
@@ -12,12 +10,6 @@ typedef struct grid {
     int axis;
     int64_t block; /* 0: no blocks */
 } grid;
-
-/* One element, with or without an axis. */
-static bool is_single(ir_graph *g, const ir_type *t)
-{
-    return t->rank == 0 || (t->rank == 1 && ir_dim_equals(g, t->dims[0], 1));
-}
 
 static lathe_status read_grid(const fe_node *n, grid *q)
 {
@@ -27,7 +19,7 @@ static lathe_status read_grid(const fe_node *n, grid *q)
     q->block = fe_attr_int(n, "block_size", 0);
     if (q->block < 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute block_size is %lld", (long long)q->block);
-    if (is_single(g, s) && !q->block) return LATHE_OK;
+    if (fe_is_single(g, s) && !q->block) return LATHE_OK;
     TRY(fe_attr_axis(n, "axis", 1, x->rank, &q->axis));
     if (!q->block) {
         TRY(fe_need_rank(n, 1, 1));
@@ -46,9 +38,9 @@ static lathe_status read_grid(const fe_node *n, grid *q)
 static lathe_status need_zero(const fe_node *n, size_t k)
 {
     if (!fe_has(n, k)) return LATHE_OK;
-    TRY(fe_need_class(n, k, NUMBERS));
+    TRY(fe_need_class(n, k, FE_NUMBERS));
     const ir_type *s = fe_type(n, 1);
-    if (is_single(n->g, s) && is_single(n->g, fe_type(n, k))) return LATHE_OK;
+    if (fe_is_single(n->g, s) && fe_is_single(n->g, fe_type(n, k))) return LATHE_OK;
     TRY(fe_need_rank(n, k, s->rank));
     for (int i = 0; i < s->rank; i++) TRY(fe_need_dim(n, k, i, s->dims[i]));
     return LATHE_OK;
@@ -60,18 +52,10 @@ static ir_expr parameter(ir_nest *nest, const grid *q, ir_value v)
     ir_graph *g = nest->b->g;
     const ir_type *t = ir_type_of(g, v);
     ir_expr idx[IR_MAX_RANK];
-    if (is_single(g, t) && !q->block) return fe_load_scalar(nest, v);
+    if (fe_is_single(g, t) && !q->block) return fe_load_scalar(nest, v);
     for (int i = 0; i < t->rank; i++) idx[i] = ir_nest_index(nest, q->block ? i : q->axis);
     if (q->block) idx[q->axis] = X2(FLOORDIV, idx[q->axis], XI(q->block));
     return ir_nest_load(nest, v, idx);
-}
-
-/* code - zero: exact in i32 for integers, in f32 for float8. */
-static ir_expr centred(ir_graph *g, ir_expr code, ir_expr zero)
-{
-    ir_elem type = ir_elem_is_int(ir_expr_get(g, code)->type) ? IR_I32 : IR_F32;
-    code = ir_x_cast(g, code, type);
-    return zero == IR_NONE ? code : X2(SUB, code, ir_x_cast(g, zero, type));
 }
 
 lathe_status fe_import_dequantize(fe_node *n)
@@ -79,7 +63,7 @@ lathe_status fe_import_dequantize(fe_node *n)
     ir_graph *g = n->g;
     ir_nest nest;
     grid q;
-    TRY(fe_need_class(n, 0, NUMBERS));
+    TRY(fe_need_class(n, 0, FE_NUMBERS));
     TRY(fe_need_class(n, 1, "FL"));
     TRY(read_grid(n, &q));
     TRY(need_zero(n, 2));
@@ -91,24 +75,11 @@ lathe_status fe_import_dequantize(fe_node *n)
     const ir_type t = *fe_type(n, 0);
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr zero = fe_has(n, 2) ? parameter(&nest, &q, fe_in(n, 2)) : IR_NONE;
-    ir_expr x = centred(g, ir_nest_read(&nest, fe_in(n, 0)), zero),
+    ir_expr x = fe_x_centred(g, ir_nest_read(&nest, fe_in(n, 0)), zero),
             scale = parameter(&nest, &q, fe_in(n, 1));
     x = X2(MUL, ir_x_cast(g, x, ir_expr_get(g, scale)->type), scale);
     fe_out(n, 0, ir_nest_map(&nest, out, ir_x_cast(g, x, ir_elem_arith(out))));
     return LATHE_OK;
-}
-
-/* x (already divided by the scale) as a code. Float types take no rounding to integers. */
-static ir_value store_code(ir_nest *nest, ir_expr x, ir_expr zero, ir_elem out, bool saturate)
-{
-    ir_graph *g = nest->b->g;
-    ir_elem type = ir_expr_get(g, x)->type;
-    bool integer = ir_elem_is_int(out);
-    if (integer) x = X1(ROUND, x);
-    if (zero != IR_NONE) x = X2(ADD, x, ir_x_cast(g, zero, type));
-    if (integer || !saturate) return ir_nest_map(nest, out, ir_x_cast(g, x, out));
-    x = ir_x_cast(g, x, IR_F32);
-    return ir_nest_map(nest, out, ir_x_make(g, IR_X_CASTSAT, IR_F32, out, &x, 1));
 }
 
 static lathe_status code_type(const fe_node *n, size_t zero, ir_elem *out)
@@ -137,99 +108,53 @@ lathe_status fe_import_quantize(fe_node *n)
     ir_expr x = ir_x_cast(g, ir_nest_read(&nest, fe_in(n, 0)), type);
     x = X2(DIV, x, ir_x_cast(g, parameter(&nest, &q, fe_in(n, 1)), type));
     ir_expr zero = fe_has(n, 2) ? parameter(&nest, &q, fe_in(n, 2)) : IR_NONE;
-    fe_out(n, 0, store_code(&nest, x, zero, out, fe_attr_int(n, "saturate", 1) != 0));
+    fe_out(n, 0, fe_store_code(&nest, x, zero, out, fe_attr_int(n, "saturate", 1) != 0));
     return LATHE_OK;
-}
-
-/* ---- DynamicQuantizeLinear ---- */
-
-/* The extreme of x and 0. */
-static ir_value extreme(ir_builder *b, const char *kind, ir_scalar op, ir_value x)
-{
-    ir_graph *g = b->g;
-    ir_nest nest;
-    ir_value r = fe_reduce(b, kind, x, ~0u, IR_F32, false);
-    if (!fe_broadcast(&nest, b, &r, 1)) return IR_NONE;
-    ir_expr e = ir_nest_read(&nest, r);
-    return ir_nest_map(&nest, IR_F32, ir_x_2(g, op, e, XN(e, 0)));
 }
 
 lathe_status fe_import_dynamic_quantize(fe_node *n)
 {
-    ir_graph *g = n->g;
-    ir_builder *b = &n->b;
-    ir_nest nest;
+    fe_codes q;
     TRY(fe_need_class(n, 0, "F"));
-    ir_value x = fe_in(n, 0), low = extreme(b, "min", IR_X_MIN, x),
-             high = extreme(b, "max", IR_X_MAX, x);
-    if (!fe_broadcast(&nest, b, (ir_value[]){low, high}, 2)) return LATHE_BAD_INPUT;
-    ir_expr range = X2(SUB, ir_nest_read(&nest, high), ir_nest_read(&nest, low));
-    /* A tensor of zeros has no range; any scale gives it back. */
-    range = ir_x_select(g, X2(EQ, range, XN(range, 0)), XN(range, 255), range);
-    ir_value scale = ir_nest_map(&nest, IR_F32, X2(DIV, range, XN(range, 255)));
-    if (!fe_broadcast(&nest, b, (ir_value[]){low, scale}, 2)) return LATHE_BAD_INPUT;
-    ir_expr offset = X2(DIV, X1(NEG, ir_nest_read(&nest, low)), ir_nest_read(&nest, scale));
-    ir_value zero = ir_nest_map(&nest, IR_U8, ir_x_cast(g, X1(ROUND, offset), IR_U8));
-    if (!fe_broadcast(&nest, b, (ir_value[]){x, scale, zero}, 3)) return LATHE_BAD_INPUT;
-    ir_expr code = X2(DIV, ir_nest_read(&nest, x), ir_nest_read(&nest, scale));
-    fe_out(n, 0, store_code(&nest, code, ir_nest_read(&nest, zero), IR_U8, true));
-    fe_out(n, 1, scale);
-    fe_out(n, 2, zero);
+    if (!fe_dynamic_codes(&n->b, fe_in(n, 0), &q)) return LATHE_BAD_INPUT;
+    fe_out(n, 0, q.codes);
+    fe_out(n, 1, q.scale);
+    fe_out(n, 2, q.zero);
     return LATHE_OK;
 }
 
 /* ---- products of codes ---- */
 
-/* Input k minus the zero point at input z, as i32 (f32 for float8). A list runs along the rows of a
- * left operand, the columns of a right one. */
-static ir_value shifted(fe_node *n, size_t k, size_t z, bool left)
-{
-    ir_graph *g = n->g;
-    ir_nest nest;
-    ir_value v[2] = {fe_in(n, k), fe_in(n, z)};
-    size_t count = v[1] == IR_NONE ? 1 : 2;
-    if (count == 2 && left && ir_type_of(g, v[1])->rank == 1) v[1] = ir_unsqueeze(&n->b, v[1], 1);
-    if (!fe_broadcast(&nest, &n->b, v, count)) return IR_NONE;
-    ir_expr x =
-        centred(g, ir_nest_read(&nest, v[0]), count == 2 ? ir_nest_read(&nest, v[1]) : IR_NONE);
-    return ir_nest_map(&nest, ir_expr_get(g, x)->type, x);
-}
-
 lathe_status fe_import_matmulinteger(fe_node *n)
 {
     for (size_t k = 0; k < 4; k++)
         if (k < 2 || fe_has(n, k)) TRY(fe_need_class(n, k, "SU"));
-    fe_out(n, 0,
-           fe_matmul(&n->b, shifted(n, 0, 2, true), shifted(n, 1, 3, false), false, false, IR_I32));
+    ir_value a = fe_shifted(&n->b, fe_in(n, 0), fe_in(n, 2), true);
+    ir_value b = fe_shifted(&n->b, fe_in(n, 1), fe_in(n, 3), false);
+    fe_out(n, 0, fe_matmul(&n->b, a, b, false, false, IR_I32));
     return LATHE_OK;
-}
-
-/* A parameter of the rows of a product: a list becomes a column. */
-static ir_value row_parameter(fe_node *n, size_t k)
-{
-    ir_value v = fe_in(n, k);
-    const ir_type *t = ir_type_of(n->g, v);
-    return t->rank == 1 && !ir_dim_equals(n->g, t->dims[0], 1) ? ir_unsqueeze(&n->b, v, 1) : v;
 }
 
 /* a, scale, zero; b, scale, zero; scale and zero of y. */
 lathe_status fe_import_qlinearmatmul(fe_node *n)
 {
     ir_graph *g = n->g;
+    ir_builder *to = &n->b;
     ir_nest nest;
     ir_elem out;
     for (size_t k = 0; k < 8; k++)
-        TRY(fe_need_class(n, k, k == 1 || k == 4 || k == 6 ? "FL" : NUMBERS));
+        TRY(fe_need_class(n, k, k == 1 || k == 4 || k == 6 ? "FL" : FE_NUMBERS));
     TRY(code_type(n, 7, &out));
-    ir_value a = shifted(n, 0, 2, true), b = shifted(n, 3, 5, false);
+    ir_value a = fe_shifted(to, fe_in(n, 0), fe_in(n, 2), true);
+    ir_value b = fe_shifted(to, fe_in(n, 3), fe_in(n, 5), false);
     if (a == IR_NONE || b == IR_NONE) return LATHE_BAD_INPUT;
-    ir_value sum = fe_matmul(&n->b, a, b, false, false, ir_type_of(g, a)->elem);
-    ir_value v[] = {sum, row_parameter(n, 1), fe_in(n, 4), row_parameter(n, 6),
-                    row_parameter(n, 7)};
-    if (!fe_broadcast(&nest, &n->b, v, 5)) return LATHE_BAD_INPUT;
+    ir_value sum = fe_matmul(to, a, b, false, false, ir_type_of(g, a)->elem);
+    ir_value v[] = {sum, fe_row_parameter(to, fe_in(n, 1)), fe_single_as_scalar(to, fe_in(n, 4)),
+                    fe_row_parameter(to, fe_in(n, 6)), fe_row_parameter(to, fe_in(n, 7))};
+    if (!fe_broadcast(&nest, to, v, 5)) return LATHE_BAD_INPUT;
     ir_expr x = ir_x_cast(g, ir_nest_read(&nest, v[0]), IR_F32), scale[3];
     for (int i = 0; i < 3; i++) scale[i] = ir_x_cast(g, ir_nest_read(&nest, v[i + 1]), IR_F32);
     x = X2(MUL, x, X2(DIV, X2(MUL, scale[0], scale[1]), scale[2]));
-    fe_out(n, 0, store_code(&nest, x, ir_nest_read(&nest, v[4]), out, true));
+    fe_out(n, 0, fe_store_code(&nest, x, ir_nest_read(&nest, v[4]), out, true));
     return LATHE_OK;
 }

@@ -5,83 +5,15 @@
  * layouts and element types are dealt with around the loop. A backward direction counts time down,
  * so that padded steps, at the end of each sequence, come first and leave the initial state as it
  * is. */
+#include "frontend/activation.h"
 #include "frontend/loop.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { MAX_STATES = 2, MAX_ACTIVATIONS = 3, MAX_DIRECTIONS = 2 };
 
 /* Inputs by number. */
 enum { X, W, R, B, LENGTHS, STATE0, PEEPHOLES = STATE0 + MAX_STATES };
-
-/* ---- activations ---- */
-
-typedef struct activation {
-    const char *name;
-    ir_expr (*make)(ir_graph *, ir_expr x, ir_expr alpha, ir_expr beta);
-    int parameters; /* 0; 1: alpha; 2: alpha and beta */
-    double alpha, beta;
-} activation;
-
-#define ACTIVATION(name) static ir_expr name(ir_graph *g, ir_expr x, ir_expr alpha, ir_expr beta)
-#define UNUSED() ((void)alpha, (void)beta)
-
-/* clang-format off */
-ACTIVATION(plain_tanh) { UNUSED(); return X1(TANH, x); }
-ACTIVATION(plain_sigmoid) { UNUSED(); return X1(SIGMOID, x); }
-ACTIVATION(relu) { UNUSED(); return X2(MAX, x, XN(x, 0)); }
-ACTIVATION(affine) { return X2(ADD, X2(MUL, alpha, x), beta); }
-ACTIVATION(scaled_tanh) { return X2(MUL, alpha, X1(TANH, X2(MUL, beta, x))); }
-ACTIVATION(hard_sigmoid) { return fe_x_clamp(g, affine(g, x, alpha, beta), XN(x, 0), XN(x, 1)); }
-ACTIVATION(softsign) { UNUSED(); return X2(DIV, x, X2(ADD, X1(ABS, x), XN(x, 1))); }
-/* clang-format on */
-
-ACTIVATION(leaky_relu)
-{
-    (void)beta;
-    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, alpha, x), x);
-}
-
-ACTIVATION(thresholded_relu)
-{
-    (void)beta;
-    return ir_x_select(g, X2(LT, x, alpha), XN(x, 0), x);
-}
-
-ACTIVATION(elu)
-{
-    (void)beta;
-    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, alpha, X1(EXPM1, x)), x);
-}
-
-/* log(1 + e^x) without the overflow. */
-ACTIVATION(softplus)
-{
-    UNUSED();
-    return X2(ADD, X2(MAX, x, XN(x, 0)), X1(LOG1P, X1(EXP, X1(NEG, X1(ABS, x)))));
-}
-
-static const activation activations[] = {
-    {"Tanh", plain_tanh, 0, 0, 0},
-    {"Sigmoid", plain_sigmoid, 0, 0, 0},
-    {"Relu", relu, 0, 0, 0},
-    {"Affine", affine, 2, 1, 0},
-    {"LeakyRelu", leaky_relu, 1, 0.01f, 0},
-    {"ThresholdedRelu", thresholded_relu, 1, 1, 0},
-    {"ScaledTanh", scaled_tanh, 2, 1, 1},
-    {"HardSigmoid", hard_sigmoid, 2, 0.2f, 0.5},
-    {"Elu", elu, 1, 1, 0},
-    {"Softsign", softsign, 0, 0, 0},
-    {"Softplus", softplus, 0, 0, 0},
-};
-
-static const activation *find_activation(const char *name)
-{
-    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
-        if (!strcasecmp(activations[i].name, name)) return &activations[i];
-    return NULL;
-}
 
 /* ---- the layer ---- */
 
@@ -103,7 +35,7 @@ typedef struct layer {
     int ndirections;
     bool reverse, batch_first, coupled, linear_before_reset, clipped;
     double clip;
-    activation act[MAX_DIRECTIONS * MAX_ACTIVATIONS];
+    fe_activation act[MAX_DIRECTIONS * MAX_ACTIVATIONS];
 } layer;
 
 struct direction {
@@ -170,9 +102,8 @@ static ir_expr activate(const point *p, int k, ir_expr x)
 {
     ir_graph *g = p->g;
     const layer *l = p->d->layer;
-    const activation *a = &l->act[p->d->number * MAX_ACTIVATIONS + k];
     if (l->clipped) x = fe_x_clamp(g, x, XN(x, -l->clip), XN(x, l->clip));
-    return a->make(g, x, XN(x, a->alpha), XN(x, a->beta));
+    return fe_activate(g, &l->act[p->d->number * MAX_ACTIVATIONS + k], x);
 }
 
 /* A map of the next state, which stays where the sequence is over. */
@@ -406,9 +337,9 @@ static lathe_status read_activations(layer *l)
                          fe_number(n, (int64_t)total));
     for (size_t i = 0; i < total; i++) {
         const char *name = count ? names[i] : l->cell->activations[i % per];
-        const activation *a = find_activation(name);
+        const fe_activation *a = fe_activation_find(name, FE_IN_LAYER, true);
         if (!a) return fe_fail(n, LATHE_UNSUPPORTED, "activation %s is not known", name);
-        activation *to = &l->act[i / per * MAX_ACTIVATIONS + i % per];
+        fe_activation *to = &l->act[i / per * MAX_ACTIVATIONS + i % per];
         *to = *a;
         to->alpha = parameter(alphas, nalpha, total, i, a->parameters > 0, &alpha, a->alpha);
         to->beta = parameter(betas, nbeta, total, i, a->parameters > 1, &beta, a->beta);

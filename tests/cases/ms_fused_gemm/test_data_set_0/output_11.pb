@@ -1,0 +1,1 @@
+BParametricSoftplusJ2Ãu>fx??@ƒæ>‰KŸ?2#@­ä>

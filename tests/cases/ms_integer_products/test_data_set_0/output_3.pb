@@ -1,0 +1,1 @@
+Bunsigned_columnsJ`%ŞÂõèeÂ¸^BÜŠB®gƒÂ×ãLÂ\O‹B2u¹B®×FÃBÚÁpı—B›Bâ½Â…§Â…ÔAÑàµB×#ÒA)\ÂÍÌB,ºB×3%ÃÍlÌÂ)QB³¹°B

@@ -1,0 +1,1 @@
+Bdynamic_unsignedJ`Ğ“AÓÒu@uõÁã¹¿©(%AšTAñ°§À’ÉÀ--CÁåd‘À¾½Am07Àš¹—Bå¤Ál,SÁÔ”?¸w¥B‹ê¡AÙ˜…À¦GyA–ÖÂN^B»ºhATsÁ
