@@ -107,8 +107,8 @@ def multihead_past():
     m.give("mask", mask, INT32)
     past[4] = "mask"
     m.node("MultiHeadAttention", past,
-           [("masked", merged(attend(heads(q, H), all_k, all_v, change=padded(mask))[0]))],
-           num_heads=H)
+           [("masked", merged(attend(heads(q, H), all_k, all_v, change=padded(mask))[0])),
+            ("k_masked", all_k), ("v_masked", all_v)], num_heads=H)
     m.write("ms_multihead_past")
 
 
@@ -145,7 +145,8 @@ def multihead_buffer():
     m.give("which", which, INT32)
     all_k, all_v = joined(rows(beams(which, pk), 0, 3), k), joined(rows(beams(which, pv), 0, 3), v)
     m.node("MultiHeadAttention", inputs + ["which"],
-           [("beams", merged(attend(q, all_k, all_v)[0])), ("beams_k", write(pk, k))], num_heads=H)
+           [("beams", merged(attend(q, all_k, all_v)[0])), ("beams_k", write(pk, k)),
+            ("beams_v", write(pv, v))], num_heads=H)
     m.write("ms_multihead_buffer")
 
 
@@ -165,10 +166,11 @@ def decoder():
     first = numbers(9, 3 * H * D)
     m.give("first", first)
     plus = lambda x, at: Array(x.dims, lambda b, h, s, i: x(b, h, s, i) + first(at + h * D + i))
-    y, _, _ = attend(plus(q, 0), joined(rows(pk, 0, 3), plus(k, H * D)),
-                     joined(rows(pv, 0, 3), plus(v, 2 * H * D)))
+    k, v = plus(k, H * D), plus(v, 2 * H * D)
+    y, _, _ = attend(plus(q, 0), joined(rows(pk, 0, 3), k), joined(rows(pv, 0, 3), v))
     m.node("DecoderMaskedMultiHeadAttention", ["q", "k", "v", "", "", "pk", "pv", "filled", "", "", "first"],
-           [("y_bias", merged(y))], num_heads=H, past_present_share_buffer=1)
+           [("y_bias", merged(y)), ("k_bias", write(pk, k)), ("v_bias", write(pv, v))], num_heads=H,
+           past_present_share_buffer=1)
     m.node("DecoderMaskedMultiHeadAttention", ["q", "pk", "pv"],
            [("cross", merged(attend(q, pk, pv)[0]))], num_heads=H)
     m.write("ms_decoder")
