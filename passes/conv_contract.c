@@ -1,5 +1,5 @@
 /* conv_contract: convolutions as products of matrices, of which the emitter packs the operand panel
- * by panel. In: conv nodes of f32, not transposed. Out, one of two forms:
+ * by panel. In: conv nodes of f32 or i32, not transposed. Out, one of two forms:
  *
  * Patches - windows that do not overlap, no groups: a map lays each window out as a row, a contract
  * with the weight follows, and a view puts the channels in front again, which cancels against the
@@ -45,7 +45,8 @@ static bool conv_contract_describe(ir_graph *g, const ir_node *node, conv *p)
                 .dilations = ints_of(node, IR_KEY_dilations),
                 .groups = ir_attr_int(node, IR_KEY_group, 1)};
     p->n = p->x.rank - 2;
-    return p->x.elem == IR_F32 && 3 + 2 * p->n <= IR_MAX_RANK && p->w.rank == p->x.rank;
+    return (p->x.elem == IR_F32 || p->x.elem == IR_I32) && 3 + 2 * p->n <= IR_MAX_RANK &&
+           p->w.rank == p->x.rank;
 }
 
 static ir_value add_bias(ir_builder *b, ir_value v, ir_value bias, int channel_axis)
@@ -57,7 +58,7 @@ static ir_value add_bias(ir_builder *b, ir_value v, ir_value bias, int channel_a
     ir_expr channel = ir_nest_index(&nest, channel_axis);
     ir_expr sum =
         ir_x_2(b->g, IR_X_ADD, ir_nest_read(&nest, v), ir_nest_load(&nest, bias, &channel));
-    return ir_nest_map(&nest, IR_F32, sum);
+    return ir_nest_map(&nest, type.elem, sum);
 }
 
 /* ---- patches ---- */
@@ -96,7 +97,7 @@ static ir_value lay_out(ir_builder *b, const conv *p, ir_value x)
                                                          : ir_nest_index(&nest, 2 + p->n + i);
         idx[2 + i] = ir_x_2(p->g, IR_X_ADD, start, k);
     }
-    return ir_nest_map(&nest, IR_F32, ir_nest_load(&nest, x, idx));
+    return ir_nest_map(&nest, p->x.elem, ir_nest_load(&nest, x, idx));
 }
 
 /* sum over c, k... of rows[n, o..., c, k...] * w[m, c, k...], with m innermost. */
@@ -116,7 +117,7 @@ static ir_value conv_contract_multiply(ir_builder *b, const conv *p, ir_value ro
         w_idx[1 + i] = row_idx[1 + p->n + i] = ir_nest_index(&nest, c + i);
     ir_expr product =
         ir_x_2(p->g, IR_X_MUL, ir_nest_load(&nest, rows, row_idx), ir_nest_load(&nest, w, w_idx));
-    return ir_nest_reduce(&nest, IR_OP_CONTRACT, "sum", IR_F32, product);
+    return ir_nest_reduce(&nest, IR_OP_CONTRACT, "sum", p->x.elem, product);
 }
 
 static ir_value channels_first(ir_builder *b, const conv *p, ir_value v)
@@ -178,8 +179,8 @@ static ir_value pad(ir_builder *b, const conv *p, ir_value x)
                    ir_x_2(g, IR_X_AND, ir_x_2(g, IR_X_LE, zero, at), ir_x_2(g, IR_X_LT, at, size)));
         idx[i] = ir_x_2(g, IR_X_MAX, ir_x_2(g, IR_X_MIN, at, last), zero);
     }
-    ir_expr body = ir_x_select(g, inside, ir_nest_load(&nest, x, idx), ir_x_float(g, IR_F32, 0));
-    return ir_nest_map(&nest, IR_F32, body);
+    ir_expr body = ir_x_select(g, inside, ir_nest_load(&nest, x, idx), ir_x_num(g, p->x.elem, 0));
+    return ir_nest_map(&nest, p->x.elem, body);
 }
 
 /* Enough rows for tiles: with fewer, x would be packed for nothing. */
@@ -221,7 +222,7 @@ static ir_value slide(ir_builder *b, const conv *p, ir_value x, ir_value w, int6
     }
     ir_expr product =
         ir_x_2(g, IR_X_MUL, ir_nest_load(&nest, w, w_idx), ir_nest_load(&nest, x, x_idx));
-    ir_value v = ir_nest_reduce(&nest, IR_OP_CONTRACT, "sum", IR_F32, product);
+    ir_value v = ir_nest_reduce(&nest, IR_OP_CONTRACT, "sum", p->x.elem, product);
     return v == IR_NONE ? IR_NONE : ir_reshape(b, v, 2 + p->n, p->out);
 }
 

@@ -1,0 +1,133 @@
+/* integer_products: products of numbers that stand for codes, as products of the codes.
+ *
+ * In: any graph. Out: where both factors of a contract are scale * (code - zero), and neither scale
+ * nor zero point changes along the sum, the contract is one of i32,
+ *
+ *     sum of (cast(a) - za) * (cast(b) - zb),   a and b loads of codes of at most 8 bits,
+ *
+ * and the scales are its epilogue, one multiplication a result. So codes stay codes in memory: what
+ * quantises is a map with bytes as its result, which no product takes in, and what dequantises is
+ * dead unless somebody else reads it. A sum of integers is exact: it is what the sum of floats
+ * rounds, and the same on every target.
+ *
+ * A float contract must not overflow 32 bits, whatever the codes; one of integers (MatMulInteger,
+ * ConvInteger) is defined to wrap, and only gets its codes back. */
+#include "passes/codes.h"
+#include "passes/pass.h"
+#include "passes/rewrite.h"
+
+typedef struct product {
+    ir_graph *g;
+    const ir_node *n;
+    codes_reader reader;
+    codes_form of[2];
+} product;
+
+static int parallel_axes(const product *p)
+{
+    return (int)(ir_attr_find(p->n, IR_KEY_space)->n - (size_t)ir_attr_int(p->n, IR_KEY_nred, 0));
+}
+
+static bool is_fixed(const product *p, ir_expr e)
+{
+    return e == IR_NONE || !ir_x_uses_axes(p->g, e, parallel_axes(p));
+}
+
+/* Whether a sum of this many terms stays inside of an i32. */
+static bool is_in_range(const product *p)
+{
+    const ir_attr *space = ir_attr_find(p->n, IR_KEY_space);
+    int first = parallel_axes(p);
+    int64_t low, most,
+        term = codes_reach(&p->reader, &p->of[0]) * codes_reach(&p->reader, &p->of[1]);
+    ir_dim terms = ir_dim_product(p->g, space->u.dims + first, (int)space->n - first);
+    if (terms == IR_NONE) return false;
+    ir_dim_range(p->g, terms, &low, &most);
+    return most <= INT32_MAX / (term ? term : 1);
+}
+
+static bool read_factors(product *p, ir_builder *b)
+{
+    ir_graph *g = p->g;
+    const ir_expr_node x = *ir_expr_get(g, ir_attr_find(p->n, IR_KEY_body)->u.exprs[0]);
+    if (x.op != IR_X_MUL || (x.type != IR_F32 && x.type != IR_I32)) return false;
+    codes_begin(&p->reader, b);
+    for (int i = 0; i < 2; i++) {
+        codes_form *c = &p->of[i];
+        ir_expr e = codes_of(&p->reader, x.args[i], p->n->operands);
+        if (e == IR_NONE || !codes_read(&p->reader, e, c)) return false;
+        if (!is_fixed(p, c->scale) || !is_fixed(p, c->zero)) return false;
+    }
+    return x.type == IR_I32 || is_in_range(p);
+}
+
+/* cast(code) - zero */
+static ir_expr centred(product *p, ir_nest *nest, const codes_form *c)
+{
+    ir_graph *g = p->g;
+    ir_expr x = ir_x_cast(g, codes_load(&p->reader, c->code, nest, false), IR_I32);
+    if (c->zero == IR_NONE) return x;
+    return ir_x_2(g, IR_X_SUB, x, codes_load(&p->reader, c->zero, nest, true));
+}
+
+/* cast(acc0) * (scale * scale) */
+static ir_expr scaled(product *p, ir_nest *nest)
+{
+    ir_graph *g = p->g;
+    ir_expr sum = ir_x_cast(g, ir_x_acc(g, IR_I32, 0), IR_F32), scale = ir_x_float(g, IR_F32, 1);
+    for (int i = 0; i < 2; i++)
+        if (p->of[i].scale != IR_NONE)
+            scale = ir_x_2(g, IR_X_MUL, scale, codes_load(&p->reader, p->of[i].scale, nest, true));
+    return ir_x_2(g, IR_X_MUL, sum, scale);
+}
+
+static ir_value build(product *p, ir_builder *b)
+{
+    ir_graph *g = p->g;
+    const ir_attr *space = ir_attr_find(p->n, IR_KEY_space);
+    ir_nest nest;
+    ir_attr attrs[5];
+    size_t n = 0;
+    ir_nest_begin(&nest, b, (int)space->n, space->u.dims, (int)ir_attr_int(p->n, IR_KEY_nred, 0));
+    ir_expr x = centred(p, &nest, &p->of[0]), y = centred(p, &nest, &p->of[1]);
+    ir_expr body = ir_x_2(g, IR_X_MUL, x, y);
+    ir_elem elem = ir_type_of(g, p->n->results[0])->elem;
+    ir_expr end = elem == IR_F32 ? scaled(p, &nest) : IR_NONE;
+    if (body == IR_NONE || nest.failed || (elem == IR_F32 && end == IR_NONE)) return IR_NONE;
+    attrs[n++] = *space;
+    attrs[n++] = ir_a_int(IR_KEY_nred, nest.nred);
+    attrs[n++] = ir_a_exprs(g, IR_KEY_body, &body, 1);
+    if (end != IR_NONE) attrs[n++] = ir_a_exprs(g, IR_KEY_epilogue, &end, 1);
+    attrs[n++] = *ir_attr_find(p->n, IR_KEY_elem);
+    ir_node_id id =
+        ir_node_new(b, IR_OP_CONTRACT, nest.args, nest.nargs, attrs, n, NULL, 1, NULL, 0);
+    return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];
+}
+
+/* Whether the node has the form already. */
+static bool reads_codes(const ir_graph *g, const ir_node *n)
+{
+    const ir_expr_node *x = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
+    return x->type == IR_I32 && x->nargs && ir_expr_get(g, x->args[0])->op != IR_X_LOAD;
+}
+
+static bool rewrite(pass_sweep *s, ir_node_id id)
+{
+    ir_graph *g = s->g;
+    const ir_node n = g->nodes[id]; /* by value: building moves the array */
+    if (n.op != IR_OP_CONTRACT || ir_attr_find(&n, IR_KEY_epilogue) || reads_codes(g, &n))
+        return false;
+    ir_elem elem = ir_type_of(g, n.results[0])->elem;
+    if (elem != IR_F32 && elem != IR_I32) return false;
+    product p = {.g = g, .n = &n};
+    if (!read_factors(&p, &s->b)) return false;
+    ir_value v = build(&p, &s->b);
+    if (v != IR_NONE) pass_replace(s, n.results[0], v);
+    return v != IR_NONE;
+}
+
+lathe_status pass_integer_products(ir_graph *g, const pass_options *options, lathe_diag *diag)
+{
+    if (pass_rewrite(g, rewrite, NULL)) TRY(pass_dce(g, options, diag));
+    return LATHE_OK;
+}
