@@ -258,6 +258,7 @@ lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_decodes decod
     TRY(lower_outputs(lw, &body, out));
     TRY(cg_lower_guards(lw));
     if (g->overflow) return cg_refuse(lw, LATHE_LIMIT, IR_NONE, "a size overflows 64 bits");
+    cg_merge_kernels(lw);
     lower_finish(lw);
-    return LATHE_OK;
+    return lw->status;
 }

@@ -25,6 +25,7 @@ typedef struct cg_map {
 uint32_t cg_map_get(const cg_map *, uint64_t key, uint32_t otherwise);
 void cg_map_put(ir_arena *, cg_map *, uint64_t key, uint32_t value);
 void cg_map_clear(cg_map *);
+uint64_t cg_hash_text(const char *);
 
 /* A growing text. */
 typedef struct cg_text {
@@ -185,5 +186,7 @@ lathe_status cg_kernel_step(cg_lowering *, uint32_t func, const cg_nest *, const
 /* nest_key.c: the nest's params, in order of first appearance, and its text with the run-time dims
  * replaced by their numbers. The text is valid until the next call. */
 const char *cg_nest_key(cg_lowering *, cg_nest *);
+/* merge.c: after all steps. Makes one kernel of those that differ in places only. */
+void cg_merge_kernels(cg_lowering *);
 
 #endif

@@ -46,17 +46,10 @@ static uint32_t add_kernel(cg_lowering *lw, const cg_nest *nest, const char *key
     return CG_PUSH(p, kernels, k);
 }
 
-static uint64_t hash_text(const char *s)
-{
-    uint64_t h = 0xCBF29CE484222325u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001B3u;
-    return h;
-}
-
 uint32_t cg_kernel_of(cg_lowering *lw, cg_nest *nest)
 {
     const char *text = cg_nest_key(lw, nest);
-    uint64_t key = hash_text(text);
+    uint64_t key = cg_hash_text(text);
     for (;; key++) {
         uint32_t at = cg_map_get(&lw->kernels, key, LATHE_NO_SLOT);
         if (at == LATHE_NO_SLOT) break;

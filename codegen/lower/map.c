@@ -51,6 +51,13 @@ void cg_map_clear(cg_map *m)
     m->generation++;
 }
 
+uint64_t cg_hash_text(const char *s)
+{
+    uint64_t h = 0xCBF29CE484222325u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001B3u;
+    return h;
+}
+
 void cg_text_add(cg_text *t, const char *format, ...)
 {
     char piece[256];
