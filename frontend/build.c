@@ -292,17 +292,40 @@ ir_value fe_contract(ir_builder *b, const fe_factor *f, size_t n, int rank, cons
     return ir_nest_reduce(&nest, n > 1 ? IR_OP_CONTRACT : IR_OP_REDUCE, "sum", out, body);
 }
 
-/* The size of a broadcast axis, or IR_NONE where a and c cannot meet. */
-static ir_dim meet(ir_graph *g, ir_dim a, ir_dim c)
+ir_dim fe_meet(ir_graph *g, ir_dim a, ir_dim c)
 {
-    if (ir_dim_equals(g, a, 1)) return c;
-    if (ir_dim_equals(g, c, 1)) return a;
+    int rank = 1;
+    ir_dim met = a;
+    if (ir_dims_broadcast(g, &met, &rank, &c, 1)) return IR_NONE;
+    if (ir_dim_equals(g, a, 1) || ir_dim_equals(g, c, 1) || (met != a && met != c)) return met;
     return ir_dim_require(g, a, c) ? a : IR_NONE;
 }
 
-/* Runs a factor's leading axes along the space's, right-aligned at `batch`. */
-static void align_batch(const ir_graph *g, fe_factor *f, int batch, const ir_dim *space)
+ir_value fe_spread(ir_builder *b, ir_value v, const ir_dim *dims)
 {
+    if (v == IR_NONE) return IR_NONE;
+    ir_graph *g = b->g;
+    ir_type t = *ir_type_of(g, v);
+    bool same = true;
+    for (int i = 0; i < t.rank; i++) {
+        if (t.dims[i] == dims[i] || ir_dim_equals(g, t.dims[i], 1)) continue;
+        t.dims[i] = dims[i];
+        same = false;
+    }
+    if (same) return v;
+    ir_nest nest;
+    ir_nest_begin(&nest, b, t.rank, t.dims, 0);
+    return ir_nest_view(&nest, ir_nest_read(&nest, v));
+}
+
+/* Runs a factor's leading axes along the space's, right-aligned at `batch`. */
+static void align_batch(ir_builder *b, fe_factor *f, int batch, const ir_dim *space)
+{
+    ir_graph *g = b->g;
+    ir_type wide = *ir_type_of(g, f->v);
+    for (int i = 0; i < wide.rank - 2; i++) wide.dims[i] = space[batch - (wide.rank - 2) + i];
+    f->v = fe_spread(b, f->v, wide.dims);
+    if (f->v == IR_NONE) return;
     const ir_type *t = ir_type_of(g, f->v);
     for (int i = 0, at = batch - (t->rank - 2); i < t->rank - 2; i++, at++)
         f->axes[i] = ir_dim_equals(g, t->dims[i], 1) && !ir_dim_equals(g, space[at], 1) ? -1 : at;
@@ -320,7 +343,7 @@ static ir_value matmul_full(ir_builder *b, ir_value x, ir_value y, bool tx, bool
         ir_dim one = ir_dim_const(g, 1);
         ir_dim p = i <= s.rank - 2 ? s.dims[s.rank - 2 - i] : one,
                q = i <= t.rank - 2 ? t.dims[t.rank - 2 - i] : one;
-        space[batch - i] = meet(g, p, q);
+        space[batch - i] = fe_meet(g, p, q);
         if (space[batch - i] == IR_NONE) goto mismatch;
     }
     int m = s.rank - 2 + tx, k = s.rank - 1 - tx, k2 = t.rank - 2 + ty, n = t.rank - 1 - ty;
@@ -328,8 +351,8 @@ static ir_value matmul_full(ir_builder *b, ir_value x, ir_value y, bool tx, bool
     space[batch] = s.dims[m];
     space[batch + 1] = t.dims[n];
     space[batch + 2] = t.dims[k2];
-    align_batch(g, &f[0], batch, space);
-    align_batch(g, &f[1], batch, space);
+    align_batch(b, &f[0], batch, space);
+    align_batch(b, &f[1], batch, space);
     f[0].axes[m] = batch;
     f[0].axes[k] = f[1].axes[k2] = batch + 2;
     f[1].axes[n] = batch + 1;

@@ -77,6 +77,11 @@ void fe_norm_statistics(fe_node *, bool rms, ir_value x, int axis, double eps, s
                         size_t inv_out);
 
 /* ---- contractions ---- */
+/* The size of an axis that two operands share, where each may be 1; IR_NONE: they cannot. */
+ir_dim fe_meet(ir_graph *, ir_dim, ir_dim);
+/* v with these dims, one an axis, where they are not its own: what fe_meet made, whose elements are
+ * repeated if a run sets v's to 1. Axes known to be 1 stay. */
+ir_value fe_spread(ir_builder *, ir_value v, const ir_dim *dims);
 /* One operand of a contract: axes[i] is the axis of the space that its axis i runs along, or -1
  * where it is read at 0 (a broadcast dim of 1). */
 typedef struct fe_factor {

@@ -82,10 +82,11 @@ static lathe_status read_term(einsum *e, size_t k, const char *at, const char *e
     for (int i = 0; i < t->rank; i++) {
         ir_dim *d = &e->dims[t->labels[i]];
         e->uses[t->labels[i]]++;
-        if (*d == IR_NONE || ir_dim_equals(g, *d, 1)) *d = type->dims[i];
-        else if (!ir_dim_equals(g, type->dims[i], 1) && !ir_dim_require(g, *d, type->dims[i]))
+        ir_dim met = *d == IR_NONE ? type->dims[i] : fe_meet(g, *d, type->dims[i]);
+        if (met == IR_NONE)
             return fe_expect_input(n, k, ir_format(g->arena, "has axis %d of size", i),
                                    ir_dim_text(g, type->dims[i]), ir_dim_text(g, *d));
+        *d = met;
     }
     return LATHE_OK;
 }
@@ -143,9 +144,11 @@ static lathe_status einsum_product(einsum *e, const term *t, size_t count, const
     }
     fe_factor f[2];
     for (size_t k = 0; k < count; k++) {
-        f[k].v = t[k].v;
-        for (int i = 0; i < t[k].rank; i++) {
-            bool repeated = ir_dim_equals(g, ir_type_of(g, t[k].v)->dims[i], 1) &&
+        ir_dim dims[IR_MAX_RANK];
+        for (int i = 0; i < t[k].rank; i++) dims[i] = e->dims[t[k].labels[i]];
+        f[k].v = fe_spread(&e->n->b, t[k].v, dims);
+        for (int i = 0; i < t[k].rank && f[k].v != IR_NONE; i++) {
+            bool repeated = ir_dim_equals(g, ir_type_of(g, f[k].v)->dims[i], 1) &&
                             !ir_dim_equals(g, e->dims[t[k].labels[i]], 1);
             f[k].axes[i] = repeated ? -1 : place[t[k].labels[i]];
         }

@@ -490,6 +490,9 @@ bool ir_nest_broadcast(ir_nest *, ir_builder *, const ir_value *, size_t n, int 
 /* Broadcasts n dims into the right-aligned dims of *rank axes; 0, or the axis from the end that
  * cannot match. dims has room for IR_MAX_RANK. */
 int ir_dims_broadcast(ir_graph *, ir_dim *dims, int *rank, const ir_dim *other, int n);
+/* What two sizes broadcast to that a run decides, either of which may be 1. */
+ir_dim ir_dims_meet(ir_graph *, ir_dim, ir_dim);
+bool ir_dims_met(const ir_graph *, ir_dim, ir_dim *a, ir_dim *b); /* the two that it was made of */
 ir_expr ir_nest_index(ir_nest *, int axis);
 /* Element of v at this point, v's axes right-aligned with the parallel axes, dims of 1 repeated. */
 ir_expr ir_nest_read(ir_nest *, ir_value v);

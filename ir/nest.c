@@ -46,7 +46,6 @@ static int merit(const ir_graph *g, ir_dim d)
     return ir_dim_get(g, d)->kind != IR_DIM_SYM;
 }
 
-/* The dim that two dims of one axis broadcast to; IR_NONE: they cannot. */
 /* A size that is never more than 1 can only be the one that is repeated. */
 static bool at_most_one(const ir_graph *g, ir_dim d)
 {
@@ -55,11 +54,54 @@ static bool at_most_one(const ir_graph *g, ir_dim d)
     return hi <= 1;
 }
 
+static bool is_zero_or_one(const ir_graph *g, ir_dim d)
+{
+    const ir_dim_node *n = ir_dim_get(g, d);
+    return n->kind == IR_DIM_MIN && (ir_dim_equals(g, n->a, 1) || ir_dim_equals(g, n->b, 1));
+}
+
+/* A size that is not computed from others: a run may well set it to 1, and so it may where two of
+ * them have met (ir_dims_meet). */
+static bool is_free(const ir_graph *g, ir_dim d)
+{
+    ir_dim a, b;
+    const ir_dim_node *n = ir_dim_get(g, d);
+    return n->kind == IR_DIM_SYM ? g->syms[n->sym].lo <= 1 : ir_dims_met(g, d, &a, &b);
+}
+
+bool ir_dims_met(const ir_graph *g, ir_dim d, ir_dim *a, ir_dim *b)
+{
+    const ir_dim_node *n = ir_dim_get(g, d);
+    bool guarded = false, found = false;
+    for (int i = 0; n->nterms == 1 && i < n->terms[0].natoms; i++) {
+        const ir_dim_node *atom = ir_dim_get(g, n->terms[0].atoms[i]);
+        guarded |= is_zero_or_one(g, n->terms[0].atoms[i]);
+        if (atom->kind != IR_DIM_MAX) continue;
+        *a = atom->a;
+        *b = atom->b;
+        found = true;
+    }
+    return guarded && found;
+}
+
+/* The larger one; but 1 and 0 broadcast to 0. */
+ir_dim ir_dims_meet(ir_graph *g, ir_dim a, ir_dim b)
+{
+    ir_dim one = ir_dim_const(g, 1),
+           some = ir_dim_mul(g, ir_dim_min(g, a, one), ir_dim_min(g, b, one));
+    return ir_dim_mul(g, ir_dim_max(g, a, b), some);
+}
+
+/* The dim that two dims of one axis broadcast to; IR_NONE: they cannot. Two free ones may each be
+ * the one that is repeated. Otherwise the computed one is taken for the size, which is a guess that
+ * a guard checks: a choice between, say, past + sequence and a mask's own symbol would hide from
+ * all that follows that they are equal. */
 static ir_dim nest_merge(ir_graph *g, ir_dim a, ir_dim b)
 {
     if (a == b || ir_dim_equals(g, b, 1)) return a;
     if (ir_dim_equals(g, a, 1)) return b;
     if (at_most_one(g, a) != at_most_one(g, b)) return at_most_one(g, a) ? b : a;
+    if (is_free(g, a) && is_free(g, b)) return ir_dims_meet(g, a, b);
     int merit_a = merit(g, a), merit_b = merit(g, b);
     if (merit_a == 3 && merit_b == 3) return IR_NONE;
     return merit_b > merit_a ? b : a;

@@ -56,22 +56,38 @@ ir_value ir_slice(ir_builder *b, ir_value v, const ir_dim *starts, const int64_t
     return identity ? v : view(b, v, t.rank, dims, idx);
 }
 
+/* The size of an expanded axis: `wanted`, or the operand's where that is 1. */
+static ir_dim expanded_dim(ir_graph *g, ir_dim wanted, ir_dim own)
+{
+    const ir_dim_node *w = ir_dim_get(g, wanted);
+    int rank = 1;
+    bool data = w->kind == IR_DIM_SYM && g->syms[w->sym].kind == IR_SYM_DATA;
+    if (data && !ir_dim_is_const(g, own, NULL)) return ir_dims_meet(g, wanted, own);
+    ir_dim dim = wanted;
+    return ir_dims_broadcast(g, &dim, &rank, &own, 1) ? IR_NONE : dim;
+}
+
 ir_value ir_expand(ir_builder *b, ir_value v, int rank, const ir_dim *wanted)
 {
     if (v == IR_NONE) return IR_NONE;
     ir_graph *g = b->g;
     const ir_type t = *ir_type_of(g, v);
-    ir_dim dims[IR_MAX_RANK];
+    ir_dim dims[IR_MAX_RANK], one = ir_dim_const(g, 1);
     if (rank > IR_MAX_RANK) return views_refuse(b, v, "cannot expand beyond the largest rank", 0);
-    for (int i = 0; i < rank; i++)
-        if ((dims[i] = wanted[i]) == IR_NONE) return IR_NONE;
-    int bad = ir_dims_broadcast(g, dims, &rank, t.dims, t.rank);
-    if (bad) return views_refuse(b, v, "cannot expand", t.rank - bad);
-    bool identity = rank == t.rank;
-    for (int i = 0; identity && i < rank; i++) identity = dims[i] == t.dims[i];
+    int all = rank > t.rank ? rank : t.rank;
+    bool identity = all == t.rank;
+    for (int i = 0; i < all; i++) {
+        int at = i - (all - rank), from = i - (all - t.rank);
+        ir_dim want = at < 0 ? one : wanted[at], own = from < 0 ? one : t.dims[from];
+        if (want == IR_NONE) return IR_NONE;
+        dims[i] = expanded_dim(g, want, own);
+        if (dims[i] == IR_NONE) return views_refuse(b, v, "cannot expand", from);
+        if (dims[i] != want && want != one) ir_guard_add(g, dims[i], want, true, IR_NONE);
+        identity = identity && dims[i] == own;
+    }
     if (identity) return v;
     ir_nest n;
-    ir_nest_begin(&n, b, rank, dims, 0);
+    ir_nest_begin(&n, b, all, dims, 0);
     return ir_nest_view(&n, ir_nest_read(&n, v));
 }
 

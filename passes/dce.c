@@ -2,9 +2,9 @@
  *
  * In: any graph; out: what the model's outputs and guard nodes reach. A node is live if it is a
  * guard, makes a live block's result, an operand of a live node, or a size that something live
- * mentions. So a bind, which has no results, lives as long as its symbols do. A guard on sizes
- * outlives its node, because a nest that reads through a view relies on the view's guards; it goes
- * only when its sizes do. */
+ * mentions, be it in a guard of a live node. So a bind, which has no results, lives as long as its
+ * symbols do. A guard on sizes outlives its node, because a nest that reads through a view relies
+ * on the view's guards; it goes only when its sizes do. */
 #include "ir/pool.h"
 #include "passes/pass.h"
 
@@ -95,6 +95,21 @@ static void follow(liveness *l)
     }
 }
 
+/* What a live node needs to hold is checked even if nothing else asks for the sizes: an expansion
+ * by data to the size that its operand has already. */
+static void follow_guards(liveness *l)
+{
+    do {
+        follow(l);
+        for (size_t i = 0; i < l->g->nguards; i++) {
+            const ir_guard *guard = &l->g->guards[i];
+            if (guard->node != IR_NONE && !l->nodes[guard->node]) continue;
+            reach_dim(l, guard->a);
+            reach_dim(l, guard->b);
+        }
+    } while (l->nwork);
+}
+
 /* All sizes of the dim are still known when the model runs. */
 static bool is_known(const liveness *l, ir_dim d)
 {
@@ -144,7 +159,7 @@ lathe_status pass_dce(ir_graph *g, const pass_options *options, lathe_diag *diag
                   .maker = IR_NEW_N(g->arena, ir_node_id, g->nsyms)};
     find_makers(&l);
     reach_block(&l, 1);
-    follow(&l);
+    follow_guards(&l);
     drop_guards(&l);
     for (size_t id = 1; id < g->nnodes; id++)
         if (!l.nodes[id]) ir_delete_node(g, (ir_node_id)id);

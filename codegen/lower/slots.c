@@ -249,6 +249,13 @@ bool cg_size_known(cg_lowering *lw, ir_dim dim)
     return true;
 }
 
+static const char *size_text(const ir_graph *g, ir_dim d)
+{
+    ir_dim a, b;
+    if (!ir_dims_met(g, d, &a, &b)) return ir_dim_text(g, d);
+    return ir_format(g->arena, "the larger of %s and %s", size_text(g, a), size_text(g, b));
+}
+
 static lathe_status lower_guard(cg_lowering *lw, const ir_guard *guard)
 {
     cg_program *p = lw->p;
@@ -261,7 +268,7 @@ static lathe_status lower_guard(cg_lowering *lw, const ir_guard *guard)
     uint32_t block = node ? lw->block_segment[node->block] : 0;
     if (block > segment) segment = block;
     const char *text =
-        ir_format(p->arena, "%s == %s", ir_dim_text(lw->g, guard->a), ir_dim_text(lw->g, guard->b));
+        ir_format(p->arena, "%s == %s", size_text(lw->g, guard->a), size_text(lw->g, guard->b));
     uint32_t entry = node ? cg_node_entry(lw, node) : LATHE_NO_SLOT, at = cg_string(lw, text);
     CG_PUSH(p, guards,
             (lathe_guard){.a = a,

@@ -124,6 +124,33 @@ Test(ir_build, a_computed_dim_wins_over_a_symbol_and_one_guard_is_enough)
     expect_valid();
 }
 
+Test(ir_build, of_two_sizes_that_a_run_decides_either_may_be_one)
+{
+    ir_dim s = symbol("s", 0), t = symbol("t", 0), a, c;
+    ir_value sum = binary(IR_X_ADD, INPUT(IR_F32, s), INPUT(IR_F32, t));
+    ir_dim met = ir_type_of(g, sum)->dims[0];
+    cr_expect(ir_dims_met(g, met, &a, &c) && a + c == s + t && (a == s || c == s));
+    const int64_t sizes[][3] = {{3, 3, 3}, {1, 3, 3}, {3, 1, 3}, {0, 1, 0}, {1, 0, 0}, {1, 1, 1}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int64_t syms[3] = {0, sizes[i][0], sizes[i][1]}, result;
+        cr_expect(ir_dim_eval(g, met, syms, &result) && result == sizes[i][2]);
+    }
+    cr_assert_eq(g->nguards, 2);
+    cr_expect(g->guards[0].or_one && g->guards[1].or_one);
+    expect_valid();
+}
+
+Test(ir_build, an_expansion_by_one_keeps_the_dim_and_is_checked)
+{
+    ir_dim s = symbol("s", 0);
+    ir_value x = INPUT(IR_F32, D(3), D(4));
+    cr_expect_eq(ir_expand(&b, x, 2, (ir_dim[]){s, D(1)}), x);
+    cr_assert_eq(g->nguards, 1);
+    cr_expect_eq(g->guards[0].a, D(3));
+    cr_expect_eq(g->guards[0].b, s);
+    cr_expect(g->guards[0].or_one);
+}
+
 Test(ir_build, equal_dims_need_no_guard)
 {
     ir_dim s = symbol("s", 0);
