@@ -12,7 +12,7 @@
 #define FE_MAX_NAME 512            /* of a node with the calls that it is in; cut short */
 #define FE_IR_OLDEST 3
 #define FE_IR_NEWEST 13
-#define FE_OPSET_NEWEST 27 /* of ai.onnx */
+#define FE_OPSET_NEWEST 28 /* of ai.onnx */
 
 /* What a function call, or the main graph, puts in force for the nodes in it. */
 typedef struct fe_frame {

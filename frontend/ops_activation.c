@@ -122,6 +122,23 @@ static const struct {
     {"Shrink", shrink, "FLSU"},
 };
 
+/* A gate, through Swish, times a value; their dims are the same. */
+lathe_status fe_import_swiglu(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    for (size_t k = 0; k < 2; k++) TRY(fe_need_class(n, k, "FL"));
+    TRY(fe_need_same(n, 0, 1));
+    const ir_type gate = *fe_type(n, 0);
+    TRY(fe_need_rank(n, 1, gate.rank));
+    for (int i = 0; i < gate.rank; i++) TRY(fe_need_dim(n, 1, i, gate.dims[i]));
+    ir_value both[] = {fe_in(n, 0), fe_in(n, 1)};
+    if (!fe_broadcast(&nest, &n->b, both, 2)) return LATHE_BAD_INPUT;
+    ir_expr x = fe_x_silu(g, ir_nest_read(&nest, both[0]), fe_attr_float(n, "alpha", 1));
+    fe_out(n, 0, ir_nest_map(&nest, gate.elem, X2(MUL, x, ir_nest_read(&nest, both[1]))));
+    return LATHE_OK;
+}
+
 lathe_status fe_import_activation(fe_node *n)
 {
     ir_graph *g = n->g;

@@ -10,6 +10,7 @@ typedef struct attention {
     ir_dim past; /* rows of the cache before this call, or IR_NONE */
     double scale, softcap;
     bool causal;
+    int64_t left, right; /* how far from its own position a query sees; below 0: all the way */
 } attention;
 
 enum { RAW, CAPPED, BIASED, PROBABILITY };
@@ -49,21 +50,32 @@ static lathe_status read_cache(attention *a)
     return fe_need_dim(n, 6, 0, ir_type_of(n->g, a->q)->dims[0]);
 }
 
+/* The position of a query among the keys: its row, after the past or before the end of the cache
+ * that counts. */
+static ir_expr query_position(const attention *a, ir_nest *nest, ir_expr length)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr offset = a->past != IR_NONE  ? XD(a->past)
+                     : length != IR_NONE ? X2(SUB, length, XD(nest->space[2]))
+                                         : XI(0);
+    return X2(ADD, ir_nest_index(nest, 2), offset);
+}
+
 /* Which keys a query may see, by position. */
 static ir_expr visible(const attention *a, ir_nest *nest, ir_expr x)
 {
     ir_graph *g = nest->b->g;
-    ir_expr i = ir_nest_index(nest, 2), j = ir_nest_index(nest, 3), length = IR_NONE;
+    ir_expr j = ir_nest_index(nest, 3), length = IR_NONE;
     if (a->lengths != IR_NONE) {
         ir_expr batch = ir_nest_index(nest, 0);
         length = fe_load_i64(nest, a->lengths, &batch);
         x = fe_x_mask(g, X2(LT, j, length), x);
     }
-    if (!a->causal) return x;
-    ir_expr offset = a->past != IR_NONE  ? XD(a->past)
-                     : length != IR_NONE ? X2(SUB, length, XD(nest->space[2]))
-                                         : XI(0);
-    return fe_x_mask(g, X2(LE, j, X2(ADD, i, offset)), x);
+    ir_expr at = query_position(a, nest, length);
+    if (a->causal) x = fe_x_mask(g, X2(LE, j, at), x);
+    if (a->left >= 0) x = fe_x_mask(g, X2(LE, X2(SUB, at, XI(a->left)), j), x);
+    if (a->right >= 0) x = fe_x_mask(g, X2(LE, j, X2(ADD, at, XI(a->right))), x);
+    return x;
 }
 
 static ir_expr masked(const attention *a, ir_nest *nest, ir_expr x)
@@ -105,6 +117,20 @@ static lathe_status check_mask(attention *a)
     return LATHE_OK;
 }
 
+static lathe_status read_window(attention *a)
+{
+    const fe_node *n = a->n;
+    int64_t *sides[] = {&a->left, &a->right};
+    static const char *const names[] = {"left_window_size", "right_window_size"};
+    for (int i = 0; i < 2; i++) {
+        *sides[i] = fe_attr_int(n, names[i], -1);
+        if (*sides[i] < -1 || *sides[i] > INT32_MAX)
+            return fe_expect(n, ir_format(n->g->arena, "attribute %s is", names[i]),
+                             fe_number(n, *sides[i]), "-1 or a number of keys");
+    }
+    return LATHE_OK;
+}
+
 lathe_status fe_import_attention(fe_node *n)
 {
     ir_builder *b = &n->b;
@@ -115,6 +141,7 @@ lathe_status fe_import_attention(fe_node *n)
     int64_t mode = fe_attr_int(n, "qk_matmul_output_mode", RAW);
     if (mode < RAW || mode > PROBABILITY)
         return fe_expect(n, "attribute qk_matmul_output_mode is", fe_number(n, mode), "0 to 3");
+    TRY(read_window(&a));
     TRY(read_heads(n, 0, "q_num_heads", &a.q));
     TRY(read_heads(n, 1, "kv_num_heads", &a.k));
     TRY(read_heads(n, 2, "kv_num_heads", &a.v));
@@ -219,7 +246,7 @@ static lathe_status modified(fe_node *n, const char *attr, ir_value *v)
 lathe_status fe_import_flex_attention(fe_node *n)
 {
     ir_builder *b = &n->b;
-    attention a = {.n = n, .scale = fe_attr_float(n, "scale", 0)};
+    attention a = {.n = n, .scale = fe_attr_float(n, "scale", 0), .left = -1, .right = -1};
     for (size_t k = 0; k < 3; k++) {
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, 4));

@@ -83,6 +83,19 @@ static ir_expr range_count(ir_graph *g, ir_elem elem, ir_expr start, ir_expr lim
     return X2(MAX, ir_x_cast(g, X1(CEIL, X2(DIV, span, delta)), IR_I64), XI(0));
 }
 
+/* In which type a range is computed; stash_type says it for low precision. */
+static lathe_status range_type(const fe_node *n, ir_elem elem, ir_elem *wide)
+{
+    int64_t stash = fe_attr_int(n, "stash_type", IR_F32);
+    *wide = ir_elem_is_int(elem) ? IR_I64 : ir_elem_arith(elem);
+    if (ir_elem_is_int(elem) || *wide == elem) return LATHE_OK;
+    if (stash != IR_F32 && stash != IR_F64)
+        return fe_expect(n, "attribute stash_type is", fe_number(n, stash),
+                         "1 (float) or 11 (double)");
+    *wide = (ir_elem)stash;
+    return LATHE_OK;
+}
+
 lathe_status fe_import_range(fe_node *n)
 {
     ir_graph *g = n->g;
@@ -90,7 +103,8 @@ lathe_status fe_import_range(fe_node *n)
         TRY(fe_need_class(n, k, "FLSU"));
         TRY(fe_need_same(n, 0, k));
     }
-    ir_elem elem = fe_type(n, 0)->elem, wide = ir_elem_is_int(elem) ? IR_I64 : elem;
+    ir_elem elem = fe_type(n, 0)->elem, wide;
+    TRY(range_type(n, elem, &wide));
     ir_nest nest;
     ir_expr x[3];
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);

@@ -3,6 +3,8 @@
  * are bound to symbols first (sizes.h), so every result's dims are closed formulas. */
 #include "frontend/build.h"
 
+#include <string.h>
+
 lathe_status fe_import_shape(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
@@ -436,13 +438,23 @@ static lathe_status block_size(fe_node *n, int64_t *block)
     return LATHE_OK;
 }
 
+/* Whether a channel's block stays together: mode CRD, else DCR. */
+static lathe_status column_first(const fe_node *n, bool *crd)
+{
+    const char *mode = fe_attr_str(n, "mode", "DCR");
+    *crd = strcmp(mode, "CRD") == 0;
+    if (*crd || strcmp(mode, "DCR") == 0) return LATHE_OK;
+    return fe_expect(n, "attribute mode is", mode, "DCR or CRD");
+}
+
 lathe_status fe_import_depth_to_space(fe_node *n)
 {
     int64_t block;
     TRY(block_size(n, &block));
     ir_graph *g = n->g;
     const ir_dim *d = fe_type(n, 0)->dims, b = ir_dim_const(g, block);
-    bool crd = fe_attr_str(n, "mode", "DCR")[0] == 'C';
+    bool crd;
+    TRY(column_first(n, &crd));
     ir_dim depth = ir_dim_floordiv(g, d[1], ir_dim_mul(g, b, b));
     ir_dim out[4] = {d[0], depth, ir_dim_mul(g, d[2], b), ir_dim_mul(g, d[3], b)};
     ir_dim dcr_dims[6] = {d[0], b, b, depth, d[2], d[3]},
@@ -463,8 +475,11 @@ lathe_status fe_import_space_to_depth(fe_node *n)
     ir_dim h = ir_dim_floordiv(g, d[2], b), w = ir_dim_floordiv(g, d[3], b);
     ir_dim out[4] = {d[0], ir_dim_mul(g, d[1], ir_dim_mul(g, b, b)), h, w};
     ir_dim parts[6] = {d[0], d[1], h, b, w, b};
-    const int perm[6] = {0, 3, 5, 1, 2, 4};
+    const int dcr[6] = {0, 3, 5, 1, 2, 4}, crd[6] = {0, 1, 3, 5, 2, 4};
+    bool channel_first;
+    TRY(column_first(n, &channel_first));
     ir_value split = ir_reshape(&n->b, fe_in(n, 0), 6, parts);
-    fe_out(n, 0, ir_reshape(&n->b, ir_permute(&n->b, split, perm), 4, out));
+    ir_value mixed = ir_permute(&n->b, split, channel_first ? crd : dcr);
+    fe_out(n, 0, ir_reshape(&n->b, mixed, 4, out));
     return LATHE_OK;
 }
