@@ -20,10 +20,14 @@ lathe_status lathe_rt_unique(lathe_call *);
 /* boxes, scores, i64 limit, f32 overlap, f32 threshold -> i64[n, 3]; ints: center form; syms: n. */
 lathe_status lathe_rt_nms(lathe_call *);
 
-/* -> f32 or f64 numbers; ints: normal (else uniform of [0, 1)), seeded, seed; floats: scale,
- * offset.
- */
+/* -> f32 or f64; ints: normal (else uniform of [0, 1)), seeded, seed; floats: scale, offset. */
 lathe_status lathe_rt_random(lathe_call *);
+/* f64 x[rows, features], i64 nodes[n, 7], f64 splits[n], i64 roots, i64 targets, f64 weights, f64
+ * members -> f64[rows, targets]; ints: aggregate, features that the nodes read. */
+lathe_status lathe_rt_trees(lathe_call *);
+/* i64 x[rows, tokens], i64 pool, i64 grams[n, 3] sorted -> f32[rows, columns]; ints: least and
+ * largest size, tokens that may be skipped. */
+lathe_status lathe_rt_ngrams(lathe_call *);
 
 /* Width in bytes and kind ('U', 'S', 'F'; 0: none that can be compared) of an element type. */
 typedef struct rt_scalar_kind {

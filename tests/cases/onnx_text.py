@@ -42,6 +42,10 @@ def attribute(name, value):
     for python, number, kind in ((int, 3, 2), (float, 2, 1), (str, 4, 3)):
         if isinstance(value, python):
             return field(1, name) + field(number, value) + field(20, kind)
+    if value and isinstance(value[0], float):
+        return field(1, name) + b"".join(field(7, v) for v in value) + field(20, 6)
+    if value and isinstance(value[0], (str, bytes)):
+        return field(1, name) + fields(9, value) + field(20, 8)
     return field(1, name) + fields(8, value) + field(20, 7)
 
 
