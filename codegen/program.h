@@ -34,14 +34,30 @@ typedef struct cg_axes {
     ir_dim extent[IR_MAX_SPACE], stride[IR_MAX_SPACE];
 } cg_axes;
 
+/* panels.def: how a product's b is stored. A row of a panel has so many bytes a column. */
+enum { CG_PANEL = 32, CG_CELL = 4 };
+typedef enum cg_format {
+#define PANEL(name, elem, sum, group, sums) CG_FORMAT_##name,
+#include "codegen/kernels/panels.def"
+#undef PANEL
+    CG_FORMATS
+} cg_format;
+typedef struct cg_panel_form {
+    ir_elem elem, sum; /* of the panel; of the product's sums */
+    int group;         /* k of a group */
+    int sums;          /* rows of sums in front of each panel */
+} cg_panel_form;
+const cg_panel_form *cg_panel_form_of(cg_format);
+
 /* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
  * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
  * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
  * most CG_ROWS, and groups of panels. If b is not packed, a worker's scratch takes CG_LONGEST_K
  * rows of a panel, or k if that is known to be less, and one more, into which packing may write. */
-enum { CG_PANEL = 32, CG_ROWS = 256, CG_LONGEST_K = 1024 };
+enum { CG_ROWS = 256, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
     ir_affine a, b, c; /* places of elements; c is contiguous along n */
+    cg_format format;  /* of b's panels, whose elements b's coefs count if it is packed */
     bool packed;       /* b is a weight in panels: b places the first one of its batch */
     cg_axes n, k;      /* not packed: what these axes are in b, whose coefs they replace */
     int64_t group;     /* panels of a group */
@@ -113,10 +129,11 @@ typedef struct cg_kernel {
     const char *name; /* symbol, local to the object */
 } cg_kernel;
 
-/* An f32 matrix, or several, for cg_gemm: panels of CG_PANEL columns, the last one filled up with
- * zeros; a panel holds its columns' elements k by k. Of the axes, the first nbatch count matrices,
- * the next nk make up k, the last nn make up n; strides are elements of the blob. */
+/* A matrix, or several, for cg_gemm: panels of CG_PANEL columns, the last one filled up with
+ * zeros. Of the axes, the first nbatch count matrices, the next nk make up k, the last nn make up
+ * n; strides are elements of the blob. */
 typedef struct cg_panels {
+    cg_format format;
     int nbatch, nk, nn;
     int64_t base, size[IR_MAX_SPACE], stride[IR_MAX_SPACE];
 } cg_panels;
@@ -184,6 +201,7 @@ typedef struct cg_isa {
     bool has_fma, has_f16, has_round; /* f16 <-> f32; floor, ceil and the like in one instruction */
     uint32_t cpu_bits;                /* lathe_target.features */
     const char *linker_emulation, *library_dir;
+    const char *tile; /* of tiles.def: the only one besides the plain one (tests); NULL: all */
 } cg_isa;
 const cg_isa *cg_isa_find(const char *name); /* NULL: unknown */
 const cg_isa *cg_isa_at(size_t index);       /* NULL: past the end */
@@ -204,8 +222,10 @@ typedef enum { CG_OBJECT, CG_LLVM, CG_ASM } cg_form;
 lathe_status cg_emit(const cg_program *, const cg_targets *, cg_form, int level, lathe_diag *,
                      char **data, size_t *size);
 
-/* panels.c: bytes of a packed weight, which must fit in 63 bits; packs and hands out piece by
- * piece. */
+/* panels.c: size of one panel, its rows of sums included; bytes of a packed weight, which must fit
+ * in 63 bits; packs and hands out piece by piece. */
+ir_dim cg_panel_elements(ir_graph *, cg_format, ir_dim k);
+ir_dim cg_panel_bytes(ir_graph *, cg_format, ir_dim k);
 uint64_t cg_panels_size(const cg_panels *);
 bool cg_panels_write(const cg_panels *, const void *elements,
                      bool (*put)(void *ctx, const void *bytes, size_t size), void *ctx);

@@ -175,7 +175,8 @@ static void put_weight(const printer *w, uint32_t buffer)
     if (!x->panels) {
         fputs(", as stored", w->f);
     } else {
-        fprintf(w->f, ", f32 panels of %d columns%s, size:stride", CG_PANEL,
+        fprintf(w->f, ", %s panels of %d columns%s, size:stride",
+                ir_elem_name(cg_panel_form_of(x->panels->format)->elem), CG_PANEL,
                 x->encoded ? " computed from constants" : "");
         if (x->panels->nbatch) put_sizes(w->f, "batch", x->panels, 0, x->panels->nbatch);
         put_sizes(w->f, "k", x->panels, x->panels->nbatch, x->panels->nk);

@@ -259,15 +259,19 @@ static void make_tiles(attention *w)
     const ir_affine *q = &w->a->scores.gemm->a;
     uint32_t one, several, rows[CG_FETCHES] = {0};
     int64_t least, most;
+    const cg_tile_use scores = {IR_F32, CG_FORMAT_F32, attention_known(w, q->coef[w->nbatch]),
+                                attention_known(w, q->coef[w->nbatch + 2])};
+    cg_tile_use values = {IR_F32, CG_FORMAT_F32, 0, 1};
     cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);
     rows[CG_FETCH_NOTHING] = one | several;
-    w->score_tiles = cg_tile_chooser(u, attention_known(w, q->coef[w->nbatch]),
-                                     attention_known(w, q->coef[w->nbatch + 2]), rows);
+    w->score_tiles = cg_tile_chooser(u, &scores, rows);
     ir_dim_range(u->g, w->a->step, &least, &most);
-    w->value_tiles = cg_tile_chooser(u, least, 1, rows);
+    values.row_step = least;
+    w->value_tiles = cg_tile_chooser(u, &values, rows);
     if (least == most) return;
+    values.row_step = 0;
     cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, attention_num(w, least), "");
-    w->value_tiles = cg_select(u, is_least, w->value_tiles, cg_tile_chooser(u, 0, 1, rows));
+    w->value_tiles = cg_select(u, is_least, w->value_tiles, cg_tile_chooser(u, &values, rows));
 }
 
 static void place_scratch(attention *w)
@@ -301,11 +305,12 @@ static const cg_nest *attention_part_of(attention *w, const cg_nest *part)
 
 cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
 {
-    attention w = {.k = cg_kern_begin(u, kernel),
-                   .u = u,
-                   .a = kernel->nest.attention,
-                   .nbatch = kernel->nest.rank - 3,
-                   .shape = cg_tile_shape_of(u->isa)};
+    attention w = {
+        .k = cg_kern_begin(u, kernel),
+        .u = u,
+        .a = kernel->nest.attention,
+        .nbatch = kernel->nest.rank - 3,
+        .shape = cg_tile_shape_of(u->isa, &(cg_tile_use){.a = IR_F32, .format = CG_FORMAT_F32})};
     cg_kern_arguments(&w.k);
     w.pack[CG_KEY] = cg_make_pack(u, attention_part_of(&w, &w.a->scores));
     w.pack[CG_VALUE] = cg_make_pack(u, w.k.n);

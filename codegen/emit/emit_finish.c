@@ -39,9 +39,10 @@ static cg_val load_sums(finish *f, cg_val row, cg_val column)
 {
     cg_unit *u = f->k.u;
     cg_val at = LLVMBuildAdd(u->b, LLVMBuildMul(u->b, row, f->ld, ""), column, "");
-    at = LLVMBuildGEP2(u->b, u->f32, f->sums, &at, 1, "");
-    cg_val v = LLVMBuildLoad2(u->b, cg_wide(u->f32, f->k.lanes), at, "");
-    LLVMSetAlignment(v, sizeof(float));
+    const ir_elem sum = cg_panel_form_of(f->g->format)->sum;
+    at = LLVMBuildGEP2(u->b, cg_storage_type(u, sum), f->sums, &at, 1, "");
+    cg_val v = LLVMBuildLoad2(u->b, cg_arith_type(u, sum, f->k.lanes), at, "");
+    LLVMSetAlignment(v, (unsigned)ir_elem_bits(sum) / 8);
     return v;
 }
 

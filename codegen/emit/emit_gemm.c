@@ -16,6 +16,9 @@ typedef struct gemm {
     cg_kern k;
     cg_unit *u;
     const cg_gemm *g;
+    const cg_panel_form *form;
+    LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
+    cg_tile_use use;
     cg_tile_shape shape;
     cg_function finish, pack; /* pack: only if b is no weight */
     cg_val tiles;             /* the chooser */
@@ -24,7 +27,7 @@ typedef struct gemm {
     cg_val panels, full;      /* of b, and those without padding; 0 if c takes no tiles */
     cg_val parts;             /* of k */
     int64_t part;             /* its length */
-    cg_val reach;             /* what a tile's call prefetches, in floats for each k */
+    cg_val reach;             /* what a tile's call prefetches, in elements for each k */
     /* of the segment: */
     cg_val a, b, c; /* at its first row */
     cg_blocks rows;
@@ -58,9 +61,22 @@ static cg_val ceiling(gemm *w, cg_val a, int64_t by)
     return quotient(w, gemm_add(w, a, gemm_num(w, by - 1)), gemm_num(w, by));
 }
 
-static cg_val floats(gemm *w, cg_val base, cg_val at)
+static cg_val in(gemm *w, LLVMTypeRef elements, cg_val base, cg_val at)
 {
-    return LLVMBuildGEP2(w->u->b, w->u->f32, base, &at, 1, "");
+    return LLVMBuildGEP2(w->u->b, elements, base, &at, 1, "");
+}
+
+/* Where the row of a panel stands that k is in, in rows. */
+static cg_val row_of(gemm *w, cg_val k)
+{
+    if (w->form->group > 1) k = quotient(w, k, gemm_num(w, w->form->group));
+    return w->form->sums ? gemm_add(w, k, gemm_num(w, w->form->sums)) : k;
+}
+
+static cg_val rows_of_panel(gemm *w)
+{
+    cg_val k = extent(w, K);
+    return row_of(w, w->form->group > 1 ? gemm_add(w, k, gemm_num(w, w->form->group - 1)) : k);
 }
 
 /* ---- a tile ---- */
@@ -81,9 +97,11 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
     cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), columns = gemm_num(w, CG_PANEL);
-    if (w->g->packed)
-        return floats(w, w->b,
-                      gemm_mul(w, gemm_add(w, gemm_mul(w, panel, extent(w, K)), k), columns));
+    if (w->g->packed) {
+        cg_val row = gemm_add(w, gemm_mul(w, panel, rows_of_panel(w)), row_of(w, k));
+        return in(w, w->b_type, w->b,
+                  gemm_mul(w, row, gemm_num(w, (int64_t)CG_PANEL * w->form->group)));
+    }
     LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
     cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
     LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, pack);
@@ -108,27 +126,27 @@ static void begin_panel(gemm *w)
 static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val c, cg_val ldc)
 {
     cg_unit *u = w->u;
-    int columns = w->shape.lanes * w->shape.vectors;
+    int columns = w->shape.lanes * w->shape.vectors, group = w->form->group;
     cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), row_step = stride(w, &w->g->a, M),
            k_step = stride(w, &w->g->a, K);
     cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
     cg_val share = lower_of(w, gemm_mul(w, length, w->reach),
                             quotient(w, gemm_mul(w, length, gemm_num(w, columns)), w->rows.count));
-    cg_val next = gemm_add(w, gemm_mul(w, extent(w, K), gemm_num(w, CG_PANEL)),
+    cg_val next = gemm_add(w, gemm_mul(w, rows_of_panel(w), gemm_num(w, (int64_t)CG_PANEL * group)),
                            gemm_mul(w, block, gemm_mul(w, share, gemm_num(w, CG_PANEL / columns))));
     cg_val rows = cg_block_rows(u, &w->rows, block),
            row = gemm_mul(w, cg_block_start(u, &w->rows, block), row_step);
     cg_val args[CG_TILE_ARGS + 1] = {gemm_add(w, rows, w->fetch)}, *arg = args + 1;
-    arg[CG_TILE_A] = floats(w, w->a, gemm_add(w, row, gemm_mul(w, k, k_step)));
+    arg[CG_TILE_A] = in(w, w->a_type, w->a, gemm_add(w, row, gemm_mul(w, k, k_step)));
     arg[CG_TILE_K] = length;
     arg[CG_TILE_LDC] = ldc;
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = k_step;
     arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, gemm_num(w, 0), "");
     for (int column = 0; column < CG_PANEL; column += columns) {
-        arg[CG_TILE_B] = floats(w, b, gemm_num(w, column));
-        arg[CG_TILE_C] = floats(w, c, gemm_num(w, column));
-        arg[CG_TILE_NEXT] = floats(w, b, next);
+        arg[CG_TILE_B] = in(w, w->b_type, b, gemm_num(w, (int64_t)column * group));
+        arg[CG_TILE_C] = in(w, w->c_type, c, gemm_num(w, column));
+        arg[CG_TILE_NEXT] = in(w, w->b_type, b, next);
         LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
         next = gemm_add(w, next, share);
     }
@@ -155,8 +173,8 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
     cg_val column = gemm_mul(w, panel, gemm_num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
     cg_loop l = cg_loop_guard(u, gemm_num(w, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val c =
-        floats(w, w->c, gemm_add(w, gemm_mul(w, cg_block_start(w->u, &w->rows, l.i), ldc), column));
+    cg_val c = in(w, w->c_type, w->c,
+                  gemm_add(w, gemm_mul(w, cg_block_start(w->u, &w->rows, l.i), ldc), column));
     emit_tiles(w, l.i, panel, part, c, ldc);
     if (w->k.n->epilogue) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
@@ -246,9 +264,9 @@ static cg_val place_in_batch(gemm *w, const ir_affine *of)
     return at;
 }
 
-static cg_val operand_at(gemm *w, size_t operand, cg_val at)
+static cg_val operand_at(gemm *w, LLVMTypeRef elements, size_t operand, cg_val at)
 {
-    return floats(w, w->k.places[operand].base, at);
+    return in(w, elements, w->k.places[operand].base, at);
 }
 
 /* Chunk `i` of the rows. */
@@ -272,11 +290,11 @@ static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
     begin_rows(w, modulo(w, segment, chunks));
     const cg_gemm *g = w->g;
     w->a = operand_at(
-        w, 0,
+        w, w->a_type, 0,
         gemm_add(w, place_in_batch(w, &g->a), gemm_mul(w, w->rows.first, stride(w, &g->a, M))));
-    w->b = operand_at(w, 1, place_in_batch(w, &g->b));
+    w->b = operand_at(w, w->b_type, 1, place_in_batch(w, &g->b));
     w->c = operand_at(
-        w, w->k.n->noperands,
+        w, w->c_type, w->k.n->noperands,
         gemm_add(w, place_in_batch(w, &g->c), gemm_mul(w, w->rows.first, stride(w, &g->c, M))));
     cg_val group = gemm_num(w, g->group);
     emit_panels(w, gemm_mul(w, from, group), lower_of(w, gemm_mul(w, to, group), w->panels));
@@ -316,16 +334,36 @@ static int64_t gemm_known(const gemm *w, ir_dim d)
     return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
 }
 
-static void prepare(gemm *w)
+/* Sums are stored in c itself where they are as wide as its elements, and finished in place. */
+static bool goes_direct(const gemm *w)
+{
+    ir_elem out = w->k.n->out.elem;
+    return out == w->form->sum || (out == IR_F32 && ir_elem_bits(w->form->sum) == 32);
+}
+
+static void choose_tile(gemm *w)
 {
     cg_unit *u = w->u;
     uint32_t rows[CG_FETCHES] = {0};
-    int64_t row_step = gemm_known(w, w->g->a.coef[axis(w, M)]),
-            k_step = gemm_known(w, w->g->a.coef[axis(w, K)]);
-    cut_k(w);
+    w->use = (cg_tile_use){.a = w->k.n->operands[0].elem,
+                           .format = w->g->format,
+                           .row_step = gemm_known(w, w->g->a.coef[axis(w, M)]),
+                           .k_step = gemm_known(w, w->g->a.coef[axis(w, K)])};
+    w->form = cg_panel_form_of(w->g->format);
+    w->a_type = cg_storage_type(u, w->use.a);
+    w->b_type = cg_storage_type(u, w->form->elem);
+    w->c_type = cg_storage_type(u, w->form->sum);
+    w->shape = cg_tile_shape_of(u->isa, &w->use);
     find_tiles(w, rows);
-    w->tiles = cg_tile_chooser(u, row_step, k_step, rows);
-    w->reach = gemm_num(w, cg_tile_reach(row_step, k_step) / (int64_t)sizeof(float));
+    w->tiles = cg_tile_chooser(u, &w->use, rows);
+    w->reach = gemm_num(w, cg_tile_reach(&w->use));
+}
+
+static void prepare(gemm *w)
+{
+    cg_unit *u = w->u;
+    cut_k(w);
+    choose_tile(w);
     w->finish = cg_make_finish(u, w->k.n);
     if (!w->g->packed) {
         w->pack = cg_make_pack(u, w->k.n);
@@ -333,19 +371,15 @@ static void prepare(gemm *w)
         w->scratch = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
     }
     w->memory =
-        LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
+        LLVMBuildAlloca(u->b, LLVMArrayType2(w->c_type, (uint64_t)w->shape.rows * CG_PANEL), "");
     LLVMSetAlignment(w->memory, 64);
     w->panels = ceiling(w, extent(w, N), CG_PANEL);
-    w->full = w->k.n->out.elem == IR_F32 ? quotient(w, extent(w, N), gemm_num(w, CG_PANEL))
-                                         : gemm_num(w, 0);
+    w->full = goes_direct(w) ? quotient(w, extent(w, N), gemm_num(w, CG_PANEL)) : gemm_num(w, 0);
 }
 
 cg_val cg_emit_gemm(cg_unit *u, const cg_kernel *kernel)
 {
-    gemm w = {.k = cg_kern_begin(u, kernel),
-              .u = u,
-              .g = kernel->nest.gemm,
-              .shape = cg_tile_shape_of(u->isa)};
+    gemm w = {.k = cg_kern_begin(u, kernel), .u = u, .g = kernel->nest.gemm};
     cg_kern_arguments(&w.k);
     prepare(&w);
     emit_segments(&w);

@@ -1,4 +1,4 @@
-/* Shared by emit_gemm.c and emit_tile.c: tiles of a product. Private to codegen/.
+/* Shared by those who emit products: tiles and what is around them. Private to codegen/.
  *
  * A tile is a few rows by some vectors of columns whose sums stay in registers over a run of k. Its
  * function takes a from row-major memory, b from a panel, and adds to or sets a tile of c. */
@@ -7,11 +7,18 @@
 
 #include "codegen/emit/emit.h"
 
+/* What a tile is needed for; tiles.def says which one serves. */
+typedef struct cg_tile_use {
+    ir_elem a;
+    cg_format format;
+    int64_t row_step, k_step; /* between a's rows and between its k, in elements; 0: run-time */
+} cg_tile_use;
+
 /* The largest tile that the registers of a target hold. */
 typedef struct cg_tile_shape {
     int lanes, vectors, rows;
 } cg_tile_shape;
-cg_tile_shape cg_tile_shape_of(const cg_isa *);
+cg_tile_shape cg_tile_shape_of(const cg_isa *, const cg_tile_use *);
 
 /* What a tile's function prefetches, every few k: a line from NEXT on, the panel that it reads, or
  * nothing. */
@@ -28,16 +35,13 @@ enum {
     CG_TILE_ADD, /* i1: c already holds a part of the sums */
     CG_TILE_ARGS
 };
-LLVMTypeRef cg_tile_type(cg_unit *);
 /* A function whose first argument chooses the tile: CG_TILE_CHOICE of its rows and what it
- * prefetches. row_step, k_step: between a's rows and between its k, in elements; 0: run-time. rows:
- * by cg_fetch, the numbers of rows that it must know, a bit each. */
+ * prefetches. rows: by cg_fetch, the numbers of rows that it must know, a bit each. */
 #define CG_TILE_CHOICE(fetch, rows) (32 * (int)(fetch) + (rows))
-cg_val cg_tile_chooser(cg_unit *, int64_t row_step, int64_t k_step,
-                       const uint32_t rows[CG_FETCHES]);
+cg_val cg_tile_chooser(cg_unit *, const cg_tile_use *, const uint32_t rows[CG_FETCHES]);
 LLVMTypeRef cg_tile_chooser_type(cg_unit *);
-/* Bytes from NEXT on that a call prefetches for each k. */
-int64_t cg_tile_reach(int64_t row_step, int64_t k_step);
+/* Elements of b from NEXT on that a call prefetches for each k. */
+int64_t cg_tile_reach(const cg_tile_use *);
 
 typedef struct cg_function {
     cg_val fn;

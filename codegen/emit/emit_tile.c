@@ -1,146 +1,211 @@
 /* The innermost kernel of a product: one tile of sums in registers.
  *
- * In: a form and a number of rows. Out: a function, made once a module. Each step of k loads a row
- * of b and multiplies it with one element of each row of a. The sums, one row of b and one element
- * of a must fit in the vector registers: one more and every step spills. Steps of a that are known
- * at compile time make addresses of one pointer and constants; with run-time steps nothing is
- * unrolled, since the addresses of the copies would take all registers. */
-#include "codegen/emit/emit_gemm.h"
+ * In: a use and a number of rows. Out: a function, made once a module, by the first row of
+ * tiles.def that serves. Each step of k loads a row of b and multiplies it with one group of each
+ * row of a. The sums, one row of b and what a step takes aside must fit in the vector registers:
+ * one more and every step spills. Steps of a that are known at compile time make addresses of one
+ * pointer and constants; with run-time steps nothing is unrolled, since the addresses of the copies
+ * would take all registers. The last tile is plain loops over a panel: slow, and clear enough to
+ * believe. */
+#include <string.h>
 
-enum { UNROLL = 4, LINE = 64, AHEAD = 8192, NEXT_LINES = 4, MOST_ROWS = 16 };
+#include "codegen/emit/emit_tile.h"
 
-typedef struct form {
-    int64_t row_step, k_step;
-    cg_fetch fetch;
-} form;
+enum { UNROLL = 4, LINE = 64, AHEAD = 8192, NEXT_LINES = 4, PLAIN_ROWS = 4 };
 
+/* A row of tiles.def. */
+typedef struct kind {
+    const char *name;
+    ir_elem a;
+    cg_format format;
+    uint32_t needs;
+    cg_multiply multiply;
+    int aside;
+} kind;
+
+static const kind kinds[] = {
+#define TILE(name, a, format, needs, multiply, aside) {#name, a, format, needs, multiply, aside},
+#include "codegen/emit/tiles.def"
+#undef TILE
+};
+
+/* The functions of a use. */
 typedef struct cg_tiles {
-    form form;
-    cg_val fn[MOST_ROWS]; /* by rows; NULL: not made yet */
+    cg_tile_use use;
+    cg_fetch fetch;
+    cg_val fn[CG_TILE_MOST_ROWS]; /* by rows; NULL: not made yet */
     struct cg_tiles *next;
 } tiles;
-
-typedef struct tile {
-    cg_unit *u;
-    cg_tile_shape shape;
-    form form;
-    int rows, unroll;
-    cg_val arg[CG_TILE_ARGS];
-    cg_val row_at[MOST_ROWS]; /* offsets of a's rows */
-    LLVMTypeRef vector;
-} tile;
 
 /* What the K loop carries: the sums, then these. */
 enum { AT_A, AT_B, AT_NEXT, POINTERS };
 
-cg_tile_shape cg_tile_shape_of(const cg_isa *isa)
+/* ---- which tile ---- */
+
+static bool serves(const kind *t, const cg_isa *isa, const cg_tile_use *use)
 {
+    return (t->a == IR_ELEM_NONE || t->a == use->a) &&
+           (t->format == CG_FORMATS || t->format == use->format) &&
+           (t->needs & ~isa->cpu_bits) == 0 && (!isa->tile || strcmp(isa->tile, t->name) == 0);
+}
+
+static const kind *kind_of(const cg_isa *isa, const cg_tile_use *use)
+{
+    size_t i = 0, last = sizeof kinds / sizeof kinds[0] - 1;
+    while (i < last && !serves(&kinds[i], isa, use)) i++;
+    return &kinds[i];
+}
+
+cg_tile_shape cg_tile_shape_of(const cg_isa *isa, const cg_tile_use *use)
+{
+    const kind *t = kind_of(isa, use);
+    if (!t->multiply) return (cg_tile_shape){CG_PANEL, 1, PLAIN_ROWS};
     cg_tile_shape s = {.lanes = isa->vector_bits / 32, .vectors = 2};
     if (isa->vector_registers >= 32 && s.lanes == 4) s.vectors = 4;
-    s.rows = (isa->vector_registers - s.vectors - 1) / s.vectors;
+    s.rows = (isa->vector_registers - s.vectors - t->aside) / s.vectors;
     return s;
 }
 
-static int unroll_of(int64_t row_step, int64_t k_step) { return row_step && k_step ? UNROLL : 1; }
+static int unroll_of(const cg_tile_use *use) { return use->row_step && use->k_step ? UNROLL : 1; }
 
-int64_t cg_tile_reach(int64_t row_step, int64_t k_step)
+/* Lines are asked for once an unrolled step, whose rows of b have CG_CELL bytes a column. */
+int64_t cg_tile_reach(const cg_tile_use *use)
 {
-    return row_step && k_step ? NEXT_LINES * LINE / UNROLL : 0;
+    return use->row_step && use->k_step ? NEXT_LINES * LINE / UNROLL / CG_CELL : 0;
 }
 
-static int sums(const tile *t) { return t->rows * t->shape.vectors; }
+static int sums(const cg_tile *t) { return t->rows * t->shape.vectors; }
 
-static cg_val tile_element(cg_unit *u, cg_val base, cg_val at)
+cg_val cg_tile_at(cg_tile *t, LLVMTypeRef elements, cg_val base, cg_val at)
 {
-    return LLVMBuildGEP2(u->b, u->f32, base, &at, 1, "");
+    return LLVMBuildGEP2(t->u->b, elements, base, &at, 1, "");
 }
 
-static cg_val element_at(cg_unit *u, cg_val base, int64_t at)
+static cg_val element_at(cg_tile *t, LLVMTypeRef elements, cg_val base, int64_t at)
 {
-    return tile_element(u, base, cg_int(u->i64, at));
+    return cg_tile_at(t, elements, base, cg_int(t->u->i64, at));
 }
 
 /* Weights may be mapped at any address of the app's choice. */
-static cg_val tile_load(tile *t, LLVMTypeRef type, cg_val at)
+cg_val cg_tile_load(cg_tile *t, LLVMTypeRef type, cg_val at, unsigned align)
 {
     cg_val v = LLVMBuildLoad2(t->u->b, type, at, "");
-    LLVMSetAlignment(v, sizeof(float));
+    LLVMSetAlignment(v, align);
     return v;
 }
 
-/* ---- the loop over k ---- */
+static cg_val load_sums(cg_tile *t, cg_val at)
+{
+    return cg_tile_load(t, t->vector, at, (unsigned)ir_elem_bits(t->form->sum) / 8);
+}
 
-/* Places of a's elements are affine in row and step. */
-static cg_val element_of_a(tile *t, cg_val a, int row, int step)
+/* ---- a step of k ---- */
+
+cg_val cg_tile_place_of_b(cg_tile *t, cg_val b, int step, int vector)
+{
+    int64_t column = (int64_t)step * CG_PANEL + (int64_t)vector * t->shape.lanes;
+    return element_at(t, t->b_type, b, column * t->form->group);
+}
+
+cg_val cg_tile_place_of_a(cg_tile *t, cg_val a, int row, int64_t k)
 {
     cg_unit *u = t->u;
     cg_val at = t->row_at[row];
-    if (step > 0) at = LLVMBuildAdd(u->b, at, cg_int(u->i64, step * t->form.k_step), "");
-    return tile_load(t, u->f32, tile_element(u, a, at));
+    if (k > 0) {
+        cg_val step = t->use.k_step ? cg_int(u->i64, t->use.k_step) : t->arg[CG_TILE_K_STEP];
+        at = LLVMBuildAdd(u->b, at, LLVMBuildMul(u->b, step, cg_int(u->i64, k), ""), "");
+    }
+    return cg_tile_at(t, t->a_type, a, at);
 }
 
-static void tile_multiply(tile *t, cg_val *sum, cg_val a, cg_val b, int step)
+void cg_multiply_f32(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
 {
-    cg_val row[8];
-    int vectors = t->shape.vectors, lanes = t->shape.lanes;
+    cg_val row[CG_TILE_MOST_VECTORS];
+    int vectors = t->shape.vectors;
+    (void)left;
     for (int j = 0; j < vectors; j++)
-        row[j] = tile_load(t, t->vector, element_at(t->u, b, step * CG_PANEL + j * lanes));
+        row[j] = cg_tile_load(t, t->vector, cg_tile_place_of_b(t, b, step, j), sizeof(float));
     for (int i = 0; i < t->rows; i++) {
-        cg_val x = cg_splat(t->u, element_of_a(t, a, i, step), lanes);
+        cg_val x = cg_tile_load(t, t->a_type, cg_tile_place_of_a(t, a, i, step), sizeof(float));
+        x = cg_splat(t->u, x, t->shape.lanes);
         for (int j = 0; j < vectors; j++)
             sum[i * vectors + j] = cg_fma(t->u, x, row[j], sum[i * vectors + j]);
     }
 }
 
-static void prefetch_self(tile *t, cg_val b)
+/* ---- the loop over k ---- */
+
+static void prefetch_self(cg_tile *t, cg_val b)
 {
-    int width = t->shape.vectors * t->shape.lanes * (int)sizeof(float);
+    const int cell = CG_CELL / t->form->group; /* bytes of an element */
+    int width = t->shape.vectors * t->shape.lanes * CG_CELL;
     for (int step = 0; step < t->unroll; step++)
         for (int at = 0; at < width; at += LINE) {
-            int64_t bytes = AHEAD + at + step * CG_PANEL * (int64_t)sizeof(float);
-            cg_prefetch(t->u, element_at(t->u, b, bytes / (int64_t)sizeof(float)), 3);
+            int64_t bytes = AHEAD + at + step * (int64_t)CG_PANEL * CG_CELL;
+            cg_prefetch(t->u, element_at(t, t->b_type, b, bytes / cell), 3);
         }
 }
 
-static cg_val prefetch_next(tile *t, cg_val next)
+static cg_val prefetch_next(cg_tile *t, cg_val next)
 {
     for (int line = 0; line < NEXT_LINES; line++) {
         cg_prefetch(t->u, next, 2);
-        next = element_at(t->u, next, LINE / (int64_t)sizeof(float));
+        next = element_at(t, t->b_type, next, LINE / (CG_CELL / t->form->group));
     }
     return next;
 }
 
-/* Steps from `start` to `end`, a multiple of `steps` apart; carried: sums and pointers. */
-static void emit_steps(tile *t, cg_val start, cg_val end, int steps, cg_val *carried)
+/* Groups from `start` to `end`, a multiple of `steps` apart; carried: sums and pointers. */
+static void emit_steps(cg_tile *t, cg_val start, cg_val end, int steps, cg_val *carried,
+                       cg_val left)
 {
     cg_unit *u = t->u;
-    int n = sums(t);
+    int n = sums(t), group = t->form->group;
     cg_loop l = cg_loop_guard(u, start, end, steps, true);
     cg_loop_enter(u, &l, carried, n + POINTERS);
     cg_val next[CG_MOST_CARRIED], *p = &next[n];
     for (int c = 0; c < n + POINTERS; c++) next[c] = l.carried[c];
-    if (t->form.fetch == CG_FETCH_SELF && steps > 1) prefetch_self(t, p[AT_B]);
-    if (t->form.fetch == CG_FETCH_NEXT && steps > 1) p[AT_NEXT] = prefetch_next(t, p[AT_NEXT]);
-    for (int s = 0; s < steps; s++) tile_multiply(t, next, p[AT_A], p[AT_B], s);
-    cg_val k_step = t->form.k_step ? cg_int(u->i64, t->form.k_step) : t->arg[CG_TILE_K_STEP];
-    p[AT_A] = tile_element(u, p[AT_A], LLVMBuildMul(u->b, k_step, cg_int(u->i64, steps), ""));
-    p[AT_B] = element_at(u, p[AT_B], steps * CG_PANEL);
+    if (t->fetch == CG_FETCH_SELF && steps > 1) prefetch_self(t, p[AT_B]);
+    if (t->fetch == CG_FETCH_NEXT && steps > 1) p[AT_NEXT] = prefetch_next(t, p[AT_NEXT]);
+    const kind *tile = kind_of(u->isa, &t->use);
+    for (int s = 0; s < steps; s++) tile->multiply(t, next, p[AT_A], p[AT_B], s, left);
+    cg_val k_step = t->use.k_step ? cg_int(u->i64, t->use.k_step) : t->arg[CG_TILE_K_STEP];
+    k_step = LLVMBuildMul(u->b, k_step, cg_int(u->i64, (int64_t)steps * group), "");
+    p[AT_A] = cg_tile_at(t, t->a_type, p[AT_A], k_step);
+    p[AT_B] = element_at(t, t->b_type, p[AT_B], (int64_t)steps * CG_PANEL * group);
     cg_loop_end(u, &l, next);
     for (int c = 0; c < n + POINTERS; c++) carried[c] = next[c];
 }
 
+static void emit_groups(cg_tile *t, cg_val *carried)
+{
+    cg_unit *u = t->u;
+    cg_val zero = cg_int(u->i64, 0), end = t->arg[CG_TILE_K], main = zero;
+    int group = t->form->group;
+    if (group > 1) end = LLVMBuildUDiv(u->b, end, cg_int(u->i64, group), "");
+    if (t->unroll > 1) {
+        main = LLVMBuildAnd(u->b, end, cg_int(u->i64, -t->unroll), "");
+        emit_steps(t, zero, main, t->unroll, carried, NULL);
+    }
+    emit_steps(t, main, end, 1, carried, NULL);
+    if (group == 1) return;
+    cg_val left = LLVMBuildURem(u->b, t->arg[CG_TILE_K], cg_int(u->i64, group), "");
+    cg_val some = LLVMBuildICmp(u->b, LLVMIntNE, left, zero, "");
+    emit_steps(t, zero, LLVMBuildZExt(u->b, some, u->i64, ""), 1, carried, left);
+}
+
 /* ---- the tile of c ---- */
 
-static cg_val place_of_c(tile *t, int row, int vector)
+static cg_val place_of_c(cg_tile *t, int row, int vector)
 {
     cg_unit *u = t->u;
     cg_val at = LLVMBuildMul(u->b, t->arg[CG_TILE_LDC], cg_int(u->i64, row), "");
-    return element_at(u, tile_element(u, t->arg[CG_TILE_C], at), vector * t->shape.lanes);
+    at = cg_tile_at(t, t->c_type, t->arg[CG_TILE_C], at);
+    return element_at(t, t->c_type, at, (int64_t)vector * t->shape.lanes);
 }
 
 /* What the sums start from: zeros, or the tile of c. */
-static void begin_sums(tile *t, cg_val *sum)
+static void begin_sums(cg_tile *t, cg_val *sum)
 {
     cg_unit *u = t->u;
     LLVMBasicBlockRef entry = LLVMGetInsertBlock(u->b), add = cg_block(u), start = cg_block(u);
@@ -148,8 +213,7 @@ static void begin_sums(tile *t, cg_val *sum)
     LLVMBuildCondBr(u->b, t->arg[CG_TILE_ADD], add, start);
     LLVMPositionBuilderAtEnd(u->b, add);
     cg_val held[CG_MOST_CARRIED], zero = LLVMConstNull(t->vector);
-    for (int i = 0; i < n; i++)
-        held[i] = tile_load(t, t->vector, place_of_c(t, i / vectors, i % vectors));
+    for (int i = 0; i < n; i++) held[i] = load_sums(t, place_of_c(t, i / vectors, i % vectors));
     LLVMBuildBr(u->b, start);
     LLVMPositionBuilderAtEnd(u->b, start);
     for (int i = 0; i < n; i++) {
@@ -158,32 +222,79 @@ static void begin_sums(tile *t, cg_val *sum)
     }
 }
 
-static void tile_emit_body(tile *t)
+static void emit_vectors(cg_tile *t)
 {
     cg_unit *u = t->u;
-    cg_val carried[CG_MOST_CARRIED], zero = cg_int(u->i64, 0), k = t->arg[CG_TILE_K];
+    cg_val carried[CG_MOST_CARRIED];
     int n = sums(t);
     for (int i = 0; i < t->rows; i++)
-        t->row_at[i] = t->form.row_step
-                           ? cg_int(u->i64, i * t->form.row_step)
+        t->row_at[i] = t->use.row_step
+                           ? cg_int(u->i64, i * t->use.row_step)
                            : LLVMBuildMul(u->b, t->arg[CG_TILE_ROW_STEP], cg_int(u->i64, i), "");
     begin_sums(t, carried);
     carried[n + AT_A] = t->arg[CG_TILE_A];
     carried[n + AT_B] = t->arg[CG_TILE_B];
     carried[n + AT_NEXT] = t->arg[CG_TILE_NEXT];
-    cg_val main = t->unroll > 1 ? LLVMBuildAnd(u->b, k, cg_int(u->i64, -t->unroll), "") : zero;
-    if (t->unroll > 1) emit_steps(t, zero, main, t->unroll, carried);
-    emit_steps(t, main, k, 1, carried);
+    emit_groups(t, carried);
     for (int i = 0; i < n; i++) {
         cg_val at = place_of_c(t, i / t->shape.vectors, i % t->shape.vectors);
-        LLVMSetAlignment(LLVMBuildStore(u->b, carried[i], at), sizeof(float));
+        LLVMSetAlignment(LLVMBuildStore(u->b, carried[i], at),
+                         (unsigned)ir_elem_bits(t->form->sum) / 8);
     }
+    LLVMBuildRetVoid(u->b);
+}
+
+/* ---- plain loops ---- */
+
+/* The element at a place as one of the sums' type. */
+static cg_val element_of(cg_tile *t, ir_elem elem, LLVMTypeRef type, cg_val base, cg_val at)
+{
+    cg_val raw = cg_tile_load(t, type, cg_tile_at(t, type, base, at), 1);
+    return cg_cast(t->u, cg_from_storage(t->u, elem, raw), elem, t->form->sum, false);
+}
+
+static cg_val plain_sum(cg_tile *t, cg_val row, cg_val column, cg_val first)
+{
+    cg_unit *u = t->u;
+    const cg_val group = cg_int(u->i64, t->form->group), panel = cg_int(u->i64, CG_PANEL);
+    cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), t->arg[CG_TILE_K], 1, true);
+    cg_loop_enter(u, &l, &first, 1);
+    cg_val at = LLVMBuildAdd(u->b, LLVMBuildMul(u->b, row, t->arg[CG_TILE_ROW_STEP], ""),
+                             LLVMBuildMul(u->b, l.i, t->arg[CG_TILE_K_STEP], ""), "");
+    cg_val a = element_of(t, t->use.a, t->a_type, t->arg[CG_TILE_A], at);
+    at = LLVMBuildMul(u->b, LLVMBuildUDiv(u->b, l.i, group, ""), panel, "");
+    at = LLVMBuildMul(u->b, LLVMBuildAdd(u->b, at, column, ""), group, "");
+    at = LLVMBuildAdd(u->b, at, LLVMBuildURem(u->b, l.i, group, ""), "");
+    cg_val b = element_of(t, t->form->elem, t->b_type, t->arg[CG_TILE_B], at);
+    cg_val next = t->form->sum == IR_F32
+                      ? cg_fma(u, a, b, l.carried[0])
+                      : LLVMBuildAdd(u->b, l.carried[0], LLVMBuildMul(u->b, a, b, ""), "");
+    cg_loop_end(u, &l, &next);
+    return next;
+}
+
+static void emit_plain(cg_tile *t)
+{
+    cg_unit *u = t->u;
+    cg_val zero = cg_int(u->i64, 0);
+    cg_loop rows = cg_loop_guard(u, zero, cg_int(u->i64, t->rows), 1, false);
+    cg_loop_enter(u, &rows, NULL, 0);
+    cg_loop columns = cg_loop_guard(u, zero, cg_int(u->i64, CG_PANEL), 1, false);
+    cg_loop_enter(u, &columns, NULL, 0);
+    cg_val at =
+        LLVMBuildAdd(u->b, LLVMBuildMul(u->b, rows.i, t->arg[CG_TILE_LDC], ""), columns.i, "");
+    at = cg_tile_at(t, t->c_type, t->arg[CG_TILE_C], at);
+    cg_val held = cg_tile_load(t, t->c_type, at, CG_CELL);
+    held = cg_select(u, t->arg[CG_TILE_ADD], held, LLVMConstNull(t->c_type));
+    LLVMBuildStore(u->b, plain_sum(t, rows.i, columns.i, held), at);
+    cg_loop_end(u, &columns, NULL);
+    cg_loop_end(u, &rows, NULL);
     LLVMBuildRetVoid(u->b);
 }
 
 /* ---- the functions ---- */
 
-LLVMTypeRef cg_tile_type(cg_unit *u)
+static LLVMTypeRef tile_type(cg_unit *u)
 {
     LLVMTypeRef t[CG_TILE_ARGS];
     for (int i = 0; i < CG_TILE_ARGS; i++)
@@ -191,47 +302,55 @@ LLVMTypeRef cg_tile_type(cg_unit *u)
     return LLVMFunctionType(u->none, t, CG_TILE_ARGS, false);
 }
 
-static cg_val tile_make(cg_unit *u, const form *f, int rows)
+static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int rows)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
-    cg_val fn = LLVMAddFunction(u->m, "tile", cg_tile_type(u));
+    cg_val fn = LLVMAddFunction(u->m, "tile", tile_type(u));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     cg_set_attributes(u, fn);
-    tile t = {.u = u,
-              .shape = cg_tile_shape_of(u->isa),
-              .form = *f,
-              .rows = rows,
-              .unroll = unroll_of(f->row_step, f->k_step)};
-    t.vector = cg_wide(u->f32, t.shape.lanes);
+    const cg_panel_form *form = cg_panel_form_of(use->format);
+    cg_tile t = {.u = u,
+                 .use = *use,
+                 .shape = cg_tile_shape_of(u->isa, use),
+                 .form = form,
+                 .fetch = fetch,
+                 .rows = rows,
+                 .unroll = unroll_of(use),
+                 .a_type = cg_storage_type(u, use->a),
+                 .b_type = cg_storage_type(u, form->elem),
+                 .c_type = cg_storage_type(u, form->sum)};
+    t.vector = cg_wide(t.c_type, t.shape.lanes);
     for (int i = 0; i < CG_TILE_ARGS; i++) t.arg[i] = LLVMGetParam(fn, (unsigned)i);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
-    tile_emit_body(&t);
+    if (kind_of(u->isa, use)->multiply) emit_vectors(&t);
+    else emit_plain(&t);
     if (here) LLVMPositionBuilderAtEnd(u->b, here);
     return fn;
 }
 
-static bool same(const form *a, const form *b)
+static bool same(const cg_tile_use *a, const cg_tile_use *b)
 {
-    return a->row_step == b->row_step && a->k_step == b->k_step && a->fetch == b->fetch;
+    return a->a == b->a && a->format == b->format && a->row_step == b->row_step &&
+           a->k_step == b->k_step;
 }
 
-static cg_val tile_of(cg_unit *u, const form *f, int rows)
+static cg_val tile_of(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int rows)
 {
     tiles *t = u->tiles;
-    while (t && !same(&t->form, f)) t = t->next;
+    while (t && !(same(&t->use, use) && t->fetch == fetch)) t = t->next;
     if (!t) {
         t = IR_NEW(&u->arena, tiles);
-        *t = (tiles){.form = *f, .next = u->tiles};
+        *t = (tiles){.use = *use, .fetch = fetch, .next = u->tiles};
         u->tiles = t;
     }
-    if (!t->fn[rows]) t->fn[rows] = tile_make(u, f, rows);
+    if (!t->fn[rows]) t->fn[rows] = tile_make(u, use, fetch, rows);
     return t->fn[rows];
 }
 
 LLVMTypeRef cg_tile_chooser_type(cg_unit *u)
 {
     LLVMTypeRef params[1 + CG_TILE_ARGS] = {u->i64};
-    LLVMGetParamTypes(cg_tile_type(u), params + 1);
+    LLVMGetParamTypes(tile_type(u), params + 1);
     return LLVMFunctionType(u->none, params, 1 + CG_TILE_ARGS, false);
 }
 
@@ -242,12 +361,11 @@ static void add_case(cg_unit *u, cg_val choice, cg_val fn, cg_val to, int number
     LLVMAddCase(choice, cg_int(u->i64, number), block);
     LLVMPositionBuilderAtEnd(u->b, block);
     for (unsigned i = 0; i < CG_TILE_ARGS; i++) args[i] = LLVMGetParam(fn, i + 1);
-    LLVMSetTailCall(LLVMBuildCall2(u->b, cg_tile_type(u), to, args, CG_TILE_ARGS, ""), true);
+    LLVMSetTailCall(LLVMBuildCall2(u->b, tile_type(u), to, args, CG_TILE_ARGS, ""), true);
     LLVMBuildRetVoid(u->b);
 }
 
-cg_val cg_tile_chooser(cg_unit *u, int64_t row_step, int64_t k_step,
-                       const uint32_t rows[CG_FETCHES])
+cg_val cg_tile_chooser(cg_unit *u, const cg_tile_use *use, const uint32_t rows[CG_FETCHES])
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
     cg_val fn = LLVMAddFunction(u->m, "tiles", cg_tile_chooser_type(u));
@@ -255,13 +373,12 @@ cg_val cg_tile_chooser(cg_unit *u, int64_t row_step, int64_t k_step,
     cg_set_attributes(u, fn);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
     LLVMBasicBlockRef none = cg_block(u);
-    cg_val choice = LLVMBuildSwitch(u->b, LLVMGetParam(fn, 0), none, MOST_ROWS);
+    cg_val choice = LLVMBuildSwitch(u->b, LLVMGetParam(fn, 0), none, CG_TILE_MOST_ROWS);
     for (int fetch = 0; fetch < CG_FETCHES; fetch++)
-        for (int n = 1; n < MOST_ROWS; n++) {
-            const form f = {row_step, k_step, (cg_fetch)fetch};
+        for (int n = 1; n < CG_TILE_MOST_ROWS; n++)
             if (rows[fetch] >> n & 1)
-                add_case(u, choice, fn, tile_of(u, &f, n), CG_TILE_CHOICE(fetch, n));
-        }
+                add_case(u, choice, fn, tile_of(u, use, (cg_fetch)fetch, n),
+                         CG_TILE_CHOICE(fetch, n));
     LLVMPositionBuilderAtEnd(u->b, none);
     LLVMBuildRetVoid(u->b);
     if (here) LLVMPositionBuilderAtEnd(u->b, here);

@@ -176,17 +176,17 @@ static ir_dim score_step(attention *a)
 static ir_dim panels_of(attention *a, int columns, int k)
 {
     ir_dim n = ir_dim_ceildiv(a->g, space_of(a)[columns], attention_constant(a, CG_PANEL));
-    return ir_dim_mul(a->g, ir_dim_mul(a->g, n, attention_constant(a, CG_PANEL)), space_of(a)[k]);
+    return ir_dim_mul(a->g, n, cg_panel_bytes(a->g, CG_FORMAT_F32, space_of(a)[k]));
 }
 
 static void attention_reserve(attention *a)
 {
     ir_graph *g = a->g;
     const ir_attention *f = &a->form;
-    ir_dim floats = ir_dim_add(g, panels_of(a, f->n, f->k), panels_of(a, f->d, f->n));
-    ir_dim rows = ir_dim_mul(g, a->all.step, attention_constant(a, CG_SCORE_ROWS));
-    floats = ir_dim_add(g, ir_dim_add(g, floats, rows), attention_constant(a, CG_PANEL));
-    cg_reserve_scratch(a->lw, ir_dim_mul(g, floats, attention_constant(a, sizeof(float))));
+    ir_dim bytes = ir_dim_add(g, panels_of(a, f->n, f->k), panels_of(a, f->d, f->n));
+    ir_dim rows = ir_dim_mul(g, a->all.step, attention_constant(a, CG_SCORE_ROWS * sizeof(float)));
+    bytes = ir_dim_add(g, ir_dim_add(g, bytes, rows), attention_constant(a, CG_PANEL * CG_CELL));
+    cg_reserve_scratch(a->lw, bytes);
 }
 
 static ir_dim units(attention *a)

@@ -245,7 +245,7 @@ static bool describe_panels(product *p, cg_panels *w)
 {
     const cg_gemm *gm = &p->gemm;
     int n_axis = p->out.rank - 2;
-    *w = (cg_panels){0};
+    *w = (cg_panels){.format = gm->format};
     if (!ir_dim_is_const(p->g, gm->b.konst, &w->base)) return false;
     for (int i = 0; i < n_axis - 1; i++) {
         if (ir_dim_equals(p->g, gm->b.coef[i], 0)) continue;
@@ -280,7 +280,9 @@ static void walk_panels(product *p, int64_t panels)
 {
     ir_affine *b = &p->gemm.b;
     int n_axis = p->out.rank - 2;
-    ir_dim step = ir_dim_mul(p->g, p->out.space[n_axis + 1], ir_dim_const(p->g, panels * CG_PANEL));
+    ir_dim step =
+        ir_dim_mul(p->g, cg_panel_elements(p->g, p->gemm.format, p->out.space[n_axis + 1]),
+                   ir_dim_const(p->g, panels));
     b->konst = ir_dim_const(p->g, 0);
     for (int i = n_axis - 1; i < p->out.rank; i++) b->coef[i] = b->konst;
     for (int i = n_axis - 2; i >= 0; i--) {
@@ -308,7 +310,7 @@ static bool can_pack(product *p, cg_panels *w)
         if (!ir_dim_is_const(p->g, count, &elements)) return false;
     } else {
         if (!blob) return false;
-        elements = (int64_t)(blob->size / sizeof(float));
+        elements = (int64_t)blob->size * 8 / ir_elem_bits(cg_panel_form_of(p->gemm.format)->elem);
     }
     return describe_panels(p, w) && contract_fits(w, elements) &&
            ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
@@ -346,7 +348,10 @@ static void reserve_scratch(product *p)
     int64_t k;
     if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
         k = CG_LONGEST_K;
-    cg_reserve_scratch(p->lw, contract_constant(p, (k + 1) * CG_PANEL * (int64_t)sizeof(float)));
+    ir_dim row = contract_constant(p, CG_PANEL * CG_CELL);
+    cg_reserve_scratch(
+        p->lw,
+        ir_dim_add(p->g, cg_panel_bytes(p->g, p->gemm.format, contract_constant(p, k)), row));
     p->gemm.group = 1;
 }
 

@@ -1,8 +1,8 @@
-/* Packs a matrix into panels for the tiled product, as it is written.
+/* Formats of panels, and packing a matrix into them as it is written.
  *
- * In: the elements of an f32 constant and cg_panels, which says where in them each matrix's
- * elements stand. Out: the packed bytes in pieces of a few rows, so that memory does not grow with
- * the weight. A panel's columns are found once; a row of a panel is then one gather. */
+ * In: the elements of a constant and cg_panels, which says where in them each matrix's elements
+ * stand. Out: the packed bytes in pieces of a few rows, so that memory does not grow with the
+ * weight. A panel's columns are found once; a row of a panel is then one gather. */
 #include <string.h>
 
 #include "codegen/program.h"
@@ -11,14 +11,40 @@ enum { ROWS = 64 };
 
 typedef struct packing {
     const cg_panels *p;
+    const cg_panel_form *form;
     const char *elements;
     bool (*put)(void *ctx, const void *bytes, size_t size);
     void *ctx;
     int64_t base;             /* of the matrix */
     int64_t column[CG_PANEL]; /* offsets of the panel's columns */
     int columns;              /* of the panel that exist */
-    float rows[ROWS][CG_PANEL];
+    char rows[ROWS][CG_PANEL * CG_CELL];
 } packing;
+
+static const cg_panel_form forms[] = {
+#define PANEL(name, elem, sum, group, sums) {elem, sum, group, sums},
+#include "codegen/kernels/panels.def"
+#undef PANEL
+};
+
+const cg_panel_form *cg_panel_form_of(cg_format f) { return &forms[f]; }
+
+static ir_dim rows_of(ir_graph *g, const cg_panel_form *form, ir_dim k)
+{
+    if (form->group > 1) k = ir_dim_ceildiv(g, k, ir_dim_const(g, form->group));
+    return form->sums ? ir_dim_add(g, k, ir_dim_const(g, form->sums)) : k;
+}
+
+ir_dim cg_panel_elements(ir_graph *g, cg_format f, ir_dim k)
+{
+    const int64_t row = (int64_t)CG_PANEL * forms[f].group;
+    return ir_dim_mul(g, rows_of(g, &forms[f], k), ir_dim_const(g, row));
+}
+
+ir_dim cg_panel_bytes(ir_graph *g, cg_format f, ir_dim k)
+{
+    return ir_dim_mul(g, rows_of(g, &forms[f], k), ir_dim_const(g, CG_PANEL * CG_CELL));
+}
 
 static int64_t count(const cg_panels *p, int first, int n)
 {
@@ -29,9 +55,11 @@ static int64_t count(const cg_panels *p, int first, int n)
 
 uint64_t cg_panels_size(const cg_panels *p)
 {
-    int64_t n = count(p, p->nbatch + p->nk, p->nn);
-    int64_t panels = (n + CG_PANEL - 1) / CG_PANEL * count(p, 0, p->nbatch);
-    return (uint64_t)(panels * count(p, p->nbatch, p->nk)) * CG_PANEL * sizeof(float);
+    const cg_panel_form *form = &forms[p->format];
+    int64_t n = count(p, p->nbatch + p->nk, p->nn), k = count(p, p->nbatch, p->nk);
+    int64_t panels = (n + CG_PANEL - 1) / CG_PANEL * count(p, 0, p->nbatch),
+            rows = (k + form->group - 1) / form->group + form->sums;
+    return (uint64_t)(panels * rows) * CG_PANEL * CG_CELL;
 }
 
 /* Offset of the i-th point of the n axes from `first` on, counted row-major. */
@@ -45,34 +73,46 @@ static int64_t panels_place(const cg_panels *p, int first, int n, int64_t i)
     return at;
 }
 
-static void pack_row(packing *w, int64_t at, float *row)
+/* The elements of one k, in their places of a group. */
+static void pack_row(packing *w, int64_t at, char *row)
 {
-    const char *from = w->elements + (w->base + at) * (int64_t)sizeof(float);
+    const size_t size = CG_CELL / (size_t)w->form->group;
+    const char *from = w->elements + (w->base + at) * (int64_t)size;
     for (int c = 0; c < w->columns; c++)
-        memcpy(&row[c], from + w->column[c] * (int64_t)sizeof(float), sizeof(float));
+        memcpy(row + c * CG_CELL, from + w->column[c] * (int64_t)size, size);
+}
+
+static bool pack_groups(packing *w, int64_t k)
+{
+    const cg_panels *p = w->p;
+    const int group = w->form->group;
+    memset(w->rows, 0, sizeof w->rows);
+    for (int64_t first = 0; first < k; first += (int64_t)ROWS * group) {
+        int64_t end = k - first < (int64_t)ROWS * group ? k : first + (int64_t)ROWS * group,
+                rows = (end - first + group - 1) / group;
+        if (end == k && group > 1) memset(w->rows[rows - 1], 0, sizeof w->rows[0]);
+        for (int64_t i = first; i < end; i++)
+            pack_row(w, panels_place(p, p->nbatch, p->nk, i),
+                     w->rows[(i - first) / group] + (i - first) % group * (CG_CELL / group));
+        if (!w->put(w->ctx, w->rows, (size_t)rows * sizeof w->rows[0])) return false;
+    }
+    return true;
 }
 
 static bool pack_panel(packing *w, int64_t first)
 {
     const cg_panels *p = w->p;
     int at_n = p->nbatch + p->nk;
-    int64_t n = count(p, at_n, p->nn), k = count(p, p->nbatch, p->nk);
+    int64_t n = count(p, at_n, p->nn);
     w->columns = n - first < CG_PANEL ? (int)(n - first) : CG_PANEL;
     for (int c = 0; c < w->columns; c++) w->column[c] = panels_place(p, at_n, p->nn, first + c);
-    memset(w->rows, 0, sizeof w->rows);
-    for (int64_t row = 0; row < k; row += ROWS) {
-        int64_t rows = k - row < ROWS ? k - row : ROWS;
-        for (int64_t r = 0; r < rows; r++)
-            pack_row(w, panels_place(p, p->nbatch, p->nk, row + r), w->rows[r]);
-        if (!w->put(w->ctx, w->rows, (size_t)rows * sizeof w->rows[0])) return false;
-    }
-    return true;
+    return pack_groups(w, count(p, p->nbatch, p->nk));
 }
 
 bool cg_panels_write(const cg_panels *p, const void *elements,
                      bool (*put)(void *ctx, const void *bytes, size_t size), void *ctx)
 {
-    packing w = {.p = p, .elements = elements, .put = put, .ctx = ctx};
+    packing w = {.p = p, .form = &forms[p->format], .elements = elements, .put = put, .ctx = ctx};
     int64_t matrices = count(p, 0, p->nbatch), n = count(p, p->nbatch + p->nk, p->nn);
     for (int64_t i = 0; i < matrices; i++) {
         w.base = p->base + panels_place(p, 0, p->nbatch, i);

@@ -81,8 +81,8 @@ static bool same_panels(const cg_panels *a, const cg_panels *b)
 {
     if (!a || !b) return a == b;
     size_t n = (size_t)(a->nbatch + a->nk + a->nn);
-    return a->nbatch == b->nbatch && a->nk == b->nk && a->nn == b->nn && a->base == b->base &&
-           memcmp(a->size, b->size, n * sizeof *a->size) == 0 &&
+    return a->format == b->format && a->nbatch == b->nbatch && a->nk == b->nk && a->nn == b->nn &&
+           a->base == b->base && memcmp(a->size, b->size, n * sizeof *a->size) == 0 &&
            memcmp(a->stride, b->stride, n * sizeof *a->stride) == 0;
 }
 

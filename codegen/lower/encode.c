@@ -271,8 +271,9 @@ static bool encode_build(decoding *d)
 static bool same_matrix(const cg_matrix *a, const cg_matrix *b)
 {
     int n = a->panels.nbatch + a->panels.nk + a->panels.nn;
-    return a->value == b->value && a->load == b->load && a->panels.nbatch == b->panels.nbatch &&
-           a->panels.nk == b->panels.nk && a->panels.nn == b->panels.nn &&
+    return a->value == b->value && a->load == b->load && a->panels.format == b->panels.format &&
+           a->panels.nbatch == b->panels.nbatch && a->panels.nk == b->panels.nk &&
+           a->panels.nn == b->panels.nn &&
            memcmp(a->axis, b->axis, (size_t)n * sizeof *a->axis) == 0 &&
            memcmp(a->panels.size, b->panels.size, (size_t)n * sizeof *a->panels.size) == 0;
 }

@@ -1,0 +1,32 @@
+/* A tile's function under construction; between emit_tile.c and the tiles that it knows. */
+#ifndef LATHE_CODEGEN_EMIT_TILE_H
+#define LATHE_CODEGEN_EMIT_TILE_H
+
+#include "codegen/emit/emit_gemm.h"
+
+enum { CG_TILE_MOST_ROWS = 16, CG_TILE_MOST_VECTORS = 8 };
+
+typedef struct cg_tile {
+    cg_unit *u;
+    cg_tile_use use;
+    cg_tile_shape shape;
+    const cg_panel_form *form;
+    cg_fetch fetch;
+    int rows, unroll;
+    cg_val arg[CG_TILE_ARGS];
+    cg_val row_at[CG_TILE_MOST_ROWS];   /* offsets of a's rows */
+    LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
+    LLVMTypeRef vector;                 /* of sums */
+} cg_tile;
+
+/* Adds the products of a group of k, `step` groups behind a and b, to sums: row by row, vectors
+ * side by side. left: how many k the group has, at run time; NULL: all. */
+typedef void (*cg_multiply)(cg_tile *, cg_val *sum, cg_val a, cg_val b, int step, cg_val left);
+void cg_multiply_f32(cg_tile *, cg_val *sum, cg_val a, cg_val b, int step, cg_val left);
+
+cg_val cg_tile_at(cg_tile *, LLVMTypeRef elements, cg_val base, cg_val at);
+cg_val cg_tile_load(cg_tile *, LLVMTypeRef, cg_val at, unsigned align);
+cg_val cg_tile_place_of_a(cg_tile *, cg_val a, int row, int64_t k);
+cg_val cg_tile_place_of_b(cg_tile *, cg_val b, int step, int vector);
+
+#endif
