@@ -391,6 +391,8 @@ typedef struct ir_product {
 enum { IR_PRODUCT_LOADS = 21 };
 /* NULL: a contract, or a sum, that has the form; else why not. */
 const char *ir_product_form(ir_graph *, const ir_node *, ir_product *);
+/* The load that a factor is, behind the cast of a code to i32, which *x passes too. */
+const ir_expr_node *ir_product_load(const ir_graph *, ir_expr *x);
 /* What a factor is: "constant", "computed" from constants alone, or "" if the run makes it. */
 const char *ir_product_weight(ir_graph *, ir_value);
 

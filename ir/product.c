@@ -1,10 +1,11 @@
 /* The form of products: which factor is which, and what each axis is; and what nodes say of it.
  *
- * In: a contract, or a reduce with the kind sum. Out: for sum of mul(load, load) in f32 with affine
- * places, the roles of the axes, which follow from what moves along them: a alone (rows), b alone
- * (columns), both or none (batch); b is the factor that moves along the result's innermost axis.
- * Invariant: what `roles` and the like say of a node is what its expressions and operands give; a
- * pass that changes those must drop or renew them, or the verifier says so. */
+ * In: a contract, or a reduce with the kind sum. Out: for a sum of mul(load, load) in f32, or of
+ * such products of codes of a byte in i32, with affine places, the roles of the axes, which follow
+ * from what moves along them: a alone (rows), b alone (columns), both or none (batch); b is the
+ * factor that moves along the result's innermost axis. Invariant: what `roles` and the like say of
+ * a node is what its expressions and operands give; a pass that changes those must drop or renew
+ * them, or the verifier says so. */
 #include "ir/ir.h"
 
 #include <string.h>
@@ -26,12 +27,21 @@ static bool moves(const form *f, int factor, int axis)
     return !ir_dim_equals(f->g, f->p->walk[factor].coef[axis], 0);
 }
 
-static bool read_factor(const form *f, ir_expr x, ir_affine *walk)
+const ir_expr_node *ir_product_load(const ir_graph *g, ir_expr *x)
 {
-    const ir_expr_node *load = ir_expr_get(f->g, x);
+    const ir_expr_node *n = ir_expr_get(g, *x);
+    if (n->op == IR_X_CAST && n->type == IR_I32) n = ir_expr_get(g, *x = n->args[0]);
+    return n;
+}
+
+/* A load of an f32, or of a code of a byte made an i32. */
+static bool read_factor(const form *f, ir_expr x, ir_elem sum, ir_affine *walk)
+{
+    const ir_expr_node *load = ir_product_load(f->g, &x);
     if (load->op != IR_X_LOAD) return false;
     const ir_type *t = ir_type_of(f->g, f->n->operands[load->imm]);
-    return t->elem == IR_F32 && ir_affine_place(f->g, t->dims, load->args, t->rank, walk);
+    bool fits = sum == IR_F32 ? t->elem == IR_F32 : t->elem == IR_I8 || t->elem == IR_U8;
+    return fits && ir_affine_place(f->g, t->dims, load->args, t->rank, walk);
 }
 
 /* The factor that moves along the result's innermost axis, and the other one does not. */
@@ -90,12 +100,14 @@ const char *ir_product_form(ir_graph *g, const ir_node *n, ir_product *p)
     const ir_expr_node x = *ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
     form f = {.g = g, .n = n, .p = p, .space = space->u.dims, .rank = (int)space->n};
     f.nred = (int)ir_attr_int(n, IR_KEY_nred, 0);
-    if (x.op != IR_X_MUL || x.type != IR_F32) return "its terms are no products of f32";
+    if (x.op != IR_X_MUL || (x.type != IR_F32 && x.type != IR_I32))
+        return "its terms are no products of f32 or of codes in i32";
     if (ir_elem_bits(ir_type_of(g, n->results[0])->elem) % 8) return "results share bytes";
     if (end && ir_x_measure(g, end->u.exprs, 1).loads > IR_PRODUCT_LOADS)
         return "its epilogue reads too much";
-    if (!read_factor(&f, x.args[0], &p->walk[A]) || !read_factor(&f, x.args[1], &p->walk[B]))
-        return "a factor is no load of f32 at an affine place";
+    if (!read_factor(&f, x.args[0], x.type, &p->walk[A]) ||
+        !read_factor(&f, x.args[1], x.type, &p->walk[B]))
+        return "a factor is no load of f32, or of a code of a byte, at an affine place";
     if (!choose_factors(&f)) return "no factor alone moves along the result's innermost axis";
     if (!choose_roles(&f)) return "a factor stands still along a term";
     return walks_terms_as_one(&f) ? NULL : "a's terms are not evenly spaced";
@@ -167,8 +179,8 @@ static size_t find_roles(ir_graph *g, const ir_node *n, ir_attr attrs[MOST_SAID]
     }
     *wrong = ir_product_form(g, n, &p);
     if (*wrong) return 0;
-    const ir_expr_node *x = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
-    const char *weight = ir_product_weight(g, n->operands[ir_expr_get(g, x->args[p.b])->imm]);
+    ir_expr b = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0])->args[p.b];
+    const char *weight = ir_product_weight(g, n->operands[ir_product_load(g, &b)->imm]);
     attrs[ROLES] = ir_a_str(g, IR_KEY_roles, p.roles);
     attrs[FACTOR] = ir_a_int(IR_KEY_factor, p.b);
     if (*weight) attrs[WEIGHT] = ir_a_str(g, IR_KEY_weight, weight);

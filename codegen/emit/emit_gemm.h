@@ -19,6 +19,8 @@ typedef struct cg_tile_shape {
     int lanes, vectors, rows;
 } cg_tile_shape;
 cg_tile_shape cg_tile_shape_of(const cg_isa *, const cg_tile_use *);
+const char *cg_tile_name(size_t row); /* of tiles.def; NULL: past the end */
+const char *cg_tile_name_of(const cg_isa *, const cg_tile_use *);
 
 /* What a tile's function prefetches, every few k: a line from NEXT on, the panel that it reads, or
  * nothing. */

@@ -56,6 +56,16 @@ static const kind *kind_of(const cg_isa *isa, const cg_tile_use *use)
     return &kinds[i];
 }
 
+const char *cg_tile_name(size_t row)
+{
+    return row < sizeof kinds / sizeof kinds[0] ? kinds[row].name : NULL;
+}
+
+const char *cg_tile_name_of(const cg_isa *isa, const cg_tile_use *use)
+{
+    return kind_of(isa, use)->name;
+}
+
 cg_tile_shape cg_tile_shape_of(const cg_isa *isa, const cg_tile_use *use)
 {
     const kind *t = kind_of(isa, use);

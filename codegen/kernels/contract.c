@@ -20,6 +20,7 @@ typedef struct product {
     const ir_node *node;
     const cg_nest *n;        /* as it comes */
     ir_expr factor[FACTORS]; /* loads */
+    ir_elem elem[FACTORS];   /* of what they read */
     ir_affine walk[MOST_WALKS];
     int nwalks;
     uint32_t bare; /* axes that the epilogue uses outside of affine loads */
@@ -38,9 +39,10 @@ typedef struct product {
 
 static void read_factor(product *p, int walk, ir_expr x)
 {
-    const ir_expr_node *load = ir_expr_get(p->g, x);
+    const ir_expr_node *load = ir_product_load(p->g, &x);
     const cg_operand *o = &p->n->operands[load->imm];
     p->factor[walk] = x;
+    p->elem[walk] = o->elem;
     p->operands[walk] = p->node->operands[load->imm];
     ir_affine_place(p->g, o->dims, load->args, o->rank, &p->walk[walk]);
 }
@@ -69,6 +71,13 @@ static bool stores_columns_together(const product *p)
     return ir_dim_equals(p->g, p->walk[C].coef[axis], 1);
 }
 
+/* The format of b's elements, in which codes have a sign. */
+static bool choose_format(product *p)
+{
+    p->gemm.format = p->elem[B] == IR_F32 ? CG_FORMAT_F32 : CG_FORMAT_I8;
+    return p->elem[B] == cg_panel_form_of(p->gemm.format)->elem;
+}
+
 static bool read_product(product *p)
 {
     const cg_nest *n = p->n;
@@ -81,7 +90,7 @@ static bool read_product(product *p)
     read_factor(p, B, x->args[b]);
     p->nwalks = C + 1;
     return ir_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]) &&
-           stores_columns_together(p);
+           stores_columns_together(p) && choose_format(p);
 }
 
 /* ---- the epilogue ---- */
@@ -362,6 +371,8 @@ static bool is_large(product *p)
     enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
     const ir_dim *space = p->out.space + p->out.rank - 3;
     if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
+    if (p->gemm.format != CG_FORMAT_F32) /* neither the run nor a decoder packs any other */
+        return !p->decoded && constant_of(p, p->operands[B]);
     return p->decoded || constant_of(p, p->operands[B]) ||
            (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
@@ -399,7 +410,8 @@ static void finish_nest(product *p)
     n->epilogue = ir_x_rewrite(p->g, p->epilogue, &indices);
     n->gemm = ir_copy(p->lw->p->arena, &p->gemm, 1, sizeof p->gemm);
     for (int i = 0; i < 2; i++)
-        n->operands[i] = (cg_operand){.elem = IR_F32, .rank = 1, .dims = {contract_constant(p, 0)}};
+        n->operands[i] =
+            (cg_operand){.elem = p->elem[i], .rank = 1, .dims = {contract_constant(p, 0)}};
 }
 
 /* NULL: it is not to be done in tiles. */
@@ -459,6 +471,7 @@ bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir
     product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
     if (!pack_weight(p, weight, &b)) {
+        if (p->gemm.format != CG_FORMAT_F32) return false;
         reserve_scratch(p);
         b = cg_buffer(lw, p->operands[B]);
     }

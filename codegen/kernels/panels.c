@@ -99,14 +99,26 @@ static bool pack_groups(packing *w, int64_t k)
     return true;
 }
 
+/* The sum over all k of each column, of integers of a byte. */
+static bool pack_sums(packing *w, int64_t k)
+{
+    int32_t sums[CG_PANEL] = {0};
+    _Static_assert(sizeof sums == CG_PANEL * CG_CELL, "a row of sums is a row of the panel");
+    for (int64_t i = 0; i < k; i++) {
+        const char *from = w->elements + w->base + panels_place(w->p, w->p->nbatch, w->p->nk, i);
+        for (int c = 0; c < w->columns; c++) sums[c] += *(const int8_t *)(from + w->column[c]);
+    }
+    return w->put(w->ctx, sums, sizeof sums);
+}
+
 static bool pack_panel(packing *w, int64_t first)
 {
     const cg_panels *p = w->p;
     int at_n = p->nbatch + p->nk;
-    int64_t n = count(p, at_n, p->nn);
+    int64_t n = count(p, at_n, p->nn), k = count(p, p->nbatch, p->nk);
     w->columns = n - first < CG_PANEL ? (int)(n - first) : CG_PANEL;
     for (int c = 0; c < w->columns; c++) w->column[c] = panels_place(p, at_n, p->nn, first + c);
-    return pack_groups(w, count(p, p->nbatch, p->nk));
+    return (!w->form->sums || pack_sums(w, k)) && pack_groups(w, k);
 }
 
 bool cg_panels_write(const cg_panels *p, const void *elements,

@@ -1,0 +1,170 @@
+/* Every tile that this machine can run against the general emitter and against the plain tile: each
+ * remainder of rows, columns and k, both signs of a's codes, and codes that are as large as they
+ * can be, so that a sum which saturates or wraps on its way is seen. */
+#include "codegen/emit/emit_gemm.h"
+#include "tests/unit/linked.h"
+
+enum { MOST_ROWS = 40, WIDTH = 1100, MOST_OUT = 64, INPUTS = 3 };
+
+static ir_dim m;
+static ir_value a[INPUTS]; /* u8[m, WIDTH], i8[m, WIDTH], u8[WIDTH, m] */
+
+static void begin(void)
+{
+    fixture_begin();
+    ir_graph *g = fx.g;
+    ir_block_new(g, IR_NONE);
+    m = ir_dim_sym(g, ir_sym_new(g, "m", IR_SYM_INPUT, 0, MOST_ROWS, IR_NONE));
+    const ir_dim rows[] = {m, ir_dim_const(g, WIDTH)}, columns[] = {rows[1], m};
+    const ir_type types[] = {ir_type_make(IR_U8, 2, rows), ir_type_make(IR_I8, 2, rows),
+                             ir_type_make(IR_U8, 2, columns)};
+    for (int i = 0; i < INPUTS; i++)
+        a[i] = ir_param(g, 1, &types[i], ir_format(&fx.arena, "a%d", i));
+}
+
+TestSuite(tiles, .init = begin, .fini = fixture_end, .timeout = 600);
+
+/* Codes of a byte: mostly extremes, in runs, so that pairs of them meet. */
+static uint8_t code(uint64_t i)
+{
+    static const uint8_t extremes[] = {0, 255, 128, 127, 255, 127, 128, 1};
+    uint64_t h = (i / 3 * 0x9e3779b97f4a7c15u) >> 40;
+    return h % 4 ? extremes[h / 4 % 8] : (uint8_t)(h >> 8);
+}
+
+static ir_value weight(int64_t rows, int64_t columns)
+{
+    ir_graph *g = fx.g;
+    size_t n = (size_t)(rows * columns);
+    uint8_t *w = ir_alloc(&fx.arena, n, 1);
+    for (size_t i = 0; i < n; i++) w[i] = code(i * 7 + n);
+    const ir_type t =
+        ir_type_make(IR_I8, 2, (ir_dim[]){ir_dim_const(g, rows), ir_dim_const(g, columns)});
+    return ir_const(&fx.b, &t, &(ir_blob){.bytes = w, .size = n});
+}
+
+/* i32[m, n] = the sum of a[m, k] * w[k, n], or w[n, k]. */
+static void add_product(int input, int64_t n, int64_t k, bool turned)
+{
+    ir_graph *g = fx.g;
+    ir_nest nest;
+    ir_value w = turned ? weight(n, k) : weight(k, n);
+    const ir_dim space[] = {m, ir_dim_const(g, n), ir_dim_const(g, k)};
+    ir_nest_begin(&nest, &fx.b, 3, space, 1);
+    ir_expr i[3];
+    for (int axis = 0; axis < 3; axis++) i[axis] = ir_nest_index(&nest, axis);
+    const bool left = input == 2; /* k is a's rows */
+    ir_expr x = ir_nest_load(&nest, a[input], (ir_expr[]){i[left ? 2 : 0], i[left ? 0 : 2]}),
+            y = ir_nest_load(&nest, w, (ir_expr[]){i[turned ? 1 : 2], i[turned ? 2 : 1]});
+    ir_expr body = ir_x_2(g, IR_X_MUL, ir_x_cast(g, x, IR_I32), ir_x_cast(g, y, IR_I32));
+    ir_value v = ir_nest_reduce(&nest, IR_OP_CONTRACT, "sum", IR_I32, body);
+    cr_assert_neq(v, IR_NONE);
+    ir_output(g, v, ir_format(&fx.arena, "y%zu", g->blocks[1].nresults));
+}
+
+/* ---- running ---- */
+
+typedef struct results {
+    int32_t *out[MOST_OUT];
+    size_t count[MOST_OUT];
+    int n;
+} results;
+
+static size_t elements(const lathe_desc *desc, int output, int64_t rows)
+{
+    lathe_tensor_info info;
+    size_t n = 1;
+    lathe_info(desc, LATHE_OUTPUTS, output, &info);
+    for (int i = 0; i < info.rank; i++) n *= (size_t)(info.dims[i] < 0 ? rows : info.dims[i]);
+    return n;
+}
+
+/* Inputs lie in memory of exactly their size, for those who look for reads beyond it. */
+static results run(const linked *c, int64_t rows)
+{
+    results r = {.n = (int)lathe_count(c->desc, LATHE_OUTPUTS)};
+    lathe_model *model;
+    lathe_session *session;
+    lathe_tensor in[INPUTS], out[MOST_OUT];
+    cr_assert_leq(r.n, MOST_OUT);
+    for (int i = 0; i < INPUTS; i++) {
+        size_t n = (size_t)rows * WIDTH;
+        uint8_t *x = malloc(n ? n : 1);
+        for (size_t k = 0; k < n; k++) x[k] = code(k * 5 + (size_t)i);
+        in[i] = (lathe_tensor){.data = x,
+                               .size = n,
+                               .rank = 2,
+                               .elem = i == 1 ? LATHE_I8 : LATHE_U8,
+                               .dims = {i == 2 ? WIDTH : rows, i == 2 ? rows : WIDTH}};
+    }
+    for (int i = 0; i < r.n; i++) {
+        r.count[i] = elements(c->desc, i, rows);
+        r.out[i] = calloc(r.count[i] + 1, sizeof(int32_t));
+        out[i] = (lathe_tensor){.data = r.out[i], .size = r.count[i] * sizeof(int32_t)};
+    }
+    cr_assert_eq(
+        lathe_model_open(c->desc, &(lathe_open_options){.flags = LATHE_OPEN_POISON}, &model),
+        LATHE_OK);
+    cr_assert_eq(lathe_session_new(model, (int64_t[]){rows}, &session), LATHE_OK);
+    cr_assert_eq(lathe_run(session, in, out), LATHE_OK, "%s", lathe_session_message(session));
+    lathe_session_free(session);
+    lathe_model_close(model);
+    for (int i = 0; i < INPUTS; i++) free(in[i].data);
+    return r;
+}
+
+static void free_results(results *r)
+{
+    for (int i = 0; i < r->n; i++) free(r->out[i]);
+}
+
+static void expect_same(const results *x, const results *y, const char *tile, int64_t rows)
+{
+    for (int i = 0; i < x->n; i++)
+        for (size_t k = 0; k < x->count[i]; k++)
+            cr_assert_eq(x->out[i][k], y->out[i][k],
+                         "%s: output %d, %d rows, element %zu: %d, not %d", tile, i, (int)rows, k,
+                         y->out[i][k], x->out[i][k]);
+}
+
+static void check(const cg_isa *isa, const linked *plain)
+{
+    linked c = linked_make(isa, 2);
+    for (int64_t rows = 0; rows <= MOST_ROWS; rows += rows < 33 ? 1 : 7) {
+        results expected = run(plain, rows), found = run(&c, rows);
+        expect_same(&expected, &found, isa->tile, rows);
+        free_results(&expected);
+        free_results(&found);
+    }
+    dlclose(c.library);
+}
+
+static bool serves(const cg_isa *isa)
+{
+    static const ir_elem elems[] = {IR_U8, IR_I8};
+    for (int i = 0; i < 2; i++) {
+        const cg_tile_use use = {.a = elems[i], .format = CG_FORMAT_I8};
+        if (strcmp(cg_tile_name_of(isa, &use), isa->tile) == 0) return true;
+    }
+    return false;
+}
+
+Test(tiles, of_codes)
+{
+    static const int64_t n[] = {32, 33, 71}, k[] = {1, 2, 3, 4, 5, 18, 67, 1099};
+    for (int i = 0; i < 2; i++)
+        for (int c = 0; c < 3; c++)
+            for (int d = 0; d < 8; d++) add_product(i, n[c], k[d], (c + d) % 2);
+    for (int d = 0; d < 4; d++) add_product(2, n[d % 3], k[2 * d + 1], d % 2);
+    linked plain = linked_make(cg_isa_at(0), 0);
+    int checked = 0;
+    for (size_t i = 0; cg_isa_at(i); i++) {
+        cg_isa isa = *cg_isa_at(i);
+        if (strcmp(isa.triple, cg_isa_host()->triple) != 0 || isa.cpu_bits & ~rt_cpu_features())
+            continue;
+        for (size_t t = 0; (isa.tile = cg_tile_name(t)); t++)
+            if (serves(&isa)) check(&isa, &plain), checked++;
+    }
+    cr_expect_gt(checked, 1);
+    dlclose(plain.library);
+}
