@@ -1,6 +1,6 @@
 /* Fused operators of com.microsoft other than attention: activations with a bias, skip and
- * embedding norms, block-quantized products. In: their nodes; out: the same core operators that the
- * unfused graph would give, so that every pass sees one form only. */
+ * embedding norms. In: their nodes; out: the same core operators that the unfused graph would give,
+ * so that every pass sees one form only. */
 #include "frontend/build.h"
 
 #include <string.h>
@@ -106,90 +106,5 @@ lathe_status fe_import_embed_norm(fe_node *n)
                    fe_attr_float(n, "epsilon", 1e-12f)));
     if (fe_wants(n, 1)) fe_out(n, 1, mask_lengths(n));
     if (fe_wants(n, 2)) fe_out(n, 2, sum);
-    return LATHE_OK;
-}
-
-/* ---- MatMulNBits ---- */
-
-typedef struct nbits {
-    fe_node *n;
-    int64_t k, columns, bits, block, blocks;
-} nbits;
-
-/* Code number `at` of a row of packed bytes, low bits first, as u8. */
-static ir_expr packed_code(ir_graph *g, ir_nest *nest, ir_value v, const ir_expr *lead, int nlead,
-                           ir_expr at, int64_t bits)
-{
-    ir_expr idx[3], per = XI(8 / bits);
-    for (int i = 0; i < nlead; i++) idx[i] = lead[i];
-    idx[nlead] = X2(FLOORDIV, at, per);
-    ir_expr byte = ir_nest_load(nest, v, idx);
-    if (bits == 8) return byte;
-    ir_expr shift = ir_x_cast(g, X2(MUL, X2(MOD, at, per), XI(bits)), IR_U8);
-    return X2(AND, X2(SHR, byte, shift), XN(byte, (double)((1 << bits) - 1)));
-}
-
-static ir_value reshape_const(ir_builder *b, ir_value v, int64_t rows, int64_t columns)
-{
-    return ir_reshape(b, v, 2, fe_const_dims(b->g, (int64_t[]){rows, columns}, 2));
-}
-
-/* The weights [N, K] as floats: (code - zero) * scale. */
-static ir_value nbits_weights(const nbits *q)
-{
-    fe_node *n = q->n;
-    ir_graph *g = n->g;
-    ir_nest nest;
-    ir_elem elem = fe_type(n, 0)->elem;
-    int64_t zero_bytes = (q->blocks * q->bits + 7) / 8;
-    bool packed = fe_has(n, 3) && fe_type(n, 3)->elem == IR_U8;
-    ir_value scales = reshape_const(&n->b, fe_in(n, 2), q->columns, q->blocks), zeros = IR_NONE;
-    if (fe_has(n, 3))
-        zeros = reshape_const(&n->b, fe_in(n, 3), q->columns, packed ? zero_bytes : q->blocks);
-    ir_nest_begin(&nest, &n->b, 2, fe_const_dims(g, (int64_t[]){q->columns, q->k}, 2), 0);
-    ir_expr k = ir_nest_index(&nest, 1), block = X2(FLOORDIV, k, XI(q->block));
-    ir_expr at[2] = {ir_nest_index(&nest, 0), block}, scale = ir_nest_load(&nest, scales, at);
-    if (scale == IR_NONE || (fe_has(n, 3) && zeros == IR_NONE)) return IR_NONE;
-    ir_elem type = ir_expr_get(g, scale)->type;
-    ir_expr code = packed_code(g, &nest, fe_in(n, 1), at, 2, X2(MOD, k, XI(q->block)), q->bits);
-    ir_expr zero = XN(scale, (double)(1 << (q->bits - 1)));
-    if (packed) zero = ir_x_cast(g, packed_code(g, &nest, zeros, at, 1, block, q->bits), type);
-    else if (zeros != IR_NONE) zero = ir_x_cast(g, ir_nest_load(&nest, zeros, at), type);
-    return ir_nest_map(&nest, elem, X2(MUL, X2(SUB, ir_x_cast(g, code, type), zero), scale));
-}
-
-static lathe_status read_nbits(fe_node *n, nbits *q)
-{
-    *q = (nbits){n,
-                 fe_attr_int(n, "K", 0),
-                 fe_attr_int(n, "N", 0),
-                 fe_attr_int(n, "bits", 4),
-                 fe_attr_int(n, "block_size", 0),
-                 0};
-    bool bits = q->bits == 2 || q->bits == 4 || q->bits == 8;
-    if (q->k < 1 || q->columns < 1 || q->k > INT32_MAX || q->columns > INT32_MAX || q->block < 8 ||
-        q->block > INT32_MAX || !bits)
-        return fe_fail(n, LATHE_BAD_INPUT, "K %lld, N %lld, bits %lld, block_size %lld",
-                       (long long)q->k, (long long)q->columns, (long long)q->bits,
-                       (long long)q->block);
-    if (fe_has(n, 4)) return fe_fail_input(n, 4, LATHE_UNSUPPORTED, "g_idx");
-    q->blocks = (q->k + q->block - 1) / q->block;
-    TRY(fe_need_class(n, 0, "FL"));
-    TRY(fe_need_class(n, 1, "U"));
-    TRY(fe_need_rank(n, 1, 3));
-    int64_t dims[] = {q->columns, q->blocks, q->block * q->bits / 8};
-    for (int i = 0; i < 3; i++) TRY(fe_need_dim(n, 1, i, ir_dim_const(n->g, dims[i])));
-    TRY(fe_need_class(n, 2, "FL"));
-    if (fe_has(n, 3)) TRY(fe_need_class(n, 3, "FLU"));
-    if (fe_has(n, 5)) TRY(fe_need_class(n, 5, "FL"));
-    return LATHE_OK;
-}
-
-lathe_status fe_import_matmulnbits(fe_node *n)
-{
-    nbits q;
-    TRY(read_nbits(n, &q));
-    ir_value r = fe_matmul(&n->b, fe_in(n, 0), nbits_weights(&q), false, true, fe_type(n, 0)->elem);
-    fe_out(n, 0, fe_has(n, 5) ? fe_binary(&n->b, IR_X_ADD, r, fe_in(n, 5)) : r);
     return LATHE_OK;
 }
