@@ -53,7 +53,7 @@ typedef struct fe_op {
     int since, until;
     fe_importer import;
     const char *types, *limits;
-    const char *signature; /* NULL: not written down yet, nothing is checked */
+    const char *signature;
 } fe_op;
 const fe_op *fe_op_find(const char *domain, const char *name, int version);
 size_t fe_op_count(void);

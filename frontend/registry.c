@@ -4,20 +4,9 @@
 
 #include <string.h>
 
-/* A row may end with its limits. */
-#define FIRST(a, ...) a
-#define SECOND(a, b, ...) b
-
 static const fe_op ops[] = {
-#define ONNX(domain, name, since, until, importer, types, ...)                                     \
-    {domain,                                                                                       \
-     name,                                                                                         \
-     since,                                                                                        \
-     until,                                                                                        \
-     importer,                                                                                     \
-     types,                                                                                        \
-     FIRST(__VA_ARGS__, NULL),                                                                     \
-     SECOND(__VA_ARGS__, NULL, NULL)},
+#define ONNX(domain, name, since, until, importer, types, limits, signature)                       \
+    {domain, name, since, until, importer, types, limits, signature},
 #include "frontend/onnx_ops.def"
 #undef ONNX
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},

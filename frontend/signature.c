@@ -223,7 +223,6 @@ lathe_status fe_check_signature(const fe_node *n, const fe_op *op)
 {
     lathe_status status = LATHE_OK;
     fe_rule r;
-    if (!op->signature) return LATHE_OK;
     for (size_t k = 0; k < n->proto->n_attribute; k++) {
         const lathe_status one = check_attribute(n, op, k);
         if (status == LATHE_OK) status = one;

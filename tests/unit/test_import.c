@@ -390,8 +390,9 @@ Test(import, every_signature_can_be_read)
     for (size_t i = 0; i < fe_op_count(); i++) {
         const char *at = fe_op_at(i)->signature;
         fe_rule r;
-        while (at && fe_rule_next(&at, &r)) continue;
-        cr_assert(!at || !*at, "%s: '%s' is no entry", fe_op_at(i)->name, at);
+        cr_assert(at && *at, "%s has no signature", fe_op_at(i)->name);
+        while (fe_rule_next(&at, &r)) continue;
+        cr_assert(!*at, "%s: '%s' is no entry", fe_op_at(i)->name, at);
     }
 }
 
