@@ -7,32 +7,61 @@
 
 #include <string.h>
 
-/* ---- CausalConvWithState: x [B, C, L], weight [C, 1, K], bias, past [B, C, K - 1] ---- */
+/* ---- CausalConvWithState: x [B, C, L], weight [C, 1, K], bias, past [B, C, (K - 1) dilation] ----
+ *
+ * com.microsoft may have the channels of x and of the past last; they are turned first. */
 
-static lathe_status check_conv(const fe_node *n, bool *silu)
+typedef struct causal {
+    fe_node *n;
+    ir_value x, past; /* channels second; no past: zeros */
+    ir_dim before;    /* rows of the past */
+    int64_t dilation;
+    bool last, silu; /* last: channels come last */
+} causal;
+
+static ir_value turned(const causal *c, ir_value v)
+{
+    return c->last ? fe_swap(&c->n->b, v, 1, 2) : v;
+}
+
+static lathe_status read_activation(const fe_node *n, bool *silu)
 {
     const char *activation = fe_attr_str(n, "activation", "none");
     *silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
     if (!*silu && strcmp(activation, "none") != 0 && *activation)
         return fe_expect(n, "attribute activation is", activation, "none, silu or swish");
+    return LATHE_OK;
+}
+
+static lathe_status check_conv(causal *c)
+{
+    fe_node *n = c->n;
+    ir_graph *g = n->g;
     for (size_t k = 0; k < 4; k++) {
         if (k >= 2 && !fe_has(n, k)) continue;
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, k == 2 ? 1 : 3));
         TRY(fe_need_same(n, 0, k));
     }
-    ir_dim channels = fe_type(n, 0)->dims[1];
+    int axis = c->last ? 2 : 1;
+    ir_dim channels = fe_type(n, 0)->dims[axis];
     TRY(fe_need_dim(n, 1, 0, channels));
-    TRY(fe_need_dim(n, 1, 1, ir_dim_const(n->g, 1)));
+    TRY(fe_need_dim(n, 1, 1, ir_dim_const(g, 1)));
     if (fe_has(n, 2)) TRY(fe_need_dim(n, 2, 0, channels));
+    c->dilation = fe_attr_int(n, "dilation", 1);
+    if (c->dilation < 1 || c->dilation > INT32_MAX)
+        return fe_expect(n, "attribute dilation is", fe_number(n, c->dilation), "at least 1");
+    c->before = ir_dim_mul(g, ir_dim_sub(g, fe_type(n, 1)->dims[2], ir_dim_const(g, 1)),
+                           ir_dim_const(g, c->dilation));
     if (!fe_has(n, 3)) return LATHE_OK;
     TRY(fe_need_dim(n, 3, 0, fe_type(n, 0)->dims[0]));
-    TRY(fe_need_dim(n, 3, 1, channels));
-    return fe_need_dim(n, 3, 2, ir_dim_sub(n->g, fe_type(n, 1)->dims[2], ir_dim_const(n->g, 1)));
+    TRY(fe_need_dim(n, 3, axis, channels));
+    return fe_need_dim(n, 3, 3 - axis, c->before);
 }
 
-static ir_value depthwise(fe_node *n, ir_value row, const ir_type *x, int64_t channels)
+static ir_value depthwise(const causal *c, ir_value row, const ir_type *x, int64_t channels)
 {
+    fe_node *n = c->n;
     ir_graph *g = n->g;
     ir_dim zeros[] = {ir_dim_const(g, 0), ir_dim_const(g, 0)};
     int64_t one = 1;
@@ -42,7 +71,7 @@ static ir_value depthwise(fe_node *n, ir_value row, const ir_type *x, int64_t ch
         ir_a_dims(g, IR_KEY_kernel, &fe_type(n, 1)->dims[2], 1),
         ir_a_ints(g, IR_KEY_strides, &one, 1),
         ir_a_dims(g, IR_KEY_pads, zeros, 2),
-        ir_a_ints(g, IR_KEY_dilations, &one, 1),
+        ir_a_ints(g, IR_KEY_dilations, &c->dilation, 1),
         ir_a_int(IR_KEY_group, channels),
     };
     ir_node_id id = ir_node_new(&n->b, IR_OP_CONV, operands, 3, attrs, 6, NULL, 1, NULL, 0);
@@ -61,29 +90,34 @@ lathe_status fe_import_causal_conv(fe_node *n)
 {
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
-    bool activate;
+    causal c = {.n = n, .last = fe_attr_int(n, "channels_last", 0) != 0};
     int64_t channels;
-    TRY(check_conv(n, &activate));
-    const ir_type x = *fe_type(n, 0);
+    TRY(read_activation(n, &c.silu));
+    TRY(check_conv(&c));
+    c.x = turned(&c, fe_in(n, 0));
+    const ir_type x = *ir_type_of(g, c.x);
     if (!ir_dim_is_const(g, x.dims[1], &channels))
         return fe_fail_input(n, 0, LATHE_UNSUPPORTED, "%s channels", ir_dim_text(g, x.dims[1]));
-    ir_dim before = ir_dim_sub(g, fe_type(n, 1)->dims[2], ir_dim_const(g, 1)),
-           dims[] = {x.dims[0], x.dims[1], before};
-    ir_value past = fe_has(n, 3) ? fe_in(n, 3) : fe_fill(b, x.elem, 3, dims, 0);
-    ir_value row = fe_append(b, past, fe_in(n, 0));
-    ir_value y = depthwise(n, row, &x, channels);
-    fe_out(n, 0, activate ? silu(b, y) : y);
-    if (fe_wants(n, 1)) fe_out(n, 1, fe_part(b, row, 2, x.dims[2], before));
+    ir_dim dims[] = {x.dims[0], x.dims[1], c.before};
+    c.past = fe_has(n, 3) ? turned(&c, fe_in(n, 3)) : fe_fill(b, x.elem, 3, dims, 0);
+    ir_value row = fe_append(b, c.past, c.x), y = depthwise(&c, row, &x, channels);
+    if (y == IR_NONE) return LATHE_BAD_INPUT;
+    fe_out(n, 0, turned(&c, c.silu ? silu(b, y) : y));
+    if (fe_wants(n, 1)) fe_out(n, 1, turned(&c, fe_part(b, row, 2, x.dims[2], c.before)));
     return LATHE_OK;
 }
 
-/* ---- LinearAttention: q [B, T, H*K], k [B, T, G*K], v [B, T, G*V], past state, decay, beta ----
- */
+/* ---- LinearAttention: q [B, T, H*K], k [B, T, N*K], v [B, T, G*V], past state, decay, beta ----
+ *
+ * There are G states. H or G divides the other; the result has as many heads as the greater one. N
+ * divides G. */
 
 typedef struct linear {
     fe_node *n;
-    ir_dim batch, steps, heads, groups, keys, values;
-    ir_elem type; /* of the state */
+    ir_dim batch, steps, heads, groups, out, keys, values;
+    int64_t per_query, per_state, per_key; /* heads of the result of one of q, of a state; states of
+                                              a head of k */
+    ir_elem type;                          /* of the state */
     double scale;
     ir_value decay, beta; /* IR_NONE: not of this update rule */
 } linear;
@@ -113,6 +147,13 @@ static ir_expr decayed(const linear *s, ir_nest *nest, ir_value state, ir_value 
     return X2(MUL, x, X1(EXP, rate));
 }
 
+/* The key's element for state h. */
+static ir_expr key_element(const linear *s, ir_nest *nest, ir_value turn, ir_expr h, ir_expr k)
+{
+    ir_graph *g = nest->b->g;
+    return row_element(s, nest, fe_in(s->n, 1), turn, X2(FLOORDIV, h, XI(s->per_key)), s->keys, k);
+}
+
 /* What is written: the value, less what the state returns for the key under the delta rules. */
 static ir_value correction(const linear *s, ir_builder *b, ir_value state, ir_value turn)
 {
@@ -124,7 +165,7 @@ static ir_value correction(const linear *s, ir_builder *b, ir_value state, ir_va
         ir_nest_begin(&nest, b, 4, space, 1);
         ir_expr h = ir_nest_index(&nest, 1), k = ir_nest_index(&nest, 3);
         ir_expr x = decayed(s, &nest, state, turn, k, ir_nest_index(&nest, 2));
-        x = X2(MUL, x, row_element(s, &nest, fe_in(s->n, 1), turn, h, s->keys, k));
+        x = X2(MUL, x, key_element(s, &nest, turn, h, k));
         found = ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", s->type, x);
         if (found == IR_NONE) return IR_NONE;
     }
@@ -143,13 +184,13 @@ static ir_value read_out(const linear *s, ir_builder *b, ir_value state, ir_valu
 {
     ir_graph *g = b->g;
     ir_nest nest;
-    ir_dim space[] = {s->batch, s->heads, s->values, s->keys};
+    ir_dim space[] = {s->batch, s->out, s->values, s->keys};
     ir_nest_begin(&nest, b, 4, space, 1);
     ir_expr h = ir_nest_index(&nest, 1), k = ir_nest_index(&nest, 3);
-    ir_expr group = X2(FLOORDIV, h, XD(ir_dim_floordiv(g, s->heads, s->groups)));
+    ir_expr group = X2(FLOORDIV, h, XI(s->per_state)), head = X2(FLOORDIV, h, XI(s->per_query));
     ir_expr at[] = {ir_nest_index(&nest, 0), group, k, ir_nest_index(&nest, 2)};
     ir_expr x = ir_nest_load(&nest, state, at),
-            q = row_element(s, &nest, fe_in(s->n, 0), turn, h, s->keys, k);
+            q = row_element(s, &nest, fe_in(s->n, 0), turn, head, s->keys, k);
     ir_value sum = ir_nest_reduce(&nest, IR_OP_REDUCE, "sum", s->type, X2(MUL, x, q));
     if (!fe_broadcast(&nest, b, &sum, 1)) return IR_NONE;
     x = ir_nest_read(&nest, sum);
@@ -168,8 +209,7 @@ static lathe_status linear_turn(void *ctx, fe_node *n, const ir_value *params, i
     if (written == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the operands do not fit");
     ir_nest_begin(&nest, b, 4, space, 0);
     ir_expr h = ir_nest_index(&nest, 1), k = ir_nest_index(&nest, 2), v = ir_nest_index(&nest, 3);
-    ir_expr at[] = {ir_nest_index(&nest, 0), h, v},
-            key = row_element(s, &nest, fe_in(s->n, 1), turn, h, s->keys, k);
+    ir_expr at[] = {ir_nest_index(&nest, 0), h, v}, key = key_element(s, &nest, turn, h, k);
     ir_expr x = X2(ADD, decayed(s, &nest, state, turn, k, v),
                    X2(MUL, key, ir_nest_load(&nest, written, at)));
     results[0] = ir_scalar_const(b, IR_BOOL, 1);
@@ -206,14 +246,45 @@ static lathe_status read_rule(linear *s)
     return LATHE_OK;
 }
 
+/* How the heads of q and of the states are shared out. */
+static lathe_status read_counts(linear *s)
+{
+    const fe_node *n = s->n;
+    ir_graph *g = n->g;
+    int64_t heads = fe_attr_int(n, "q_num_heads", 0), groups = fe_attr_int(n, "kv_num_heads", 0);
+    int64_t out = heads > groups ? heads : groups;
+    if (heads < 1 || groups < 1 || out % heads || out % groups)
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "q_num_heads is %lld, kv_num_heads %lld, of which one must divide the other",
+                       (long long)heads, (long long)groups);
+    s->heads = ir_dim_const(g, heads);
+    s->groups = ir_dim_const(g, groups);
+    s->out = ir_dim_const(g, out);
+    s->per_query = out / heads;
+    s->per_state = out / groups;
+    return LATHE_OK;
+}
+
+/* Heads of k, by its width. */
+static lathe_status read_keys(linear *s)
+{
+    const fe_node *n = s->n;
+    ir_graph *g = n->g;
+    int64_t count, groups = fe_attr_int(n, "kv_num_heads", 0);
+    ir_dim width = fe_type(n, 1)->dims[2];
+    s->per_key = 1;
+    if (ir_dim_is_const(g, ir_dim_floordiv(g, width, s->keys), &count) && count > 0 &&
+        groups % count == 0)
+        s->per_key = groups / count;
+    ir_dim heads = ir_dim_const(g, groups / s->per_key);
+    return fe_need_dim(n, 1, 2, ir_dim_mul(g, heads, s->keys));
+}
+
 static lathe_status read_linear(linear *s)
 {
     fe_node *n = s->n;
     ir_graph *g = n->g;
-    int64_t heads = fe_attr_int(n, "q_num_heads", 0), groups = fe_attr_int(n, "kv_num_heads", 0);
-    if (heads < 1 || groups < 1 || heads % groups)
-        return fe_fail(n, LATHE_BAD_INPUT, "q_num_heads is %lld, kv_num_heads %lld",
-                       (long long)heads, (long long)groups);
+    TRY(read_counts(s));
     for (size_t k = 0; k < 3; k++) {
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, 3));
@@ -222,14 +293,12 @@ static lathe_status read_linear(linear *s)
     const ir_type *q = fe_type(n, 0);
     s->batch = q->dims[0];
     s->steps = q->dims[1];
-    s->heads = ir_dim_const(g, heads);
-    s->groups = ir_dim_const(g, groups);
     s->keys = ir_dim_floordiv(g, q->dims[2], s->heads);
     s->values = ir_dim_floordiv(g, fe_type(n, 2)->dims[2], s->groups);
     s->type = ir_elem_arith(q->elem);
     s->scale = fe_attr_float(n, "scale", 0);
     TRY(fe_need_dim(n, 0, 2, ir_dim_mul(g, s->heads, s->keys)));
-    TRY(fe_need_dim(n, 1, 2, ir_dim_mul(g, s->groups, s->keys)));
+    TRY(read_keys(s));
     TRY(fe_need_dim(n, 2, 2, ir_dim_mul(g, s->groups, s->values)));
     return read_rule(s);
 }
@@ -264,7 +333,7 @@ lathe_status fe_import_linear_attention(fe_node *n)
                     .turn = linear_turn,
                     .ctx = &s};
     TRY(fe_loop_build(n, &loop, results));
-    ir_dim dims[] = {s.batch, s.steps, ir_dim_mul(g, s.heads, s.values)};
+    ir_dim dims[] = {s.batch, s.steps, ir_dim_mul(g, s.out, s.values)};
     fe_out(n, 0, ir_reshape(b, ir_permute(b, results[1], perm), 3, dims));
     if (fe_wants(n, 1))
         fe_out(n, 1, ir_cast(b, results[0], fe_type(n, fe_has(n, 3) ? 3 : 0)->elem));
