@@ -167,12 +167,13 @@ ir_value fe_append(ir_builder *b, ir_value past, ir_value v)
 
 /* ---- rotary positions ---- */
 
-ir_expr fe_position_ids(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s)
+ir_expr fe_position_ids(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s, ir_expr column)
 {
     ir_graph *g = nest->b->g;
     ir_value ids = *(const ir_value *)ctx;
     const ir_type *t = ir_type_of(g, ids);
-    if (t->rank == 1) {
+    (void)column;
+    if (t->rank < 2) {
         ir_expr zero = XI(0);
         return X2(ADD, fe_load_i64(nest, ids, &zero), s);
     }
@@ -189,7 +190,7 @@ static ir_expr angle(const fe_rotary *r, ir_nest *nest, ir_value table, ir_expr 
         if (ir_dim_equals(g, t->dims[0], 1)) at[0] = XI(0);
         return ir_nest_load(nest, table, at);
     }
-    at[1] = fe_x_index(g, r->position(r->ctx, nest, batch, s), t->dims[0]);
+    at[1] = fe_x_index(g, r->position(r->ctx, nest, batch, s, k), t->dims[0]);
     at[2] = k;
     return ir_nest_load(nest, table, at + 1);
 }
@@ -214,8 +215,14 @@ static ir_value rotated_half(ir_builder *b, const fe_rotary *r, int rank, const 
     ir_elem type = ir_expr_get(g, x[0])->type;
     ir_expr c = angle(r, &nest, r->cos, k), s = angle(r, &nest, r->sin, k);
     if (c == IR_NONE || s == IR_NONE) return IR_NONE;
-    c = X2(MUL, x[second], ir_x_cast(g, c, type));
-    s = X2(MUL, x[!second], ir_x_cast(g, s, type));
+    c = ir_x_cast(g, c, type);
+    s = ir_x_cast(g, s, type);
+    if (r->scale != 0 && r->scale != 1) {
+        c = X2(MUL, c, XN(c, r->scale));
+        s = X2(MUL, s, XN(s, r->scale));
+    }
+    c = X2(MUL, x[second], c);
+    s = X2(MUL, x[!second], s);
     return ir_nest_map(&nest, ir_type_of(g, r->x)->elem, second ? X2(ADD, c, s) : X2(SUB, c, s));
 }
 

@@ -29,16 +29,18 @@ ir_expr fe_mask_element(ir_nest *, ir_value mask, bool pad, ir_expr outside);
 ir_value fe_append(ir_builder *, ir_value past, ir_value v);
 
 /* Rotary positions over x [B, H, S, D]. cos and sin: [rows, half], read at `position`, which gets
- * the nest, the batch and the sequence index; or [B, S, half]. dim: how much of D turns. */
+ * the nest, the batch, the sequence index and the column; or [B, S, half]. dim: how much of D
+ * turns. */
 typedef struct fe_rotary {
     ir_value x, cos, sin;
     ir_dim dim;
     bool interleaved;
-    ir_expr (*position)(void *ctx, ir_nest *, ir_expr batch, ir_expr s);
+    double scale; /* of cos and sin; 0: none */
+    ir_expr (*position)(void *ctx, ir_nest *, ir_expr batch, ir_expr s, ir_expr column);
     void *ctx;
 } fe_rotary;
 ir_value fe_rotate(ir_builder *, const fe_rotary *);
-/* A position function: ctx points to an ir_value of [B, S] or, as one offset, [1]. */
-ir_expr fe_position_ids(void *ctx, ir_nest *, ir_expr batch, ir_expr s);
+/* A position function: ctx points to an ir_value of [B, S] or, as one offset, of one element. */
+ir_expr fe_position_ids(void *ctx, ir_nest *, ir_expr batch, ir_expr s, ir_expr column);
 
 #endif

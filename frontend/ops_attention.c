@@ -1,4 +1,4 @@
-/* Attention and RotaryEmbedding of opset 23 and later. In: queries, keys and values of three or
+/* Attention of opset 23 and later, FlexAttention. In: queries, keys and values of three or
  * four axes, a mask, a cache, lengths. Out: two contracts with one map of everything that happens
  * to a score and a softmax between them. Scores stay in the arithmetic type. Order: scale, soft
  * cap, mask, softmax; qk_matmul_output is the scores after as many of these as its mode says. */
@@ -156,75 +156,6 @@ lathe_status fe_import_attention(fe_node *n)
     if (fe_wants(n, 3))
         fe_out(n, 3, mode == PROBABILITY ? ir_cast(b, p, elem) : stage(&a, raw, (int)mode, elem));
     return LATHE_OK;
-}
-
-/* ---- RotaryEmbedding ---- */
-
-static lathe_status rotary_node(fe_node *n, size_t cos_input, ir_value positions)
-{
-    ir_graph *g = n->g;
-    ir_builder *b = &n->b;
-    for (size_t k = 0; k < 3; k++) TRY(fe_need_class(n, k ? cos_input + k - 1 : 0, "FL"));
-    fe_rotary r = {.x = fe_in(n, 0),
-                   .cos = fe_in(n, cos_input),
-                   .sin = fe_in(n, cos_input + 1),
-                   .interleaved = fe_attr_int(n, "interleaved", 0) != 0,
-                   .ctx = &positions};
-    if (positions != IR_NONE) r.position = fe_position_ids;
-    const ir_type t = *fe_type(n, 0);
-    int64_t heads = fe_attr_int(n, "num_heads", 0), dim = fe_attr_int(n, "rotary_embedding_dim", 0);
-    if (t.rank != 3 && t.rank != 4)
-        return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "3 or 4");
-    if (heads < 0 || dim < 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "num_heads %lld, rotary_embedding_dim %lld",
-                       (long long)heads, (long long)dim);
-    if (t.rank == 3 && heads == 0) {
-        /* Without a number of heads the tables tell their width. */
-        const ir_type *table = fe_type(n, cos_input);
-        if (table->rank == 0) return fe_fail_input(n, cos_input, LATHE_BAD_INPUT, "rank 0 found");
-        ir_dim width = dim ? ir_dim_const(g, dim)
-                           : ir_dim_mul(g, table->dims[table->rank - 1], ir_dim_const(g, 2));
-        r.x = fe_split_heads(b, r.x, ir_dim_floordiv(g, t.dims[2], width));
-    } else if (t.rank == 3) {
-        r.x = fe_split_heads(b, r.x, ir_dim_const(g, heads));
-    }
-    if (r.x == IR_NONE) return LATHE_BAD_INPUT;
-    r.dim = dim ? ir_dim_const(g, dim) : ir_type_of(g, r.x)->dims[3];
-    ir_value y = fe_rotate(b, &r);
-    fe_out(n, 0, t.rank == 3 ? fe_merge_heads(b, y) : y);
-    return LATHE_OK;
-}
-
-/* Position ids are [B, S] or one offset. */
-static lathe_status need_positions(const fe_node *n, size_t k, size_t x)
-{
-    TRY(fe_need_class(n, k, "S"));
-    const ir_type *t = fe_type(n, k), *in = fe_type(n, x);
-    if (t->rank == 1) return fe_need_dim(n, k, 0, ir_dim_const(n->g, 1));
-    TRY(fe_need_rank(n, k, 2));
-    if (!ir_dim_equals(n->g, t->dims[0], 1)) TRY(fe_need_dim(n, k, 0, in->dims[0]));
-    return fe_need_dim(n, k, 1, in->dims[in->rank == 4 ? 2 : 1]);
-}
-
-lathe_status fe_import_rotary(fe_node *n)
-{
-    TRY(fe_need_rank(n, 0, -1));
-    if (fe_type(n, 0)->rank < 3)
-        return fe_expect_input(n, 0, "has rank", fe_number(n, fe_type(n, 0)->rank), "3 or 4");
-    if (fe_has(n, 3)) TRY(need_positions(n, 3, 0));
-    return rotary_node(n, 1, fe_in(n, 3));
-}
-
-/* com.microsoft has the positions before the tables. */
-lathe_status fe_import_ms_rotary(fe_node *n)
-{
-    TRY(fe_need_rank(n, 0, -1));
-    if (fe_type(n, 0)->rank < 3)
-        return fe_expect_input(n, 0, "has rank", fe_number(n, fe_type(n, 0)->rank), "3 or 4");
-    TRY(need_positions(n, 1, 0));
-    if (fe_attr_int(n, "is_packed_batching", 0))
-        return fe_fail(n, LATHE_UNSUPPORTED, "is_packed_batching");
-    return rotary_node(n, 2, fe_in(n, 1));
 }
 
 /* ---- FlexAttention: subgraphs change the scores and the probabilities ---- */

@@ -81,9 +81,10 @@ typedef struct turn {
 } turn;
 
 /* Given positions are read one by one, but in a first prompt the first one is where all start. */
-static ir_expr token_position(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s)
+static ir_expr token_position(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s, ir_expr column)
 {
     const turn *t = ctx;
+    (void)column;
     const group *a = t->a;
     ir_graph *g = nest->b->g;
     if (a->positions == IR_NONE) return X2(ADD, s, rows_before(a, nest, batch, t->rows));
