@@ -208,7 +208,7 @@ const cg_isa *cg_isa_at(size_t index);       /* NULL: past the end */
 const cg_isa *cg_isa_host(void);
 
 /* What an object holds code for: ISAs of one architecture, from the best to the least. */
-enum { CG_MOST_TARGETS = 8 };
+enum { CG_MOST_TARGETS = 12 };
 typedef struct cg_targets {
     const cg_isa *isa[CG_MOST_TARGETS];
     size_t n;

@@ -21,10 +21,12 @@ typedef struct kind {
     uint32_t needs;
     cg_multiply multiply;
     int aside;
+    bool flips;
 } kind;
 
 static const kind kinds[] = {
-#define TILE(name, a, format, needs, multiply, aside) {#name, a, format, needs, multiply, aside},
+#define TILE(name, a, format, needs, multiply, aside, flips)                                       \
+    {#name, a, format, needs, multiply, aside, flips},
 #include "codegen/emit/tiles.def"
 #undef TILE
 };
@@ -44,9 +46,11 @@ enum { AT_A, AT_B, AT_NEXT, POINTERS };
 
 static bool serves(const kind *t, const cg_isa *isa, const cg_tile_use *use)
 {
+    bool arm = strncmp(isa->triple, "aarch64", strlen("aarch64")) == 0;
+    uint32_t has = isa->cpu_bits | (arm ? CG_TILE_ARM : CG_TILE_X86);
     return (t->a == IR_ELEM_NONE || t->a == use->a) &&
-           (t->format == CG_FORMATS || t->format == use->format) &&
-           (t->needs & ~isa->cpu_bits) == 0 && (!isa->tile || strcmp(isa->tile, t->name) == 0);
+           (t->format == CG_FORMATS || t->format == use->format) && (t->needs & ~has) == 0 &&
+           (!isa->tile || strcmp(isa->tile, t->name) == 0);
 }
 
 static const kind *kind_of(const cg_isa *isa, const cg_tile_use *use)
@@ -117,13 +121,13 @@ cg_val cg_tile_place_of_b(cg_tile *t, cg_val b, int step, int vector)
     return element_at(t, t->b_type, b, column * t->form->group);
 }
 
-cg_val cg_tile_place_of_a(cg_tile *t, cg_val a, int row, int64_t k)
+cg_val cg_tile_place_of_a(cg_tile *t, cg_val a, int row, cg_val k)
 {
     cg_unit *u = t->u;
-    cg_val at = t->row_at[row];
-    if (k > 0) {
+    cg_val at = t->row_at[row], zero = cg_int(u->i64, 0);
+    if (k != zero) {
         cg_val step = t->use.k_step ? cg_int(u->i64, t->use.k_step) : t->arg[CG_TILE_K_STEP];
-        at = LLVMBuildAdd(u->b, at, LLVMBuildMul(u->b, step, cg_int(u->i64, k), ""), "");
+        at = LLVMBuildAdd(u->b, at, LLVMBuildMul(u->b, step, k, ""), "");
     }
     return cg_tile_at(t, t->a_type, a, at);
 }
@@ -136,7 +140,8 @@ void cg_multiply_f32(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_v
     for (int j = 0; j < vectors; j++)
         row[j] = cg_tile_load(t, t->vector, cg_tile_place_of_b(t, b, step, j), sizeof(float));
     for (int i = 0; i < t->rows; i++) {
-        cg_val x = cg_tile_load(t, t->a_type, cg_tile_place_of_a(t, a, i, step), sizeof(float));
+        cg_val x = cg_tile_load(t, t->a_type, cg_tile_place_of_a(t, a, i, cg_int(t->u->i64, step)),
+                                sizeof(float));
         x = cg_splat(t->u, x, t->shape.lanes);
         for (int j = 0; j < vectors; j++)
             sum[i * vectors + j] = cg_fma(t->u, x, row[j], sum[i * vectors + j]);
@@ -214,21 +219,36 @@ static cg_val place_of_c(cg_tile *t, int row, int vector)
     return element_at(t, t->c_type, at, (int64_t)vector * t->shape.lanes);
 }
 
-/* What the sums start from: zeros, or the tile of c. */
+/* Sums without a part in them: zeros, or what a's codes being 128 away makes of the panel's sums of
+ * columns, which stand in front of its first row. */
+static void first_sums(cg_tile *t, cg_val *first)
+{
+    cg_unit *u = t->u;
+    for (int j = 0; j < t->shape.vectors; j++) first[j] = LLVMConstNull(t->vector);
+    if (!t->flips) return;
+    cg_val row = element_at(t, t->b_type, t->arg[CG_TILE_B], -(int64_t)CG_PANEL * t->form->group);
+    cg_val away = cg_int_like(first[0], t->use.a == IR_U8 ? 128 : -128);
+    for (int j = 0; j < t->shape.vectors; j++)
+        first[j] = LLVMBuildMul(u->b, load_sums(t, cg_tile_place_of_b(t, row, 0, j)), away, "");
+}
+
+/* What the sums start from: first_sums, or the tile of c. */
 static void begin_sums(cg_tile *t, cg_val *sum)
 {
     cg_unit *u = t->u;
+    cg_val held[CG_MOST_CARRIED], first[CG_TILE_MOST_VECTORS];
+    first_sums(t, first);
     LLVMBasicBlockRef entry = LLVMGetInsertBlock(u->b), add = cg_block(u), start = cg_block(u);
     int n = sums(t), vectors = t->shape.vectors;
     LLVMBuildCondBr(u->b, t->arg[CG_TILE_ADD], add, start);
     LLVMPositionBuilderAtEnd(u->b, add);
-    cg_val held[CG_MOST_CARRIED], zero = LLVMConstNull(t->vector);
     for (int i = 0; i < n; i++) held[i] = load_sums(t, place_of_c(t, i / vectors, i % vectors));
     LLVMBuildBr(u->b, start);
     LLVMPositionBuilderAtEnd(u->b, start);
     for (int i = 0; i < n; i++) {
         sum[i] = LLVMBuildPhi(u->b, t->vector, "");
-        LLVMAddIncoming(sum[i], (cg_val[]){zero, held[i]}, (LLVMBasicBlockRef[]){entry, add}, 2);
+        LLVMAddIncoming(sum[i], (cg_val[]){first[i % vectors], held[i]},
+                        (LLVMBasicBlockRef[]){entry, add}, 2);
     }
 }
 
@@ -326,6 +346,7 @@ static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int 
                  .fetch = fetch,
                  .rows = rows,
                  .unroll = unroll_of(use),
+                 .flips = kind_of(u->isa, use)->flips,
                  .a_type = cg_storage_type(u, use->a),
                  .b_type = cg_storage_type(u, form->elem),
                  .c_type = cg_storage_type(u, form->sum)};

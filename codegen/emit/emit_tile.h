@@ -4,6 +4,8 @@
 
 #include "codegen/emit/emit_gemm.h"
 
+/* Needs of a tile besides LATHE_CPU_*: the family. */
+enum { CG_TILE_X86 = 1 << 30, CG_TILE_ARM = 1 << 29 };
 enum { CG_TILE_MOST_ROWS = 16, CG_TILE_MOST_VECTORS = 8 };
 
 typedef struct cg_tile {
@@ -13,6 +15,7 @@ typedef struct cg_tile {
     const cg_panel_form *form;
     cg_fetch fetch;
     int rows, unroll;
+    bool flips; /* reads a's codes with the other sign */
     cg_val arg[CG_TILE_ARGS];
     cg_val row_at[CG_TILE_MOST_ROWS];   /* offsets of a's rows */
     LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
@@ -22,11 +25,17 @@ typedef struct cg_tile {
 /* Adds the products of a group of k, `step` groups behind a and b, to sums: row by row, vectors
  * side by side. left: how many k the group has, at run time; NULL: all. */
 typedef void (*cg_multiply)(cg_tile *, cg_val *sum, cg_val a, cg_val b, int step, cg_val left);
-void cg_multiply_f32(cg_tile *, cg_val *sum, cg_val a, cg_val b, int step, cg_val left);
+#define CG_MULTIPLY(name)                                                                          \
+    void cg_multiply_##name(cg_tile *, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
+CG_MULTIPLY(f32);
+CG_MULTIPLY(vpdpbusd); /* emit_tile_i8.c */
+CG_MULTIPLY(pmaddwd);
+CG_MULTIPLY(sdot);
+CG_MULTIPLY(smull);
 
 cg_val cg_tile_at(cg_tile *, LLVMTypeRef elements, cg_val base, cg_val at);
 cg_val cg_tile_load(cg_tile *, LLVMTypeRef, cg_val at, unsigned align);
-cg_val cg_tile_place_of_a(cg_tile *, cg_val a, int row, int64_t k);
+cg_val cg_tile_place_of_a(cg_tile *, cg_val a, int row, cg_val k);
 cg_val cg_tile_place_of_b(cg_tile *, cg_val b, int step, int vector);
 
 #endif

@@ -3,8 +3,8 @@
  * In: names from the command line, or the machine that this runs on. Out: descriptions that say
  * everything the emitters and the linker call ask about a target. A row's cpu_bits are what the
  * runtime checks before it lets the code run, so they must cover every instruction of cpu+features;
- * rows of one architecture stand from the least demanding to the most, each with all that the one
- * before it has, so that "the best that a processor can run" is the last row that it can. */
+ * rows of one architecture stand from the least to the best, so that "the best that a processor can
+ * run" is the last row that it can. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,10 +16,13 @@
 
 enum {
     V3 = LATHE_CPU_SSE42 | LATHE_CPU_AVX2 | LATHE_CPU_FMA | LATHE_CPU_F16C,
+    AVX_VNNI = V3 | LATHE_CPU_AVX_VNNI,
     V4 = V3 | LATHE_CPU_AVX512,
-    AMX = V4 | LATHE_CPU_AVX512_VNNI | LATHE_CPU_AVX512_BF16 | LATHE_CPU_AMX_TILE |
-          LATHE_CPU_AMX_BF16 | LATHE_CPU_AMX_INT8,
-    ARM_DOT = LATHE_CPU_ARM_DOTPROD | LATHE_CPU_ARM_I8MM | LATHE_CPU_ARM_BF16,
+    VNNI = V4 | LATHE_CPU_AVX512_VNNI,
+    AMX =
+        VNNI | LATHE_CPU_AVX512_BF16 | LATHE_CPU_AMX_TILE | LATHE_CPU_AMX_BF16 | LATHE_CPU_AMX_INT8,
+    ARM_DOT = LATHE_CPU_ARM_DOTPROD,
+    ARM_I8MM = ARM_DOT | LATHE_CPU_ARM_I8MM | LATHE_CPU_ARM_BF16,
 };
 
 static const cg_isa isas[] = {
@@ -43,6 +46,18 @@ static const cg_isa isas[] = {
      .cpu_bits = V3,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
+    {.name = "x86-64-v3+avxvnni",
+     .triple = X86,
+     .cpu = "x86-64-v3",
+     .features = "+avxvnni",
+     .vector_bits = 256,
+     .vector_registers = 16,
+     .has_fma = true,
+     .has_f16 = true,
+     .has_round = true,
+     .cpu_bits = AVX_VNNI,
+     .linker_emulation = "elf_x86_64",
+     .library_dir = "x86_64"},
     {.name = "x86-64-v4",
      .triple = X86,
      .cpu = "x86-64-v4",
@@ -53,6 +68,18 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = V4,
+     .linker_emulation = "elf_x86_64",
+     .library_dir = "x86_64"},
+    {.name = "x86-64-v4+vnni",
+     .triple = X86,
+     .cpu = "x86-64-v4",
+     .features = "+avx512vnni",
+     .vector_bits = 512,
+     .vector_registers = 32,
+     .has_fma = true,
+     .has_f16 = true,
+     .has_round = true,
+     .cpu_bits = VNNI,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "x86-64-v4+amx",
@@ -78,6 +105,18 @@ static const cg_isa isas[] = {
      .has_round = true,
      .linker_emulation = "aarch64linux",
      .library_dir = "aarch64"},
+    {.name = "aarch64+dotprod",
+     .triple = ARM,
+     .cpu = "generic",
+     .features = "+neon,+dotprod",
+     .vector_bits = 128,
+     .vector_registers = 32,
+     .has_fma = true,
+     .has_f16 = true,
+     .has_round = true,
+     .cpu_bits = ARM_DOT,
+     .linker_emulation = "aarch64linux",
+     .library_dir = "aarch64"},
     {.name = "aarch64+dotprod+i8mm+bf16",
      .triple = ARM,
      .cpu = "generic",
@@ -87,7 +126,7 @@ static const cg_isa isas[] = {
      .has_fma = true,
      .has_f16 = true,
      .has_round = true,
-     .cpu_bits = ARM_DOT,
+     .cpu_bits = ARM_I8MM,
      .linker_emulation = "aarch64linux",
      .library_dir = "aarch64"},
 };

@@ -125,6 +125,63 @@ def random_seeds():
             tensor("d", [6], d, DOUBLE), tensor("e", [6], e, INT64), tensor("f", [2, 5], f, INT64)])])
 
 
+# ---- products of codes: both signs, zero points of every kind, codes as large as they can be ----
+
+def integer_products():
+    r = random.Random(11)
+
+    def codes(elem, count):
+        least = -128 if elem == INT8 else 0
+        extremes = [least, least + 255, 0, 127]
+        return [r.choice(extremes) if r.random() < 0.7 else least + r.randrange(256)
+                for _ in range(count)]
+
+    products = []  # of a's and b's element, b's columns, kinds of their zero points
+    for a in (UINT8, INT8):
+        for b in (UINT8, INT8):
+            for za in ("none", "run", "rows"):
+                for zb in ("none", "one", "columns"):
+                    products.append((a, b, (33, 40, 7)[len(products) % 3], za, zb))
+    k = 23
+    nodes, inits, outs, zeros = [], [], [], []
+    for i, (a, b, n, za, zb) in enumerate(products):
+        weight, zero = codes(b, k * n), codes(b, n)
+        inits.append(tensor("w%d" % i, [k, n], weight, b))
+        if zb == "one":
+            inits.append(tensor("zb%d" % i, [], zero[:1], b))
+        elif zb == "columns":
+            inits.append(tensor("zb%d" % i, [n], zero, b))
+        zeros.append((weight, {"none": [0] * n, "one": zero[:1] * n, "columns": zero}[zb]))
+        side = "u" if a == UINT8 else "s"
+        inputs = [side, "w%d" % i, "" if za == "none" else "z%s_%s" % (side, za),
+                  "" if zb == "none" else "zb%d" % i]
+        nodes.append(node("MatMulInteger", inputs, ["y%d" % i]))
+        outs.append(value("y%d" % i, INT32, ["m", n]))
+    ins = []
+    for side, elem in (("u", UINT8), ("s", INT8)):
+        ins += [value(side, elem, ["m", k]), value("z%s_run" % side, elem, []),
+                value("z%s_rows" % side, elem, ["m"])]
+    sets = []
+    for m in (1, 2, 5, 17):
+        given, x = [], {}
+        for side, elem in (("u", UINT8), ("s", INT8)):
+            x[side, "codes"], one, rows = codes(elem, m * k), codes(elem, 1), codes(elem, m)
+            x[side, "none"], x[side, "run"], x[side, "rows"] = [0] * m, one * m, rows
+            given += [tensor(side, [m, k], x[side, "codes"], elem),
+                      tensor("z%s_run" % side, [], one, elem),
+                      tensor("z%s_rows" % side, [m], rows, elem)]
+        results = []
+        for i, (a, b, n, za, zb) in enumerate(products):
+            side, (weight, zero) = "u" if a == UINT8 else "s", zeros[i]
+            left, shift = x[side, "codes"], x[side, za]
+            y = [sum((left[row * k + j] - shift[row]) * (weight[j * n + c] - zero[c])
+                     for j in range(k)) for row in range(m) for c in range(n)]
+            results.append(tensor("y%d" % i, [m, n], y, INT32))
+        sets.append((given, results))
+    case("integer_products", graph(nodes, ins, outs, inits), sets)
+
+
 if __name__ == "__main__":
+    integer_products()
     greedy_loop()
     random_seeds()

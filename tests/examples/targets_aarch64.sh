@@ -23,4 +23,8 @@ on neoverse-n1 "this processor lacks I8MM, BF16; the least target of 'adder' is 
 for cpu in max cortex-a72; do
     "$LATHE" test --guard --target $list --runner "qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu $cpu" examples/adder
 done
+# Products of codes without dot products and with them.
+for cpu in max cortex-a72; do
+    "$LATHE" test --guard --target aarch64,aarch64+dotprod --runner "qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu $cpu" tests/cases/integer_products
+done
 "$LATHE" test --guard --target $list --cpu aarch64 --runner "qemu-aarch64 -L /usr/aarch64-linux-gnu" examples/adder
