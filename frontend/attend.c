@@ -83,10 +83,14 @@ ir_expr fe_x_mask(ir_graph *g, ir_expr allowed, ir_expr x)
     return ir_x_select(g, allowed, x, XN(x, -INFINITY));
 }
 
+/* Element of v at the first axes of the nest, written as ir_nest_read does: fusion compares. */
 static ir_expr score_at(ir_nest *nest, ir_value v, int rank)
 {
+    ir_graph *g = nest->b->g;
+    const ir_type *t = ir_type_of(g, v);
     ir_expr at[4];
-    for (int i = 0; i < rank; i++) at[i] = ir_nest_index(nest, i);
+    for (int i = 0; i < rank; i++)
+        at[i] = ir_dim_equals(g, t->dims[i], 1) ? XI(0) : ir_nest_index(nest, i);
     return ir_nest_load(nest, v, at);
 }
 
