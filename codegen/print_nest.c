@@ -62,6 +62,15 @@ static void put_axes(const nest_printer *w, const char *name, const cg_axes *a)
                 ir_dim_text(w->g, a->stride[i]));
 }
 
+void cg_print_codes(FILE *f, const cg_codes *c)
+{
+    fputs(cg_code_text(c->code), f);
+    fprintf(f, " codes in blocks of %" PRId64, c->block);
+    if (c->scale) fprintf(f, ", scales %s", ir_elem_name(c->scale));
+    if (c->zeros) fputs(", zero points", f);
+    if (c->offset) fprintf(f, ", offset %" PRId64, c->offset);
+}
+
 static void put_gemm(const nest_printer *w, const char *what, const cg_gemm *gm, int rank)
 {
     fprintf(w->f, "  %s: b is %s", what,
@@ -71,6 +80,10 @@ static void put_gemm(const nest_printer *w, const char *what, const cg_gemm *gm,
         put_axes(w, "k", &gm->k);
     }
     if (gm->group) fprintf(w->f, ", %" PRId64 " a group", gm->group);
+    if (gm->codes.code) {
+        fputs(", ", w->f);
+        cg_print_codes(w->f, &gm->codes);
+    }
     fputc('\n', w->f);
     put_affine(w, "a", &gm->a, rank);
     put_affine(w, "b", &gm->b, rank);

@@ -48,17 +48,44 @@ typedef struct cg_panel_form {
     int sums;          /* rows of sums in front of each panel */
 } cg_panel_form;
 const cg_panel_form *cg_panel_form_of(cg_format);
+/* codes.def: what an element of a panel is stored as. A panel in codes is, block by block along k:
+ * a row of scales, a row of zero points, then a row of codes for each k of the block, which the
+ * last one may have less of. An element is scale * (code - zero point - offset); without scales 1
+ * is the scale, without zero points 0. */
+typedef enum cg_code {
+    CG_CODE_NONE, /* f32 as it is */
+#define CODE(NAME, text, bits, elem) CG_CODE_##NAME,
+#include "codegen/kernels/codes.def"
+#undef CODE
+} cg_code;
+typedef struct cg_codes {
+    cg_code code;
+    ir_elem scale; /* IR_ELEM_NONE: no scales */
+    bool zeros;    /* zero points, stored as codes are */
+    int64_t offset, block;
+} cg_codes;
+/* codes.c */
+const char *cg_code_text(cg_code);
+int cg_code_bits(cg_code);
+ir_elem cg_code_elem(cg_code);
+/* Bytes of a row of codes, of the rows in front of a block, and of those the scales; of a panel. */
+int64_t cg_codes_row(const cg_codes *);
+int64_t cg_codes_head(const cg_codes *);
+int64_t cg_codes_scales(const cg_codes *);
+int64_t cg_codes_panel(const cg_codes *, int64_t k);
 
 /* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
  * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
  * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
  * most CG_ROWS, and groups of panels. If b is not packed, a worker's scratch takes CG_LONGEST_K
- * rows of a panel, or k if that is known to be less, and one more, into which packing may write. */
+ * rows of a panel, or k if that is known to be less, and one more, into which packing may write;
+ * the same for codes, of which more than a few rows are decoded there. */
 enum { CG_ROWS = 256, CG_LONGEST_K = 1024 };
 typedef struct cg_gemm {
     ir_affine a, b, c; /* places of elements; c is contiguous along n */
     cg_format format;  /* of b's panels, whose elements b's coefs count if it is packed */
     bool packed;       /* b is a weight in panels: b places the first one of its batch */
+    cg_codes codes;    /* of the panels, whose bytes b counts if they are any */
     cg_axes n, k;      /* not packed: what these axes are in b, whose coefs they replace */
     int64_t group;     /* panels of a group */
 } cg_gemm;
@@ -130,10 +157,11 @@ typedef struct cg_kernel {
 } cg_kernel;
 
 /* A matrix, or several, for cg_gemm: panels of CG_PANEL columns, the last one filled up with
- * zeros. Of the axes, the first nbatch count matrices, the next nk make up k, the last nn make up
- * n; strides are elements of the blob. */
+ * zeros, of elements or, of f32, of codes of them. Of the axes, the first nbatch count matrices,
+ * the next nk make up k, the last nn make up n; strides are elements of the blob. */
 typedef struct cg_panels {
     cg_format format;
+    cg_codes codes;
     int nbatch, nk, nn;
     int64_t base, size[IR_MAX_SPACE], stride[IR_MAX_SPACE];
 } cg_panels;

@@ -175,9 +175,11 @@ static void put_weight(const printer *w, uint32_t buffer)
     if (!x->panels) {
         fputs(", as stored", w->f);
     } else {
-        fprintf(w->f, ", %s panels of %d columns%s, size:stride",
-                ir_elem_name(cg_panel_form_of(x->panels->format)->elem), CG_PANEL,
-                x->encoded ? " computed from constants" : "");
+        fputs(", ", w->f);
+        if (x->panels->codes.code) cg_print_codes(w->f, &x->panels->codes);
+        else fputs(ir_elem_name(cg_panel_form_of(x->panels->format)->elem), w->f);
+        fprintf(w->f, "%s panels of %d columns%s, size:stride", x->panels->codes.code ? " in" : "",
+                CG_PANEL, x->encoded ? " computed from constants" : "");
         if (x->panels->nbatch) put_sizes(w->f, "batch", x->panels, 0, x->panels->nbatch);
         put_sizes(w->f, "k", x->panels, x->panels->nbatch, x->panels->nk);
         put_sizes(w->f, "n", x->panels, x->panels->nbatch + x->panels->nk, x->panels->nn);

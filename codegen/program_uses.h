@@ -17,5 +17,6 @@ void cg_step_uses(const cg_program *, const lathe_step *, cg_visit *, void *ctx)
 
 /* print_nest.c: a kernel's nest, in lines that are indented by two. */
 void cg_print_nest(FILE *, ir_graph *, const cg_nest *);
+void cg_print_codes(FILE *, const cg_codes *);
 
 #endif

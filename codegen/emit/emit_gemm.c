@@ -20,9 +20,11 @@ typedef struct gemm {
     LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
     cg_tile_use use;
     cg_tile_shape shape;
-    cg_function finish, pack; /* pack: only if b is no weight */
+    cg_function finish;
+    cg_function pack, decode; /* of a b that is no weight; of codes */
+    cg_function few;          /* codes times a few rows */
     cg_val tiles;             /* the chooser */
-    cg_val memory, scratch;   /* a tile, and a panel's part */
+    cg_val memory, scratch;   /* a tile, and a panel's part that is packed or decoded */
     cg_val held;              /* where the number of the part in scratch stands */
     cg_val panels, full;      /* of b, and those without padding; 0 if c takes no tiles */
     cg_val parts;             /* of k */
@@ -79,6 +81,19 @@ static cg_val rows_of_panel(gemm *w)
     return row_of(w, w->form->group > 1 ? gemm_add(w, k, gemm_num(w, w->form->group - 1)) : k);
 }
 
+static bool is_coded(const gemm *w) { return w->g->codes.code != CG_CODE_NONE; }
+
+/* Whether parts of panels are found in scratch. */
+static bool is_made(const gemm *w) { return !w->g->packed || is_coded(w); }
+
+static cg_val coded_panel(gemm *w, cg_val panel)
+{
+    int64_t k = 0;
+    ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
+    cg_val at = gemm_mul(w, panel, gemm_num(w, cg_codes_panel(&w->g->codes, k)));
+    return in(w, w->u->i8, w->b, at);
+}
+
 /* ---- a tile ---- */
 
 static cg_val stride(gemm *w, const ir_affine *of, int which)
@@ -92,12 +107,12 @@ static cg_val length_of(gemm *w, cg_val part)
                     sub(w, extent(w, K), gemm_mul(w, part, gemm_num(w, w->part))));
 }
 
-/* A part of a panel of the weight, or packed now unless it is what was packed last. */
+/* A part of a panel of the weight, or made now unless it is what was made last. */
 static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
     cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), columns = gemm_num(w, CG_PANEL);
-    if (w->g->packed) {
+    if (!is_made(w)) {
         cg_val row = gemm_add(w, gemm_mul(w, panel, rows_of_panel(w)), row_of(w, k));
         return in(w, w->b_type, w->b,
                   gemm_mul(w, row, gemm_num(w, (int64_t)CG_PANEL * w->form->group)));
@@ -106,9 +121,15 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
     cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
     LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, pack);
     LLVMPositionBuilderAtEnd(u->b, pack);
-    cg_val args[CG_PACK_PARAMS] = {
-        w->k.args, w->b, w->scratch, k, length_of(w, part), gemm_mul(w, panel, columns)};
-    LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
+    cg_val length = length_of(w, part);
+    if (is_coded(w)) {
+        cg_val args[CG_DECODE_PARAMS] = {coded_panel(w, panel), w->scratch, k, length};
+        LLVMBuildCall2(u->b, w->decode.type, w->decode.fn, args, CG_DECODE_PARAMS, "");
+    } else {
+        cg_val args[CG_PACK_PARAMS] = {w->k.args, w->b,   w->scratch,
+                                       k,         length, gemm_mul(w, panel, columns)};
+        LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
+    }
     LLVMBuildStore(u->b, part, w->held);
     LLVMBuildBr(u->b, done);
     LLVMPositionBuilderAtEnd(u->b, done);
@@ -117,7 +138,7 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 
 static void begin_panel(gemm *w)
 {
-    if (!w->g->packed) LLVMBuildStore(w->u->b, gemm_num(w, -1), w->held);
+    if (is_made(w)) LLVMBuildStore(w->u->b, gemm_num(w, -1), w->held);
 }
 
 /* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile
@@ -206,11 +227,11 @@ static void emit_indirect(gemm *w, cg_val panel)
 }
 
 /* Panels that tiles go to directly: of a weight, each part of k for all panels, so that the part of
- * a stays in the cache; else all parts of each panel, which is packed part by part. */
+ * a stays in the cache; else all parts of each panel, which is made part by part. */
 static void emit_whole(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
-    bool parts_first = w->g->packed;
+    bool parts_first = !is_made(w);
     cg_loop parts, panels;
     for (int i = 0; i < 2; i++) {
         if ((i == 0) == parts_first) {
@@ -237,12 +258,64 @@ static void emit_panels(gemm *w, cg_val from, cg_val to)
     cg_loop_end(u, &rest, NULL);
 }
 
+/* ---- a few rows ---- */
+
+static int most_few(const gemm *w)
+{
+    int64_t lo, hi;
+    ir_dim_range(w->u->g, w->k.n->space[axis(w, M)], &lo, &hi);
+    return !is_coded(w) ? 0 : hi < CG_FEW ? (int)hi : CG_FEW;
+}
+
+static bool may_be_many(const gemm *w)
+{
+    int64_t lo, hi;
+    ir_dim_range(w->u->g, w->k.n->space[axis(w, M)], &lo, &hi);
+    return !is_coded(w) || hi > CG_FEW;
+}
+
+/* Codes of panels times the only block of rows. */
+static void emit_few(gemm *w, cg_val from, cg_val to)
+{
+    cg_unit *u = w->u;
+    cg_val rows = cg_block_rows(u, &w->rows, gemm_num(w, 0));
+    cg_loop panels = cg_loop_guard(u, from, to, 1, true);
+    cg_loop_enter(u, &panels, NULL, 0);
+    cg_val args[CG_FEW_PARAMS] = {coded_panel(w, panels.i), w->a, w->memory, rows};
+    args[CG_FEW_ROW_STEP] = stride(w, &w->g->a, M);
+    args[CG_FEW_K_STEP] = stride(w, &w->g->a, K);
+    LLVMBuildCall2(u->b, w->few.type, w->few.fn, args, CG_FEW_PARAMS, "");
+    call_finish(w, gemm_num(w, 0), w->memory, gemm_num(w, CG_PANEL),
+                gemm_mul(w, panels.i, gemm_num(w, CG_PANEL)));
+    cg_loop_end(u, &panels, NULL);
+}
+
+static void emit_any_rows(gemm *w, cg_val from, cg_val to)
+{
+    cg_unit *u = w->u;
+    if (!most_few(w)) {
+        emit_panels(w, from, to);
+        return;
+    }
+    LLVMBasicBlockRef few = cg_block(u), many = cg_block(u), done = cg_block(u);
+    cg_val rows = gemm_add(w, gemm_mul(w, w->rows.count, w->rows.least), w->rows.more);
+    cg_val are_few = LLVMBuildICmp(u->b, LLVMIntSLE, rows, gemm_num(w, CG_FEW), "");
+    LLVMBuildCondBr(u->b, are_few, few, may_be_many(w) ? many : done);
+    LLVMPositionBuilderAtEnd(u->b, few);
+    emit_few(w, from, to);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, many);
+    if (may_be_many(w)) emit_panels(w, from, to);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, done);
+}
+
 /* ---- segments ---- */
 
 /* What pays off with so many blocks of rows. */
 static cg_fetch fetch_of(const gemm *w, int64_t blocks)
 {
-    if (!w->g->packed) return CG_FETCH_NOTHING;
+    if (is_made(w)) return CG_FETCH_NOTHING;
     return blocks == 1 ? CG_FETCH_SELF : CG_FETCH_NEXT;
 }
 
@@ -292,12 +365,12 @@ static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
     w->a = operand_at(
         w, w->a_type, 0,
         gemm_add(w, place_in_batch(w, &g->a), gemm_mul(w, w->rows.first, stride(w, &g->a, M))));
-    w->b = operand_at(w, w->b_type, 1, place_in_batch(w, &g->b));
+    w->b = operand_at(w, is_coded(w) ? w->u->i8 : w->b_type, 1, place_in_batch(w, &g->b));
     w->c = operand_at(
         w, w->c_type, w->k.n->noperands,
         gemm_add(w, place_in_batch(w, &g->c), gemm_mul(w, w->rows.first, stride(w, &g->c, M))));
     cg_val group = gemm_num(w, g->group);
-    emit_panels(w, gemm_mul(w, from, group), lower_of(w, gemm_mul(w, to, group), w->panels));
+    emit_any_rows(w, gemm_mul(w, from, group), lower_of(w, gemm_mul(w, to, group), w->panels));
 }
 
 static void emit_segments(gemm *w)
@@ -334,6 +407,14 @@ static int64_t gemm_known(const gemm *w, ir_dim d)
     return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
 }
 
+static void make_codes(gemm *w)
+{
+    const cg_few few = {gemm_known(w, w->k.n->space[axis(w, K)]), w->use.row_step, w->use.k_step,
+                        most_few(w)};
+    if (may_be_many(w)) w->decode = cg_make_decode(w->u, &w->g->codes);
+    if (few.most_rows) w->few = cg_make_few(w->u, &w->g->codes, &few);
+}
+
 /* Sums are stored in c itself where they are as wide as its elements, and finished in place. */
 static bool goes_direct(const gemm *w)
 {
@@ -365,8 +446,9 @@ static void prepare(gemm *w)
     cut_k(w);
     choose_tile(w);
     w->finish = cg_make_finish(u, w->k.n);
-    if (!w->g->packed) {
-        w->pack = cg_make_pack(u, w->k.n);
+    if (!w->g->packed) w->pack = cg_make_pack(u, w->k.n);
+    if (is_coded(w)) make_codes(w);
+    if (is_made(w)) {
         w->held = LLVMBuildAlloca(u->b, u->i64, "");
         w->scratch = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
     }

@@ -101,4 +101,31 @@ enum {
 };
 cg_function cg_make_pack(cg_unit *, const cg_nest *);
 
+/* emit_codes.c: decodes COUNT k from K on of the panel in codes FROM. */
+enum {
+    CG_DECODE_FROM,
+    CG_DECODE_TO, /* pointers */
+    CG_DECODE_K,
+    CG_DECODE_COUNT,
+    CG_DECODE_PARAMS
+};
+cg_function cg_make_decode(cg_unit *, const cg_codes *);
+/* Sums of ROWS of a, 1 to CG_FEW, and a panel in codes, over all k: CG_PANEL floats a row, in TO.
+ * Codes become numbers in registers. */
+enum { CG_FEW = 4 };
+enum {
+    CG_FEW_PANEL,
+    CG_FEW_A,
+    CG_FEW_TO, /* pointers */
+    CG_FEW_ROWS,
+    CG_FEW_ROW_STEP,
+    CG_FEW_K_STEP,
+    CG_FEW_PARAMS
+};
+typedef struct cg_few {
+    int64_t k, row_step, k_step; /* the steps of a, in elements; 0: run-time */
+    int most_rows;
+} cg_few;
+cg_function cg_make_few(cg_unit *, const cg_codes *, const cg_few *);
+
 #endif

@@ -3,76 +3,167 @@
  * In: the graphs of encode.c. Out: the panels, some thousand rows at a time, so that no matrix ever
  * exists as floats in memory. Matrices of one form, the layers of a model, share their code. The
  * program owns the code until cg_program_close. */
+#include <string.h>
+
 #include "codegen/evaluate/evaluate.h"
 #include "codegen/lower/encode.h"
 #include "codegen/lower/lower.h"
 
-/* Code that computes rows of panels; it serves all matrices of one form. */
+/* Code that computes rows of a part; it serves all matrices of one form. Rows of several parts are
+ * used at a time. */
 struct cg_decoder {
     ir_graph *graph;
     ir_expr body;
+    ir_elem elem;
+    int number;              /* of the part */
     cg_evaluator *evaluator; /* the program's */
     int64_t *numbers;        /* of the rows to compute, and room for them */
-    float *rows;
+    unsigned char *rows;
 };
 
-static bool same_form(const cg_decoder *d, const cg_encoded *e)
+typedef struct writing {
+    const cg_encoded *e;
+    bool (*put)(void *ctx, const void *bytes, size_t size);
+    void *ctx;
+} writing;
+
+static bool same_form(const cg_decoder *d, const cg_decoding *e)
 {
     const ir_block *a = &d->graph->blocks[1], *b = &e->graph->blocks[1];
-    if (d->body != e->body || a->nparams != b->nparams) return false;
+    if (d->body != e->body || d->elem != e->elem || d->number != e->number ||
+        a->nparams != b->nparams)
+        return false;
     for (size_t i = 0; i < a->nparams; i++)
         if (!ir_type_equal(ir_type_of(d->graph, a->params[i]), ir_type_of(e->graph, b->params[i])))
             return false;
     return true;
 }
 
-static bool write_panels(const cg_encoded *e,
+/* ---- writing ---- */
+
+/* n rows of a part, `step` apart from `first` on; NULL: an index was outside. */
+static unsigned char *compute(const cg_decoding *part, int64_t first, int64_t step, int64_t n)
+{
+    const cg_decoder *d = part->decoder;
+    for (int64_t i = 0; i < n; i++) d->numbers[i] = first + i * step;
+    part->in[0] = (lathe_tensor){.data = d->numbers,
+                                 .size = (size_t)n * sizeof *d->numbers,
+                                 .dims = {n},
+                                 .rank = 1,
+                                 .elem = LATHE_I64};
+    size_t size = (size_t)n * CG_PANEL * (size_t)ir_elem_bits(part->elem) / 8;
+    lathe_tensor out = {.data = d->rows, .size = size};
+    return cg_evaluator_run(d->evaluator, part->in, &out, NULL) == LATHE_OK ? d->rows : NULL;
+}
+
+/* Numbers of 4 bits, in place: columns of the first half below those of the second. */
+static void pack_halves(unsigned char *rows, int64_t n)
+{
+    enum { HALF = CG_PANEL / 2 };
+    for (int64_t r = 0; r < n; r++)
+        for (int i = 0; i < HALF; i++)
+            rows[r * HALF + i] =
+                (unsigned char)(rows[r * CG_PANEL + i] | rows[r * CG_PANEL + HALF + i] << 4);
+}
+
+/* Rows of codes, or of zero points, which are stored as codes are. */
+static unsigned char *compute_codes(const writing *w, int part, int64_t first, int64_t step,
+                                    int64_t n)
+{
+    unsigned char *rows = compute(&w->e->part[part], first, step, n);
+    if (rows && cg_code_bits(w->e->matrix.panels.codes.code) == 4) pack_halves(rows, n);
+    return rows;
+}
+
+/* The rows of a panel from k on, at most so many that there is room for: whole blocks, or a part of
+ * one; how many, or -1. */
+static int64_t write_blocks(const writing *w, int64_t panel, int64_t k)
+{
+    const cg_encoded *e = w->e;
+    const cg_codes *c = &e->matrix.panels.codes;
+    int64_t row = panel * e->k + k, n = e->k - k < CG_DECODED_ROWS ? e->k - k : CG_DECODED_ROWS,
+            into = k % c->block;
+    if (into + n > c->block && c->block <= CG_DECODED_ROWS && k + n < e->k) n -= n % c->block;
+    if (c->block > CG_DECODED_ROWS && n > c->block - into) n = c->block - into;
+    int64_t heads = into ? 0 : (n + c->block - 1) / c->block;
+    size_t of_scales = (size_t)cg_codes_scales(c), of_codes = (size_t)cg_codes_row(c);
+    unsigned char *scales = NULL, *zeros = NULL, *codes = compute_codes(w, CG_PART_CODE, row, 1, n);
+    if (!codes) return -1;
+    if (heads && of_scales) scales = compute(&e->part[CG_PART_SCALE], row, c->block, heads);
+    if (heads && of_scales && !scales) return -1;
+    if (heads && c->zeros) zeros = compute_codes(w, CG_PART_ZERO, row, c->block, heads);
+    if (heads && c->zeros && !zeros) return -1;
+    for (int64_t done = 0, i = 0; done < n; i++) {
+        int64_t rows = n - done < c->block ? n - done : c->block;
+        if (scales && !w->put(w->ctx, scales + (size_t)i * of_scales, of_scales)) return -1;
+        if (zeros && !w->put(w->ctx, zeros + (size_t)i * of_codes, of_codes)) return -1;
+        if (!w->put(w->ctx, codes + (size_t)done * of_codes, (size_t)rows * of_codes)) return -1;
+        done += rows;
+    }
+    return n;
+}
+
+static bool write_codes(const cg_encoded *e, bool (*put)(void *ctx, const void *bytes, size_t size),
+                        void *ctx)
+{
+    const writing w = {e, put, ctx};
+    for (int64_t panel = 0; panel < e->panels; panel++)
+        for (int64_t k = 0, n; k < e->k; k += n)
+            if ((n = write_blocks(&w, panel, k)) < 0) return false;
+    return true;
+}
+
+static bool write_floats(const cg_encoded *e,
                          bool (*put)(void *ctx, const void *bytes, size_t size), void *ctx)
 {
-    const cg_decoder *d = e->decoder;
-    for (int64_t first = 0; first < e->rows; first += CG_DECODED_ROWS) {
-        int64_t n = e->rows - first < CG_DECODED_ROWS ? e->rows - first : CG_DECODED_ROWS;
-        for (int64_t i = 0; i < n; i++) d->numbers[i] = first + i;
-        e->in[0] = (lathe_tensor){.data = d->numbers,
-                                  .size = (size_t)n * sizeof *d->numbers,
-                                  .dims = {n},
-                                  .rank = 1,
-                                  .elem = LATHE_I64};
-        size_t size = (size_t)n * CG_PANEL * sizeof *d->rows;
-        lathe_tensor out = {.data = d->rows, .size = size};
-        if (cg_evaluator_run(d->evaluator, e->in, &out, NULL) != LATHE_OK ||
-            !put(ctx, d->rows, size))
-            return false;
+    const int64_t rows = e->panels * e->k;
+    for (int64_t first = 0; first < rows; first += CG_DECODED_ROWS) {
+        int64_t n = rows - first < CG_DECODED_ROWS ? rows - first : CG_DECODED_ROWS;
+        const void *made = compute(&e->part[CG_PART_CODE], first, 1, n);
+        if (!made || !put(ctx, made, (size_t)n * CG_PANEL * sizeof(float))) return false;
     }
     return true;
 }
 
-static lathe_status decoder_of(cg_program *p, cg_encoded *e, lathe_diag *diag)
+/* ---- opening ---- */
+
+static lathe_status decoder_of(cg_program *p, cg_decoding *e, lathe_diag *diag)
 {
     static const int64_t most[] = {CG_DECODED_ROWS};
     for (size_t i = 0; i < p->ndecoders && !e->decoder; i++)
         if (same_form(p->decoders[i], e)) e->decoder = p->decoders[i];
     if (e->decoder) return LATHE_OK;
     cg_decoder *d = IR_NEW(p->arena, cg_decoder);
-    *d = (cg_decoder){.graph = e->graph,
-                      .body = e->body,
-                      .numbers = IR_NEW_N(p->arena, int64_t, CG_DECODED_ROWS),
-                      .rows = IR_NEW_N(p->arena, float, CG_DECODED_ROWS *CG_PANEL)};
+    *d =
+        (cg_decoder){.graph = e->graph,
+                     .body = e->body,
+                     .elem = e->elem,
+                     .number = e->number,
+                     .numbers = IR_NEW_N(p->arena, int64_t, CG_DECODED_ROWS),
+                     .rows = (unsigned char *)IR_NEW_N(p->arena, float, CG_DECODED_ROWS *CG_PANEL)};
     CG_PUSH(p, decoders, d);
     TRY(cg_evaluator_new(e->graph, most, diag, &d->evaluator));
     e->decoder = d;
     return LATHE_OK;
 }
 
+static lathe_status open_part(cg_program *p, const cg_encoded *e, cg_decoding *part,
+                              lathe_diag *diag)
+{
+    const ir_block *body = &part->graph->blocks[1];
+    part->in = IR_NEW_N(p->arena, lathe_tensor, body->nparams);
+    for (size_t i = 0; i < e->nblobs; i++)
+        part->in[i + 1] = cg_evaluator_input(part->graph, body->params[i + 1], &e->blobs[i]);
+    return decoder_of(p, part, diag);
+}
+
 static lathe_status open_encoded(cg_program *p, cg_encoded *e, lathe_diag *diag)
 {
-    const ir_block *body = &e->graph->blocks[1];
-    if (e->decoder) return LATHE_OK;
-    e->write = write_panels;
-    e->in = IR_NEW_N(p->arena, lathe_tensor, body->nparams);
-    for (size_t i = 0; i < e->nblobs; i++)
-        e->in[i + 1] = cg_evaluator_input(e->graph, body->params[i + 1], &e->blobs[i]);
-    return decoder_of(p, e, diag);
+    if (e->write) return LATHE_OK;
+    for (int i = 0; i < CG_CODED_PARTS; i++)
+        if (e->part[i].graph) TRY(open_part(p, e, &e->part[i], diag));
+    e->write = e->matrix.panels.codes.code ? write_codes : write_floats;
+    return LATHE_OK;
 }
 
 /* What is computed to see whether it can be. */

@@ -284,14 +284,17 @@ static bool contract_fits(const cg_panels *w, int64_t elements)
     return low >= 0 && high < elements && packed / CG_PANEL / MOST_GROWTH <= elements;
 }
 
-/* b's walk becomes one over packed matrices. */
+/* b's walk becomes one over packed matrices: their elements, or bytes of codes. */
 static void walk_panels(product *p, int64_t panels)
 {
     ir_affine *b = &p->gemm.b;
+    int64_t k = 0;
     int n_axis = p->out.rank - 2;
-    ir_dim step =
-        ir_dim_mul(p->g, cg_panel_elements(p->g, p->gemm.format, p->out.space[n_axis + 1]),
-                   ir_dim_const(p->g, panels));
+    ir_dim_is_const(p->g, p->out.space[n_axis + 1], &k);
+    ir_dim panel = p->gemm.codes.code
+                       ? ir_dim_const(p->g, cg_codes_panel(&p->gemm.codes, k))
+                       : cg_panel_elements(p->g, p->gemm.format, p->out.space[n_axis + 1]);
+    ir_dim step = ir_dim_mul(p->g, panel, ir_dim_const(p->g, panels));
     b->konst = ir_dim_const(p->g, 0);
     for (int i = n_axis - 1; i < p->out.rank; i++) b->coef[i] = b->konst;
     for (int i = n_axis - 2; i >= 0; i--) {
@@ -333,6 +336,7 @@ static bool pack_weight(product *p, cg_encoded *encoded, uint32_t *buffer)
     if (!can_pack(p, &w)) return false;
     ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
     panels = (n + CG_PANEL - 1) / CG_PANEL;
+    if (encoded) p->gemm.codes = encoded->matrix.panels.codes;
     walk_panels(p, panels);
     p->gemm.packed = true;
     p->gemm.group = (panels + GROUPS - 1) / GROUPS;
@@ -351,7 +355,7 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
 
 static ir_dim contract_constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
 
-/* Room for a panel of b, which is packed at run time. */
+/* Room for a panel of b, which is packed or decoded at run time. */
 static void reserve_scratch(product *p)
 {
     int64_t k;
@@ -361,7 +365,6 @@ static void reserve_scratch(product *p)
     cg_reserve_scratch(
         p->lw,
         ir_dim_add(p->g, cg_panel_bytes(p->g, p->gemm.format, contract_constant(p, k)), row));
-    p->gemm.group = 1;
 }
 
 /* Whether tiles pay off: few columns waste most of a panel; packing at run time costs as much as a
@@ -470,9 +473,11 @@ bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir
     uint32_t b;
     product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
-    if (!pack_weight(p, weight, &b)) {
-        if (p->gemm.format != CG_FORMAT_F32) return false;
-        reserve_scratch(p);
+    bool packed = pack_weight(p, weight, &b);
+    if (!packed && p->gemm.format != CG_FORMAT_F32) return false;
+    if (!packed || p->gemm.codes.code) reserve_scratch(p);
+    if (!packed) {
+        p->gemm.group = 1;
         b = cg_buffer(lw, p->operands[B]);
     }
     finish_nest(p);

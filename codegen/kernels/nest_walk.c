@@ -82,6 +82,14 @@ static void walk_axes(const cg_visitor *v, cg_axes *s, int rank)
 #undef FIELDS_OF_axes
 }
 
+static void walk_codes(const cg_visitor *v, cg_codes *s, int rank)
+{
+    (void)rank;
+#define FIELDS_OF_codes
+#include "codegen/kernels/nest_fields.def"
+#undef FIELDS_OF_codes
+}
+
 static void walk_gemm(const cg_visitor *v, cg_gemm *s, int rank)
 {
 #define FIELDS_OF_gemm

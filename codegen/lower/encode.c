@@ -1,10 +1,11 @@
-/* Encoded constants: matrices that constants alone decide, decoded when they are packed.
+/* Encoded constants: matrices that constants alone decide, computed when they are packed.
  *
  * In: products whose weight is not a constant but computed from constants: codes with scales and
- * zero points, packed nibbles, in any layout that nodes describe. Out: for each such product, a
- * graph that computes rows of its panels from the constants, which stay as they are; the nodes in
- * between are dead where nobody else reads them. When the weights are written the graph runs, as
- * code, a few thousand rows at a time. Two products that read the same panels share them.
+ * zero points, packed nibbles, in any layout that nodes describe. Out: for each such product,
+ * graphs that compute rows of its panels from the constants, or what these are stored as
+ * (find_codes.c); the nodes in between are dead where nobody else reads them. When the weights are
+ * written the graph runs, as code, a few thousand rows at a time. Two products that read the same
+ * panels share them.
  *
  * Invariant: cg_product_weight says of a product here what contract.c will read of it later. */
 #include <stdlib.h>
@@ -17,15 +18,14 @@ enum { MOST_STEPS = 200, ROW_AXIS = 0, LANE_AXIS = 1 };
 
 /* A graph that is being made. */
 typedef struct decoding {
-    ir_graph *g;   /* the model's */
-    ir_graph *own; /* shares its pool */
-    ir_builder b;
+    ir_graph *g; /* the model's, whose pool all parts share */
     cg_encoded *e;
     const cg_matrix *m;
-    ir_value rows;
-    ir_value operands[IR_MAX_SPACE];
+    ir_type types[IR_MAX_SPACE]; /* of what is loaded, the numbers of rows first */
+    ir_elem elems[IR_MAX_SPACE];
     size_t noperands;
     ir_expr at[IR_MAX_SPACE]; /* index of each axis of the panels, at this row and lane */
+    ir_expr k, panel;         /* the row's, over all axes of k; counts panels of all matrices */
     int steps;
     bool failed;
 } decoding;
@@ -55,10 +55,11 @@ static int operand_of(decoding *d, ir_value v, const ir_blob *blob)
     cg_encoded *e = d->e;
     for (size_t i = 0; i < e->nblobs; i++)
         if (e->blobs[i].bytes == blob->bytes && e->blobs[i].size == blob->size &&
-            ir_type_equal(ir_type_of(d->own, d->operands[i + 1]), ir_type_of(d->g, v)))
+            ir_type_equal(&d->types[i + 1], ir_type_of(d->g, v)))
             return (int)i + 1;
     if (d->noperands == IR_MAX_SPACE) return -1;
-    d->operands[d->noperands] = ir_param(d->own, 1, ir_type_of(d->g, v), "");
+    d->types[d->noperands] = *ir_type_of(d->g, v);
+    d->elems[d->noperands] = ir_type_of(d->g, v)->elem;
     e->blobs[e->nblobs++] = *blob;
     return (int)d->noperands++;
 }
@@ -212,10 +213,11 @@ static ir_expr read_row(decoding *d)
     int at_n = w->nbatch + w->nk;
     int64_t n = encode_product(w->size + at_n, w->nn),
             k = encode_product(w->size + w->nbatch, w->nk), panels = (n + CG_PANEL - 1) / CG_PANEL;
-    ir_expr rest = op(d, IR_X_FLOORDIV, row, number(d, k)),
-            panel = op(d, IR_X_MOD, rest, number(d, panels));
-    split(d, op(d, IR_X_MOD, row, number(d, k)), w->size + w->nbatch, w->nk, d->at + w->nbatch);
-    split(d, op(d, IR_X_FLOORDIV, rest, number(d, panels)), w->size, w->nbatch, d->at);
+    d->panel = op(d, IR_X_FLOORDIV, row, number(d, k));
+    d->k = op(d, IR_X_MOD, row, number(d, k));
+    ir_expr panel = op(d, IR_X_MOD, d->panel, number(d, panels));
+    split(d, d->k, w->size + w->nbatch, w->nk, d->at + w->nbatch);
+    split(d, op(d, IR_X_FLOORDIV, d->panel, number(d, panels)), w->size, w->nbatch, d->at);
     split_columns(d, panel, d->at + at_n);
     if (n % CG_PANEL == 0) return IR_NONE;
     ir_expr column =
@@ -232,37 +234,58 @@ static ir_expr index_of_axis(void *ctx, int axis)
     return number(d, 0);
 }
 
-static ir_expr encode_body_of(decoding *d)
+/* The element at a row and lane; *exists: where there is one, or IR_NONE: everywhere. */
+static ir_expr element_of_row(decoding *d, ir_expr *exists)
 {
     const ir_expr_node load = *ir_expr_get(d->g, d->m->load);
     const ir_rewrite hooks = {.ctx = d, .index = index_of_axis};
-    ir_expr idx[IR_MAX_RANK], exists = read_row(d);
+    ir_expr idx[IR_MAX_RANK];
+    *exists = read_row(d);
     for (int i = 0; i < load.nargs; i++) idx[i] = ir_x_rewrite(d->g, load.args[i], &hooks);
     ir_expr x = encode_element(d, d->m->value, idx);
-    if (d->failed || x == IR_NONE || exists == IR_NONE) return x;
-    return ir_x_select(d->g, exists, x, ir_x_float(d->g, IR_F32, 0));
+    return d->failed ? IR_NONE : x;
 }
 
-/* f32[rows, CG_PANEL] from the numbers of the rows and the constants. */
-static bool encode_build(decoding *d)
+/* A graph that computes elements [rows, CG_PANEL] from the numbers of the rows and the constants;
+ * zeros where there are none. */
+static bool make_part(decoding *d, const cg_coded_part *part, ir_expr exists, int number,
+                      cg_decoding *out)
 {
-    ir_graph *own = d->own;
+    ir_graph *own = ir_graph_part(d->g);
+    ir_builder b = {.g = own, .block = 1};
     ir_sym sym = ir_sym_new(own, "rows", IR_SYM_INPUT, 0, CG_DECODED_ROWS, IR_NONE);
-    ir_dim rows = ir_dim_sym(own, sym);
-    const ir_type numbers = ir_type_make(IR_I64, 1, &rows);
-    const ir_dim space[] = {rows, ir_dim_const(own, CG_PANEL)};
-    d->operands[d->noperands++] = ir_param(own, 1, &numbers, "");
-    ir_expr body = encode_body_of(d);
-    if (d->failed || body == IR_NONE) return false;
-    d->e->body = body;
-    d->e->checks = ir_x_measure(own, &body, 1).checks;
+    const ir_dim rows = ir_dim_sym(own, sym), space[] = {rows, ir_dim_const(own, CG_PANEL)};
+    ir_value operands[IR_MAX_SPACE];
+    d->types[0] = ir_type_make(IR_I64, 1, &rows);
+    for (size_t i = 0; i < d->noperands; i++) operands[i] = ir_param(own, 1, &d->types[i], "");
+    ir_expr body = part->body, none = ir_x_num(own, ir_elem_arith(part->elem), 0);
+    if (exists) body = ir_x_select(own, exists, body, none);
     const ir_attr attrs[] = {ir_a_dims(own, IR_KEY_space, space, 2),
                              ir_a_exprs(own, IR_KEY_body, &body, 1),
-                             ir_a_str(own, IR_KEY_elem, ir_elem_name(IR_F32))};
-    ir_node_id id =
-        ir_node_new(&d->b, IR_OP_MAP, d->operands, d->noperands, attrs, 3, NULL, 1, NULL, 0);
+                             ir_a_str(own, IR_KEY_elem, ir_elem_name(part->elem))};
+    ir_node_id id = ir_node_new(&b, IR_OP_MAP, operands, d->noperands, attrs, 3, NULL, 1, NULL, 0);
     if (id == IR_NONE) return false;
     ir_output(own, own->nodes[id].results[0], "");
+    *out = (cg_decoding){.graph = own, .body = body, .elem = part->elem, .number = number};
+    return true;
+}
+
+static bool encode_build(decoding *d)
+{
+    cg_encoded *e = d->e;
+    cg_coded_part part[CG_CODED_PARTS] = {0};
+    d->elems[d->noperands++] = IR_I64;
+    ir_expr exists, x = element_of_row(d, &exists);
+    if (x == IR_NONE) return false;
+    e->checks = ir_x_measure(d->g, &x, 1).checks;
+    const cg_element element = {x, d->k, d->panel, e->k, d->elems};
+    if (!cg_find_codes(d->g, &element, &e->matrix.panels.codes, part)) {
+        e->matrix.panels.codes = (cg_codes){0};
+        part[CG_PART_CODE] = (cg_coded_part){x, IR_F32};
+        part[CG_PART_SCALE] = part[CG_PART_ZERO] = (cg_coded_part){IR_NONE, IR_ELEM_NONE};
+    }
+    for (int i = 0; i < CG_CODED_PARTS; i++)
+        if (part[i].body && !make_part(d, &part[i], exists, i, &e->part[i])) return false;
     return true;
 }
 
@@ -284,10 +307,12 @@ static cg_encoded *new_encoded(cg_lowering *lw, const cg_matrix *m)
     cg_encoded *e = IR_NEW(arena, cg_encoded);
     decoding *d = IR_NEW(arena, decoding);
     const cg_panels *w = &m->panels;
-    *e = (cg_encoded){.matrix = *m, .buffer = LATHE_NO_SLOT, .graph = ir_graph_part(lw->g)};
+    int64_t n = encode_product(w->size + w->nbatch + w->nk, w->nn);
+    *e = (cg_encoded){.matrix = *m, .buffer = LATHE_NO_SLOT};
     e->blobs = IR_NEW_N(arena, ir_blob, IR_MAX_SPACE);
-    e->rows = (int64_t)(cg_panels_size(w) / (CG_PANEL * sizeof(float)));
-    *d = (decoding){.g = lw->g, .own = e->graph, .b = {.g = e->graph, .block = 1}, .e = e, .m = m};
+    e->k = encode_product(w->size + w->nbatch, w->nk);
+    e->panels = (n + CG_PANEL - 1) / CG_PANEL * encode_product(w->size, w->nbatch);
+    *d = (decoding){.g = lw->g, .e = e, .m = m};
     return encode_build(d) ? e : NULL;
 }
 

@@ -38,6 +38,7 @@ static inline linked linked_make(const cg_isa *isa, int level)
     cr_assert(mkdtemp(folder));
     pass_products(fx.g, NULL, fx.diag);
     cr_assert_eq(cg_lower(fx.g, "t", level, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(cg_program_open(p, fx.diag), LATHE_OK);
     p->embed_weights = p->weights_size > 0;
     cg_hash(p);
     cr_assert_eq(cg_emit(p, ONE_TARGET(isa), CG_OBJECT, level, fx.diag, &data, &size), LATHE_OK,
@@ -50,6 +51,7 @@ static inline linked linked_make(const cg_isa *isa, int level)
     cr_assert(f);
     cr_assert_eq(cg_write_weights_object(p, isa, f, fx.diag), LATHE_OK);
     fclose(f);
+    cg_program_close(p);
     cr_assert_eq(cg_link(isa, inputs, p->embed_weights ? 2 : 1, LATHE_RUNTIME_ARCHIVE, library,
                          LATHE_EMIT_SO, fx.diag),
                  LATHE_OK);

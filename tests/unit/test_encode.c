@@ -49,22 +49,57 @@ static bool put(void *ctx, const void *bytes, size_t size)
     return true;
 }
 
-/* The only encoded matrices' panels must be weight(batch, k, n), and zeros behind. */
-static void expect_panels(int64_t batch, int64_t k, int64_t n,
+static float float_at(const char *bytes, ir_elem elem, int64_t i)
+{
+    ir_scalar_value v;
+    const ir_blob blob = {.bytes = bytes, .size = (size_t)(i + 1) * ir_elem_bits(elem) / 8};
+    cr_assert(ir_blob_get(elem, &blob, i, &v));
+    return (float)v.f;
+}
+
+/* A number of a row of 4 or 8 bits. */
+static int64_t number_at(const cg_codes *c, const char *row, int lane)
+{
+    const unsigned char *at = (const unsigned char *)row;
+    if (cg_code_bits(c->code) == 8) return at[lane];
+    return lane < CG_PANEL / 2 ? at[lane] & 15 : at[lane - CG_PANEL / 2] >> 4;
+}
+
+/* What a panel of so many k holds at k and lane, read as program.h says. */
+static float element_of(const cg_codes *c, const char *panel, int64_t k, int lane)
+{
+    if (!c->code) return float_at(panel, IR_F32, k * CG_PANEL + lane);
+    const char *block =
+        panel + k / c->block * (cg_codes_head(c) + c->block * CG_PANEL * cg_code_bits(c->code) / 8);
+    const char *row = block + cg_codes_head(c) + k % c->block * cg_codes_row(c);
+    if (cg_code_elem(c->code)) return float_at(row, cg_code_elem(c->code), lane);
+    int64_t zero = c->zeros ? number_at(c, block + cg_codes_scales(c), lane) : 0;
+    float scale = c->scale ? float_at(block, c->scale, lane) : 1;
+    return scale * (float)(number_at(c, row, lane) - zero - c->offset);
+}
+
+/* The only encoded matrices' panels must be weight(batch, k, n), and zeros behind, in so many bits
+ * a code. */
+static void expect_panels(int bits, int64_t batch, int64_t k, int64_t n,
                           float (*weight)(int64_t, int64_t, int64_t))
 {
-    int64_t panels = (n + CG_PANEL - 1) / CG_PANEL;
+    int64_t panels = (n + CG_PANEL - 1) / CG_PANEL * batch;
     cr_assert_eq(program->nencoded, 1);
-    sink s = {.room = (size_t)(batch * panels * k) * CG_PANEL * sizeof(float)};
+    const cg_encoded *e = program->encoded[0];
+    const cg_codes *c = &e->matrix.panels.codes;
+    sink s = {.room = cg_panels_size(&e->matrix.panels)};
+    size_t panel = s.room / (size_t)panels;
     s.bytes = malloc(s.room);
-    cr_assert(program->encoded[0]->write(program->encoded[0], put, &s));
+    cr_assert_eq(cg_code_bits(c->code), bits, "%d bits", cg_code_bits(c->code));
+    cr_assert(e->write(e, put, &s));
     cr_assert_eq(s.size, s.room);
-    for (size_t i = 0; i < s.size / sizeof(float); i++) {
-        int64_t row = (int64_t)i / CG_PANEL, panel = row / k % panels,
-                column = panel * CG_PANEL + (int64_t)i % CG_PANEL;
-        float got, expected = column < n ? weight(row / k / panels, row % k, column) : 0;
-        memcpy(&got, s.bytes + i * sizeof got, sizeof got);
-        cr_assert_eq(got, expected, "element %zu: %g, expected %g", i, (double)got,
+    for (int64_t i = 0; i < panels * k * CG_PANEL; i++) {
+        int64_t row = i / CG_PANEL, p = row / k, matrix = p / (panels / batch),
+                column = p % (panels / batch) * CG_PANEL + i % CG_PANEL;
+        float got = element_of(c, s.bytes + (size_t)p * panel, row % k, (int)(i % CG_PANEL)),
+              expected = column < n ? weight(matrix, row % k, column) : 0;
+        if (c->code && column >= n) continue; /* never read */
+        cr_assert_eq(got, expected, "element %lld: %g, expected %g", (long long)i, (double)got,
                      (double)expected);
     }
     free(s.bytes);
@@ -98,7 +133,7 @@ Test(encode, blocks_of_codes_with_scales)
           "  %w: f32[16, 64] = map(%c, %s) space=[16, 64] "
           "body=[mul(cast($0[mod(add(i1, mul(i0, 3)), 16)], f32), $1[floordiv(i0, 8)])]\n" PRODUCT(
               16, 64, "i2, i1") "  return %y \"y\"\n}\n");
-    expect_panels(1, 16, 64, blocked);
+    expect_panels(4, 1, 16, 64, blocked);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
     cr_expect_eq(program->nweights, 1, "the codes are weights, too");
 }
@@ -114,7 +149,7 @@ Test(encode, columns_that_fill_no_panel_and_a_turned_matrix)
     lower("region(%x: f32[m, 16] \"x\") {\n" CODES "  %w: f32[40, 16] = map(%c) space=[40, 16] "
           "body=[cast($0[mod(add(i1, mul(i0, 5)), 16)], f32)]\n" PRODUCT(
               16, 40, "i1, i2") "  return %y \"y\"\n}\n");
-    expect_panels(1, 16, 40, turned);
+    expect_panels(4, 1, 16, 40, turned);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
 }
 
@@ -138,7 +173,7 @@ Test(encode, nibbles_unpacked_by_a_concat)
           "  %q: u8[16, 32] = reshape(%p) dims=[16, 32]\n"
           "  %w: f32[16, 32] = map(%q) space=[16, 32] body=[cast($0[i0, i1], f32)]\n" PRODUCT(
               16, 32, "i2, i1") "  return %y \"y\"\n}\n");
-    expect_panels(1, 16, 32, nibble);
+    expect_panels(4, 1, 16, 32, nibble);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
 }
 
@@ -152,7 +187,7 @@ Test(encode, several_matrices)
           "  %y: f32[3, m, 32] = contract(%x, %w) space=[3, m, 32, 16] nred=1 "
           "body=[mul($0[i0, i1, i3], $1[i0, i3, i2])]\n"
           "  return %y \"y\"\n}\n");
-    expect_panels(3, 16, 32, batched);
+    expect_panels(4, 3, 16, 32, batched);
 }
 
 /* Heads and their columns, which b walks as one axis, and two axes of k. */
@@ -164,7 +199,7 @@ Test(encode, axes_that_are_walked_as_one)
           "  %y: f32[m, 2, 32] = contract(%x, %w) space=[m, 2, 32, 2, 8] nred=2 "
           "body=[mul($0[i0, i3, i4], $1[add(mul(i3, 8), i4), add(mul(i1, 32), i2)])]\n"
           "  return %y \"y\"\n}\n");
-    expect_panels(1, 16, 64, blocked);
+    expect_panels(4, 1, 16, 64, blocked);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 1);
 }
 
@@ -178,7 +213,7 @@ Test(encode, axes_that_are_walked_as_one)
 Test(encode, checked_indices_that_are_inside)
 {
     lower(CHECKED("-1"));
-    expect_panels(1, 16, 64, blocked);
+    expect_panels(4, 1, 16, 64, blocked);
 }
 
 Test(encode, a_fault_is_left_to_the_run)
@@ -195,7 +230,7 @@ Test(encode, a_fault_is_left_to_the_run)
 Test(encode, a_weight_that_is_read_otherwise_is_computed_as_well)
 {
     lower(READ_TWICE("  return %y \"y\", %w \"w\"\n"));
-    expect_panels(1, 16, 40, turned);
+    expect_panels(4, 1, 16, 40, turned);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
 }
 
@@ -204,7 +239,7 @@ Test(encode, two_products_share_one_matrix)
     lower(READ_TWICE("  %z: f32[m, 40] = contract(%x, %w) space=[m, 40, 16] nred=1 "
                      "body=[mul($0[i0, i2], $1[i1, i2])] epilogue=[exp(acc0)]\n"
                      "  return %y \"y\", %z \"z\"\n"));
-    expect_panels(1, 16, 40, turned);
+    expect_panels(4, 1, 16, 40, turned);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
     cr_expect_eq(program->nweights, 1);
 }
@@ -226,4 +261,100 @@ Test(encode, what_a_size_of_the_run_decides_is_no_weight)
               16, 64, "i2, i1") "  return %y \"y\"\n}\n");
     cr_expect_eq(program->nencoded, 0);
     cr_expect_eq(count_steps(LATHE_STEP_KERNEL), 2);
+}
+
+/* ---- what is stored ---- */
+
+#define WEIGHT(constants, operands, body)                                                          \
+    "region(%x: f32[m, 48] \"x\") {\n" constants "  %w: f32[48, 32] = map(" operands               \
+    ") space=[48, 32] body=[" body "]\n" PRODUCT(48, 32, "i2, i1") "  return %y \"y\"\n}\n"
+
+static const cg_codes *found(void)
+{
+    cr_assert_eq(program->nencoded, 1);
+    return &program->encoded[0]->matrix.panels.codes;
+}
+
+#define ZEROS "  %z: u4[3] = const() data=hex(\"530c\")\n"
+#define SCALES "  %s: f16[3] = const() data=[0x3800, 0x4000, 0x3c00]\n"
+#define CODE "cast($0[mod(add(i1, mul(i0, 3)), 16)], i32)"
+#define BLOCK "floordiv(i0, 16)"
+
+static float with_zeros(int64_t batch, int64_t k, int64_t n)
+{
+    static const float scale[] = {0.5f, 2, 1};
+    static const int zero[] = {3, 5, 12};
+    (void)batch;
+    return (float)(code(n + 3 * k) - zero[k / 16] - 1) * scale[k / 16];
+}
+
+/* GPTQ adds 1 to its zero points. */
+Test(encode, zero_points_and_scales_of_blocks)
+{
+    lower(WEIGHT(CODES ZEROS SCALES, "%c, %z, %s",
+                 "mul($2[" BLOCK "], cast(sub(" CODE ", add(cast($1[" BLOCK
+                 "], i32), 1:i32)), f32))"));
+    expect_panels(4, 1, 48, 32, with_zeros);
+    cr_expect_eq(found()->block, 16);
+    cr_expect_eq(found()->scale, IR_F16);
+    cr_expect(found()->zeros);
+}
+
+static float in_bytes(int64_t batch, int64_t k, int64_t n)
+{
+    (void)batch;
+    return (float)(((n + k) % 2 ? 255 : 16) - 128);
+}
+
+Test(encode, bytes_with_one_zero_point_have_no_rows_of_it)
+{
+    lower(WEIGHT("  %c: u8[2] = const() data=[16, 255]\n", "%c",
+                 "sub(cast($0[mod(add(i0, i1), 2)], f32), 128.0)"));
+    expect_panels(8, 1, 48, 32, in_bytes);
+    cr_expect_eq(found()->offset, 128);
+    cr_expect_not(found()->zeros);
+    cr_expect_eq(found()->scale, IR_ELEM_NONE);
+}
+
+static float halves(int64_t batch, int64_t k, int64_t n)
+{
+    (void)batch;
+    return (k + n) % 2 ? 0.0999755859375f : 2;
+}
+
+Test(encode, narrow_floats_stay_narrow)
+{
+    lower(
+        WEIGHT("  %c: f16[2] = const() data=[0x4000, 0x2e66]\n", "%c", "$0[mod(add(i0, i1), 2)]"));
+    expect_panels(16, 1, 48, 32, halves);
+    cr_expect_eq(found()->code, CG_CODE_F16);
+}
+
+Test(encode, what_changes_inside_of_short_blocks_is_no_scale)
+{
+    lower(WEIGHT(CODES SCALES, "%c, %s", "mul(cast(" CODE ", f32), $1[mod(floordiv(i0, 4), 3)])"));
+    cr_expect_eq(found()->code, CG_CODE_NONE);
+}
+
+Test(encode, scales_of_columns_are_one_block)
+{
+    lower(WEIGHT(CODES SCALES, "%c, %s", "mul(cast(" CODE ", f32), $1[mod(i1, 3)])"));
+    cr_expect_eq(found()->block, 48);
+    cr_expect_eq(cg_codes_panel(found(), 48), CG_PANEL * 2 + 48 * CG_PANEL / 2);
+}
+
+/* A difference of u8 wraps: it is a code by itself. */
+Test(encode, a_difference_that_wraps_is_not_taken_apart)
+{
+    lower(WEIGHT("  %c: u8[2] = const() data=[16, 255]\n  %z: u8[3] = const() data=[17, 0, 1]\n",
+                 "%c, %z", "cast(sub($0[mod(add(i0, i1), 2)], $1[" BLOCK "]), f32)"));
+    cr_expect_eq(found()->code, CG_CODE_8);
+    cr_expect_not(found()->zeros);
+}
+
+Test(encode, wider_numbers_stay_floats)
+{
+    lower(WEIGHT("  %c: i16[2] = const() data=[16, 255]\n", "%c",
+                 "cast($0[mod(add(i0, i1), 2)], f32)"));
+    cr_expect_eq(found()->code, CG_CODE_NONE);
 }

@@ -1,0 +1,314 @@
+/* Panels in codes: decoded into memory for many rows, in registers for a few.
+ *
+ * In: how the panels are stored (cg_codes). Out: two functions. Numbers are exact up to
+ * code - zero, which is f32 then. What multiplies a whole block, its scales, is applied when the
+ * block's sums are complete, so that a step of k is a load, a conversion and a product a vector.
+ *
+ * Vectors come in pairs: columns from i * lanes on of the first and of the second half of a panel,
+ * the two that bytes of 4-bit codes have side by side. The widest vectors have half a panel. */
+#include "codegen/emit/emit_gemm.h"
+
+enum { HALF = CG_PANEL / 2, MOST_PAIRS = 8, UNROLL = 4, AHEAD = 4096, LINE = 64 };
+
+typedef struct codes {
+    cg_unit *u;
+    const cg_codes *c;
+    int lanes, pairs;            /* of a whole row */
+    LLVMTypeRef vector, numbers; /* of f32, of i32 */
+} codes;
+
+/* What goes with a block, for some pairs of vectors. */
+typedef struct block {
+    cg_val scale[2 * MOST_PAIRS], zero[2 * MOST_PAIRS]; /* zero: NULL where nothing is subtracted */
+} block;
+
+static cg_val num(codes *w, int64_t v) { return cg_int(w->u->i64, v); }
+static cg_val codes_add(codes *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
+static cg_val codes_mul(codes *w, cg_val a, int64_t by)
+{
+    return LLVMBuildMul(w->u->b, a, num(w, by), "");
+}
+
+static cg_val bytes_at(codes *w, cg_val base, cg_val at)
+{
+    return LLVMBuildGEP2(w->u->b, w->u->i8, base, &at, 1, "");
+}
+
+static cg_val floats_at(codes *w, cg_val base, cg_val at)
+{
+    return LLVMBuildGEP2(w->u->b, w->u->f32, base, &at, 1, "");
+}
+
+static cg_val codes_load(codes *w, LLVMTypeRef type, cg_val at, unsigned align)
+{
+    cg_val v = LLVMBuildLoad2(w->u->b, type, at, "");
+    LLVMSetAlignment(v, align);
+    return v;
+}
+
+/* The first column of vector i of the pairs from `pair` on: the first half, then the second. */
+static int column_of(const codes *w, int pair, int i)
+{
+    return (pair + i / 2) * w->lanes + i % 2 * HALF;
+}
+
+/* ---- rows ---- */
+
+/* Numbers of a row, not less than 0, as i32. */
+static void read_numbers(codes *w, cg_val row, int pair, int n, cg_val *out)
+{
+    cg_unit *u = w->u;
+    bool halves = cg_code_bits(w->c->code) == 4;
+    LLVMTypeRef bytes = cg_wide(u->i8, w->lanes);
+    for (int i = 0; i < 2 * n; i += halves ? 2 : 1) {
+        cg_val at = bytes_at(w, row, num(w, column_of(w, pair, i)));
+        cg_val v = LLVMBuildZExt(u->b, codes_load(w, bytes, at, 1), w->numbers, "");
+        out[i] = v;
+        if (!halves) continue;
+        out[i] = LLVMBuildAnd(u->b, v, cg_int(w->numbers, 15), "");
+        out[i + 1] = LLVMBuildLShr(u->b, v, cg_int(w->numbers, 4), "");
+    }
+}
+
+/* Elements that are stored one by one. */
+static cg_val read_elements(codes *w, ir_elem elem, cg_val row, int column)
+{
+    cg_unit *u = w->u;
+    int size = ir_elem_bits(elem) / 8;
+    cg_val at = bytes_at(w, row, num(w, (int64_t)column * size));
+    cg_val raw = codes_load(w, cg_wide(cg_storage_type(u, elem), w->lanes), at, 1);
+    return cg_from_storage(u, elem, raw);
+}
+
+/* A row of codes as f32, less the zero points. */
+static void read_row(codes *w, const block *b, cg_val row, int pair, int n, cg_val *out)
+{
+    cg_unit *u = w->u;
+    const ir_elem elem = cg_code_elem(w->c->code);
+    if (elem != IR_ELEM_NONE) {
+        for (int i = 0; i < 2 * n; i++) out[i] = read_elements(w, elem, row, column_of(w, pair, i));
+        return;
+    }
+    read_numbers(w, row, pair, n, out);
+    for (int i = 0; i < 2 * n; i++) {
+        if (b->zero[i]) out[i] = LLVMBuildSub(u->b, out[i], b->zero[i], "");
+        out[i] = LLVMBuildSIToFP(u->b, out[i], w->vector, "");
+    }
+}
+
+/* What stands in front of a block. */
+static void read_block(codes *w, cg_val at, int pair, int n, block *b)
+{
+    cg_unit *u = w->u;
+    cg_val zeros[2 * MOST_PAIRS], offset = cg_int(w->numbers, w->c->offset);
+    if (w->c->zeros)
+        read_numbers(w, bytes_at(w, at, num(w, cg_codes_scales(w->c))), pair, n, zeros);
+    for (int i = 0; i < 2 * n; i++) {
+        b->zero[i] = w->c->offset ? offset : NULL;
+        if (w->c->zeros)
+            b->zero[i] = b->zero[i] ? LLVMBuildAdd(u->b, zeros[i], offset, "") : zeros[i];
+        if (w->c->scale) b->scale[i] = read_elements(w, w->c->scale, at, column_of(w, pair, i));
+    }
+}
+
+/* ---- functions ---- */
+
+static codes codes_begin(cg_unit *u, const cg_codes *c)
+{
+    codes w = {.u = u, .c = c, .lanes = u->isa->vector_bits / 32};
+    if (w.lanes > HALF) w.lanes = HALF;
+    w.pairs = HALF / w.lanes;
+    w.vector = cg_wide(u->f32, w.lanes);
+    w.numbers = cg_wide(u->i32, w.lanes);
+    return w;
+}
+
+static cg_function function(cg_unit *u, const char *name, int pointers, int params)
+{
+    LLVMTypeRef types[CG_FEW_PARAMS];
+    cg_function r = {.args = params};
+    for (int i = 0; i < params; i++) types[i] = i < pointers ? u->ptr : u->i64;
+    r.type = LLVMFunctionType(u->none, types, (unsigned)params, false);
+    r.fn = LLVMAddFunction(u->m, name, r.type);
+    LLVMSetLinkage(r.fn, LLVMInternalLinkage);
+    cg_set_attributes(u, r.fn);
+    return r;
+}
+
+/* ---- many rows ---- */
+
+/* The k from `from` to `end` of a block of which the codes start at `row`, to the panel's part. */
+static void decode_block(codes *w, cg_val at, cg_val row, cg_val to, cg_val count)
+{
+    cg_unit *u = w->u;
+    cg_val v[2 * MOST_PAIRS];
+    block b;
+    read_block(w, at, 0, w->pairs, &b);
+    cg_loop k = cg_loop_guard(u, num(w, 0), count, 1, true);
+    cg_loop_enter(u, &k, NULL, 0);
+    read_row(w, &b, bytes_at(w, row, codes_mul(w, k.i, cg_codes_row(w->c))), 0, w->pairs, v);
+    cg_val out = floats_at(w, to, codes_mul(w, k.i, CG_PANEL));
+    for (int i = 0; i < 2 * w->pairs; i++) {
+        if (w->c->scale) v[i] = LLVMBuildFMul(u->b, v[i], b.scale[i], "");
+        LLVMSetAlignment(LLVMBuildStore(u->b, v[i], floats_at(w, out, num(w, column_of(w, 0, i)))),
+                         sizeof(float));
+    }
+    cg_loop_end(u, &k, NULL);
+}
+
+cg_function cg_make_decode(cg_unit *u, const cg_codes *c)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
+    codes w = codes_begin(u, c);
+    cg_function r = function(u, "decode", CG_DECODE_K, CG_DECODE_PARAMS);
+    LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
+    cg_val from = LLVMGetParam(r.fn, CG_DECODE_FROM), to = LLVMGetParam(r.fn, CG_DECODE_TO),
+           k = LLVMGetParam(r.fn, CG_DECODE_K),
+           end = codes_add(&w, k, LLVMGetParam(r.fn, CG_DECODE_COUNT));
+    cg_val size = num(&w, c->block), last = codes_add(&w, end, num(&w, c->block - 1));
+    cg_loop l = cg_loop_guard(u, LLVMBuildUDiv(u->b, k, size, ""),
+                              LLVMBuildUDiv(u->b, last, size, ""), 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val start = codes_mul(&w, l.i, c->block), after = codes_add(&w, start, size);
+    cg_val first = cg_intrinsic(u, "llvm.smax", (cg_val[]){start, k}, 2),
+           stop = cg_intrinsic(u, "llvm.smin", (cg_val[]){after, end}, 2);
+    int64_t head = cg_codes_head(c), row = cg_codes_row(c);
+    cg_val at = bytes_at(&w, from, codes_mul(&w, l.i, head + c->block * row));
+    cg_val skipped = codes_mul(&w, LLVMBuildSub(u->b, first, start, ""), row);
+    decode_block(&w, at, bytes_at(&w, at, codes_add(&w, skipped, num(&w, head))),
+                 floats_at(&w, to, codes_mul(&w, LLVMBuildSub(u->b, first, k, ""), CG_PANEL)),
+                 LLVMBuildSub(u->b, stop, first, ""));
+    cg_loop_end(u, &l, NULL);
+    LLVMBuildRetVoid(u->b);
+    if (here) LLVMPositionBuilderAtEnd(u->b, here);
+    return r;
+}
+
+/* ---- a few rows ---- */
+
+typedef struct few {
+    codes w;
+    cg_val fn, row_step, k_step;
+    int64_t k;
+    int rows, pair, pairs; /* of a and, of the panel, the pairs that are summed at a time */
+} few;
+
+static cg_val few_param(const few *f, int i) { return LLVMGetParam(f->fn, (unsigned)i); }
+static int few_sums(const few *f) { return f->rows * 2 * f->pairs; }
+
+/* Adds the products of one k. */
+static void few_step(few *f, const block *b, cg_val codes_row, cg_val a, cg_val *sum)
+{
+    codes *w = &f->w;
+    cg_unit *u = w->u;
+    cg_val v[2 * MOST_PAIRS];
+    read_row(w, b, codes_row, f->pair, f->pairs, v);
+    for (int r = 0; r < f->rows; r++) {
+        cg_val at = codes_mul(w, f->row_step, r);
+        cg_val x = cg_splat(u, codes_load(w, u->f32, floats_at(w, a, at), sizeof(float)), w->lanes);
+        for (int i = 0; i < 2 * f->pairs; i++)
+            sum[r * 2 * f->pairs + i] = cg_fma(u, x, v[i], sum[r * 2 * f->pairs + i]);
+    }
+}
+
+/* Sums over the k of a block. Several sets of sums, where there are registers for them, as a sum is
+ * longer under way than a step takes. */
+static void sum_block(few *f, const block *b, cg_val row, cg_val a, int64_t count, cg_val *sum)
+{
+    codes *w = &f->w;
+    cg_unit *u = w->u;
+    int n = few_sums(f), step = count % UNROLL == 0 ? UNROLL : 1,
+        sets = step > 1 && 2 * n <= w->u->isa->vector_registers / 2 ? 2 : 1;
+    for (int i = 0; i < sets * n; i++) sum[i] = LLVMConstNull(w->vector);
+    cg_loop l = cg_loop_guard(u, num(w, 0), num(w, count), step, false);
+    cg_loop_enter(u, &l, sum, sets * n);
+    cg_val next[CG_MOST_CARRIED];
+    for (int i = 0; i < sets * n; i++) next[i] = l.carried[i];
+    cg_val at = bytes_at(w, row, codes_mul(w, l.i, cg_codes_row(w->c)));
+    for (int64_t line = 0; line < step * cg_codes_row(w->c) && f->pair == 0; line += LINE)
+        cg_prefetch(u, bytes_at(w, at, num(w, AHEAD + line)), 3);
+    for (int s = 0; s < step; s++) {
+        cg_val k = LLVMBuildMul(u->b, codes_add(w, l.i, num(w, s)), f->k_step, "");
+        few_step(f, b, bytes_at(w, at, num(w, s * cg_codes_row(w->c))), floats_at(w, a, k),
+                 next + s % sets * n);
+    }
+    cg_loop_end(u, &l, next);
+    for (int i = 0; i < n; i++)
+        sum[i] = sets == 1 ? next[i] : LLVMBuildFAdd(u->b, next[i], next[n + i], "");
+}
+
+/* Adds a block's part to the sums in memory, or sets them. */
+static void few_block(few *f, cg_val at, cg_val a, int64_t count, bool first)
+{
+    codes *w = &f->w;
+    cg_unit *u = w->u;
+    cg_val sum[CG_MOST_CARRIED];
+    block b;
+    read_block(w, at, f->pair, f->pairs, &b);
+    sum_block(f, &b, bytes_at(w, at, num(w, cg_codes_head(w->c))), a, count, sum);
+    for (int i = 0; i < few_sums(f); i++) {
+        int v = i % (2 * f->pairs), r = i / (2 * f->pairs);
+        cg_val place =
+            floats_at(w, few_param(f, CG_FEW_TO), num(w, r * CG_PANEL + column_of(w, f->pair, v)));
+        cg_val all = first ? NULL : codes_load(w, w->vector, place, sizeof(float));
+        if (w->c->scale)
+            sum[i] = all ? cg_fma(u, sum[i], b.scale[v], all)
+                         : LLVMBuildFMul(u->b, sum[i], b.scale[v], "");
+        else if (all) sum[i] = LLVMBuildFAdd(u->b, sum[i], all, "");
+        LLVMSetAlignment(LLVMBuildStore(u->b, sum[i], place), sizeof(float));
+    }
+}
+
+/* The sums of some pairs of vectors. */
+static void few_pairs(few *f)
+{
+    codes *w = &f->w;
+    cg_unit *u = w->u;
+    const cg_codes *c = w->c;
+    int64_t whole = f->k / c->block, rest = f->k % c->block;
+    cg_val panel = few_param(f, CG_FEW_PANEL), a = few_param(f, CG_FEW_A);
+    int64_t size = cg_codes_head(c) + c->block * cg_codes_row(c);
+    few_block(f, panel, a, whole ? c->block : rest, true);
+    if (!whole) return;
+    cg_val step = codes_mul(w, f->k_step, c->block);
+    cg_loop l = cg_loop_guard(u, num(w, 1), num(w, whole), 1, true);
+    cg_loop_enter(u, &l, NULL, 0);
+    few_block(f, bytes_at(w, panel, codes_mul(w, l.i, size)),
+              floats_at(w, a, LLVMBuildMul(u->b, step, l.i, "")), c->block, false);
+    cg_loop_end(u, &l, NULL);
+    if (rest)
+        few_block(f, bytes_at(w, panel, num(w, whole * size)),
+                  floats_at(w, a, codes_mul(w, step, whole)), rest, false);
+}
+
+/* Half of the registers may hold sums. */
+static void few_rows(few *f, int rows)
+{
+    int most = f->w.u->isa->vector_registers / 2;
+    f->rows = rows;
+    f->pairs = f->w.pairs;
+    while (f->pairs > 1 && few_sums(f) > most) f->pairs /= 2;
+    for (f->pair = 0; f->pair < f->w.pairs; f->pair += f->pairs) few_pairs(f);
+    LLVMBuildRetVoid(f->w.u->b);
+}
+
+cg_function cg_make_few(cg_unit *u, const cg_codes *c, const cg_few *shape)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
+    few f = {.w = codes_begin(u, c), .k = shape->k};
+    cg_function r = function(u, "few", CG_FEW_ROWS, CG_FEW_PARAMS);
+    f.fn = r.fn;
+    f.row_step = shape->row_step ? num(&f.w, shape->row_step) : few_param(&f, CG_FEW_ROW_STEP);
+    f.k_step = shape->k_step ? num(&f.w, shape->k_step) : few_param(&f, CG_FEW_K_STEP);
+    LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
+    LLVMBasicBlockRef one = cg_block(u);
+    cg_val choice = LLVMBuildSwitch(u->b, few_param(&f, CG_FEW_ROWS), one, CG_FEW);
+    for (int rows = 1; rows <= shape->most_rows; rows++) {
+        LLVMBasicBlockRef there = rows == 1 ? one : cg_block(u);
+        if (rows > 1) LLVMAddCase(choice, num(&f.w, rows), there);
+        LLVMPositionBuilderAtEnd(u->b, there);
+        few_rows(&f, rows);
+    }
+    if (here) LLVMPositionBuilderAtEnd(u->b, here);
+    return r;
+}

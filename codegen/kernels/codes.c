@@ -1,0 +1,37 @@
+/* Sizes of panels that are stored as codes; their order is in program.h. */
+#include "codegen/program.h"
+
+typedef struct code_form {
+    const char *text;
+    int bits;
+    ir_elem elem;
+} code_form;
+
+static const code_form forms[] = {
+    [CG_CODE_NONE] = {"f32", 32, IR_F32},
+#define CODE(NAME, text, bits, elem) [CG_CODE_##NAME] = {text, bits, elem},
+#include "codegen/kernels/codes.def"
+#undef CODE
+};
+
+const char *cg_code_text(cg_code code) { return forms[code].text; }
+int cg_code_bits(cg_code code) { return forms[code].bits; }
+ir_elem cg_code_elem(cg_code code) { return forms[code].elem; }
+
+int64_t cg_codes_row(const cg_codes *c) { return CG_PANEL * cg_code_bits(c->code) / 8; }
+
+int64_t cg_codes_scales(const cg_codes *c)
+{
+    return c->scale == IR_ELEM_NONE ? 0 : CG_PANEL * ir_elem_bits(c->scale) / 8;
+}
+
+int64_t cg_codes_head(const cg_codes *c)
+{
+    return cg_codes_scales(c) + (c->zeros ? cg_codes_row(c) : 0);
+}
+
+int64_t cg_codes_panel(const cg_codes *c, int64_t k)
+{
+    int64_t blocks = (k + c->block - 1) / c->block;
+    return blocks * cg_codes_head(c) + k * cg_codes_row(c);
+}
