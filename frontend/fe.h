@@ -16,13 +16,16 @@ typedef enum { FE_ABSENT, FE_TENSOR, FE_SEQUENCE, FE_OPTIONAL_NONE, FE_POISON } 
  * skipped without a further message. An optional that holds a value is the value itself. */
 typedef struct fe_value {
     fe_kind kind;
-    ir_value tensor;              /* TENSOR; SEQUENCE of a length that is known at run time
-                                     only: its items stacked along a new first axis */
+    ir_value tensor;              /* TENSOR; SEQUENCE of a length that is known at run time only
+                                     (sequence.h): its items stacked along a new first axis, or */
+    ir_value lens;                /* one behind the other along `axis`, moved to the front; their
+                                     sizes there */
+    int axis;
     const struct fe_value *items; /* SEQUENCE without a tensor */
     size_t nitems;
-    bool open;    /* SEQUENCE in a loop's body: the items follow unknown ones,
-                     so that it can only be appended to */
-    ir_elem elem; /* SEQUENCE: of its tensors, for an empty one */
+    struct fe_learn *open; /* SEQUENCE in a trial import of a loop's body: the items follow unknown
+                              ones, and whatever is done to it is noted here */
+    ir_elem elem;          /* SEQUENCE: of its tensors, for an empty one */
 } fe_value;
 
 typedef struct fe_scope fe_scope;   /* names visible in a graph, and its parents' */

@@ -39,7 +39,7 @@ bool fe_dim_since(const ir_graph *g, ir_dim d, fe_mark mark)
 
 typedef struct trial {
     fe_node *n;
-    const fe_loop *loop;
+    fe_loop *loop;
     ir_type *types;        /* of the carried values */
     fe_mark before, start; /* of the first trial; of this one, after its region symbols */
     ir_block_id block;
@@ -171,6 +171,22 @@ static lathe_status scan_type(trial *t, size_t k, ir_dim turns, ir_type *type)
     return LATHE_OK;
 }
 
+/* A scan output whose size only its turn decides. */
+static bool find_changing(trial *t)
+{
+    fe_loop *l = t->loop;
+    for (size_t k = 0; k < l->nscans; k++) {
+        const ir_type *each = ir_type_of(t->n->g, t->results[1 + l->ncarried + k]);
+        for (int a = 0; a < each->rank; a++) {
+            if (!fe_dim_since(t->n->g, each->dims[a], t->before)) continue;
+            l->changing = k;
+            l->changing_type = *each;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The body's condition is its param or constant true: all turns of the trip count are taken. */
 static bool stays_true(const trial *t)
 {
@@ -217,7 +233,7 @@ static lathe_status make_node(trial *t, ir_value *results)
     return LATHE_OK;
 }
 
-lathe_status fe_loop_build(fe_node *n, const fe_loop *l, ir_value *results)
+lathe_status fe_loop_build(fe_node *n, fe_loop *l, ir_value *results)
 {
     ir_arena *arena = n->g->arena;
     trial t = {.n = n, .loop = l, .nresults = 1 + l->ncarried + l->nscans};
@@ -226,5 +242,9 @@ lathe_status fe_loop_build(fe_node *n, const fe_loop *l, ir_value *results)
     t.results = IR_NEW_N(arena, ir_value, t.nresults);
     for (size_t c = 0; c < l->ncarried; c++) t.types[c] = *ir_type_of(n->g, l->init[c]);
     TRY(find_types(&t));
+    if (l->changing == l->nscans && find_changing(&t)) {
+        fe_discard(n->g, t.before);
+        return LATHE_OK;
+    }
     return make_node(&t, results);
 }

@@ -15,10 +15,16 @@ typedef struct fe_loop {
     size_t ncarried, nscans;
     fe_turn turn;
     void *ctx;
+    /* Where it is nscans when asked: the first scan output whose size changes between turns, with
+     * its type; nothing was built then. Otherwise such a loop is refused. */
+    size_t changing;
+    ir_type changing_type;
 } fe_loop;
 
 /* results: the final carried values, then the scan outputs stacked along a new first axis. */
-lathe_status fe_loop_build(fe_node *, const fe_loop *, ir_value *results);
+lathe_status fe_loop_build(fe_node *, fe_loop *, ir_value *results);
+/* Input k as a number, if it is known. */
+bool fe_known_int(const fe_node *, size_t k, int64_t *value);
 
 /* What a trial import may leave behind, so that it can be taken back. */
 typedef struct fe_mark {

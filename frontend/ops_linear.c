@@ -1,4 +1,4 @@
-/* MatMul, Gemm and Det. In: ONNX nodes; out: a contract node whose body is the product of two
+/* MatMul and Gemm. In: ONNX nodes; out: a contract node whose body is the product of two
  * loads, then, for Gemm, a map for alpha, beta and C. A product with an epilogue stays in the
  * arithmetic type until the map rounds it. */
 #include "frontend/build.h"
@@ -92,50 +92,5 @@ lathe_status fe_import_fused_matmul(fe_node *n)
     ir_value b = first_b ? batch_first(&n->b, fe_in(n, 1)) : fe_in(n, 1);
     ir_value r = fe_matmul(&n->b, a, b, ta, tb, alpha == 1 ? elem : ir_elem_arith(elem));
     fe_out(n, 0, alpha == 1 ? r : epilogue(&n->b, r, alpha, IR_NONE, 0, elem));
-    return LATHE_OK;
-}
-
-/* ---- Det ---- */
-
-#define MAX_DET 4
-
-/* Determinant of the rows from `row` on, over the columns whose bits are not in `used`. */
-static ir_expr cofactors(ir_nest *nest, ir_value v, ir_expr *idx, int rank, int size, int row,
-                         unsigned used)
-{
-    ir_graph *g = nest->b->g;
-    ir_expr sum = IR_NONE;
-    bool negative = false;
-    for (int c = 0; c < size; c++) {
-        if (used >> c & 1) continue;
-        idx[rank - 2] = XI(row);
-        idx[rank - 1] = XI(c);
-        ir_expr x = ir_nest_load(nest, v, idx);
-        if (row + 1 < size)
-            x = X2(MUL, x, cofactors(nest, v, idx, rank, size, row + 1, used | 1u << c));
-        sum = sum == IR_NONE ? x : negative ? X2(SUB, sum, x) : X2(ADD, sum, x);
-        negative = !negative;
-    }
-    return sum;
-}
-
-lathe_status fe_import_det(fe_node *n)
-{
-    ir_graph *g = n->g;
-    ir_nest nest;
-    ir_expr idx[IR_MAX_RANK];
-    int64_t size;
-    TRY(fe_need_class(n, 0, "FL"));
-    const ir_type t = *fe_type(n, 0);
-    if (t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
-    TRY(fe_need_dim(n, 0, t.rank - 1, t.dims[t.rank - 2]));
-    if (!ir_dim_is_const(g, t.dims[t.rank - 1], &size) || size < 1 || size > MAX_DET)
-        return fe_fail_input(
-            n, 0, LATHE_UNSUPPORTED, "matrices %s x %s; 1 to %d rows are supported",
-            ir_dim_text(g, t.dims[t.rank - 2]), ir_dim_text(g, t.dims[t.rank - 1]), MAX_DET);
-    ir_nest_begin(&nest, &n->b, t.rank - 2, t.dims, 0);
-    for (int i = 0; i < t.rank - 2; i++) idx[i] = ir_nest_index(&nest, i);
-    fe_out(n, 0,
-           ir_nest_map(&nest, t.elem, cofactors(&nest, fe_in(n, 0), idx, t.rank, (int)size, 0, 0)));
     return LATHE_OK;
 }

@@ -64,12 +64,14 @@ static lathe_status data_target(fe_node *n, const ir_type *t, ir_value shape, in
                                 ir_dim *dims)
 {
     ir_graph *g = n->g;
+    ir_dim known[IR_MAX_RANK];
+    fe_known_sizes(g, shape, known, (size_t)rank);
     for (int i = 0; i < rank; i++) {
         ir_nest nest;
         ir_expr size[IR_MAX_RANK], others = XI(1), asked = IR_NONE;
         ir_nest_begin(&nest, &n->b, 0, NULL, 0);
         for (int j = 0; j < rank; j++) {
-            ir_expr at = XI(j), want = fe_load_i64(&nest, shape, &at);
+            ir_expr at = XI(j), want = known[j] ? XD(known[j]) : fe_load_i64(&nest, shape, &at);
             ir_expr copied = zero && j < t->rank ? XD(t->dims[j]) : want;
             size[j] = ir_x_select(g, X2(EQ, want, XI(0)), copied, want);
             others = X2(MUL, others, ir_x_select(g, X2(EQ, want, XI(-1)), XI(1), size[j]));

@@ -92,8 +92,8 @@ ir_sym fe_data_symbol(fe_node *n, int64_t lo, int64_t hi, ir_dim bound)
     return ir_sym_new(n->g, name, IR_SYM_DATA, lo, hi, bound);
 }
 
-static lathe_status bind(fe_node *n, ir_value v, size_t count, int64_t lo, int64_t hi, ir_dim bound,
-                         ir_dim *dims)
+static lathe_status sizes_bind(fe_node *n, ir_value v, size_t count, int64_t lo, int64_t hi,
+                               ir_dim bound, ir_dim *dims)
 {
     ir_sym *syms = IR_NEW_N(n->g->arena, ir_sym, count + 1);
     for (size_t i = 0; i < count; i++) {
@@ -104,6 +104,42 @@ static lathe_status bind(fe_node *n, ir_value v, size_t count, int64_t lo, int64
     if (wide == IR_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "a size is not an integer");
     ir_attr attr = ir_a_syms(n->g, IR_KEY_syms, syms, count);
     ir_node_new(&n->b, IR_OP_BIND, &wide, 1, &attr, 1, NULL, 0, NULL, 0);
+    return LATHE_OK;
+}
+
+void fe_known_sizes(ir_graph *g, ir_value v, ir_dim *dims, size_t count)
+{
+    const ir_node *def = &g->nodes[g->values[v].def];
+    size_t known, at = 0;
+    for (size_t i = 0; i < count; i++) dims[i] = IR_NONE;
+    if (ir_content_dims(g, v, dims, count, &known) || !g->values[v].def) return;
+    if (def->op != IR_OP_CONCAT || ir_type_of(g, v)->rank != 1) return;
+    for (uint32_t k = 0; k < def->noperands; k++) {
+        int64_t length;
+        if (!ir_dim_is_const(g, ir_type_of(g, def->operands[k])->dims[0], &length)) return;
+        fe_known_sizes(g, def->operands[k], dims + at, (size_t)length);
+        at += (size_t)length;
+    }
+}
+
+/* Sizes that are joined from several tensors: only what is not known becomes a symbol. */
+static lathe_status bind_parts(fe_node *n, ir_value v, size_t count, int64_t lo, int64_t hi,
+                               ir_dim bound, ir_dim *dims)
+{
+    ir_graph *g = n->g;
+    const ir_node *def = &g->nodes[g->values[v].def];
+    size_t known, at = 0;
+    if (ir_content_dims(g, v, dims, count, &known)) return LATHE_OK;
+    if (!g->values[v].def || def->op != IR_OP_CONCAT || ir_type_of(g, v)->rank != 1)
+        return sizes_bind(n, v, count, lo, hi, bound, dims);
+    for (uint32_t k = 0; k < def->noperands; k++) {
+        int64_t length;
+        ir_value part = g->nodes[g->values[v].def].operands[k];
+        if (!ir_dim_is_const(g, ir_type_of(g, part)->dims[0], &length))
+            return sizes_bind(n, v, count, lo, hi, bound, dims);
+        TRY(bind_parts(n, part, (size_t)length, lo, hi, bound, dims + at));
+        at += (size_t)length;
+    }
     return LATHE_OK;
 }
 
@@ -124,9 +160,7 @@ lathe_status fe_sizes(fe_node *n, ir_value v, int64_t lo, int64_t hi, ir_dim bou
     ir_dim *dims = IR_NEW_N(g->arena, ir_dim, (size_t)length + 1);
     *out = dims;
     *count = (size_t)length;
-    if (length == 0 || ir_content_dims(g, v, dims, (size_t)length, count)) return LATHE_OK;
-    *count = (size_t)length;
-    return bind(n, v, (size_t)length, lo, hi, bound, dims);
+    return length ? bind_parts(n, v, (size_t)length, lo, hi, bound, dims) : LATHE_OK;
 }
 
 lathe_status fe_size_expr(fe_node *n, ir_nest *nest, ir_expr x, int64_t lo, int64_t hi,
@@ -137,7 +171,7 @@ lathe_status fe_size_expr(fe_node *n, ir_nest *nest, ir_expr x, int64_t lo, int6
     if (v == IR_NONE) return fe_fail(n, LATHE_INTERNAL, "a size cannot be computed");
     size_t one = 1;
     if (ir_content_dims(n->g, v, out, 1, &one)) return LATHE_OK;
-    return bind(n, v, 1, lo, hi, bound, out);
+    return sizes_bind(n, v, 1, lo, hi, bound, out);
 }
 
 const ir_dim *fe_const_dims(ir_graph *g, const int64_t *values, size_t n)

@@ -37,6 +37,8 @@ ir_sym fe_data_symbol(fe_node *, int64_t lo, int64_t hi, ir_dim bound);
 /* Elements of v (integers, rank 0 or 1) as dims, or as data symbols within [lo, hi]. */
 lathe_status fe_sizes(fe_node *, ir_value v, int64_t lo, int64_t hi, ir_dim bound,
                       const ir_dim **dims, size_t *n);
+/* Those that are known, also where others beside them are data; IR_NONE for the rest. */
+void fe_known_sizes(ir_graph *, ir_value v, ir_dim *dims, size_t n);
 /* A scalar i64 expression of an (otherwise unused) nest without axes as a dim, bound if needed. */
 lathe_status fe_size_expr(fe_node *, ir_nest *, ir_expr, int64_t lo, int64_t hi, ir_dim bound,
                           ir_dim *);

@@ -1,8 +1,9 @@
 /* Parts of a concat that are never made by themselves: a nest whose result nobody but the concat
  * reads stores into the concat's memory, at the part's offset along the axis.
  *
- * Invariant: a part is taken only if all sizes of the whole are known where the part is made, as
- * the memory is addressed with them; otherwise part[v] is cleared and the concat copies. */
+ * Invariant: a part is taken only if all sizes of the whole, and what lies before the part, are
+ * known where the part is made, as the memory is addressed with them; otherwise part[v] is cleared
+ * and the concat copies. */
 #include "codegen/lower/lower.h"
 
 static bool may_store_elsewhere(ir_op op)
@@ -40,14 +41,14 @@ ir_value cg_store_as_part(cg_lowering *lw, ir_value v, cg_nest *n)
     const ir_type *whole = ir_type_of(g, concat->results[0]);
     int axis = (int)ir_attr_int(concat, IR_KEY_axis, 0);
     ir_dim before = ir_dim_const(g, 0);
-    bool known = true;
+    for (uint32_t i = 0; concat->operands[i] != v; i++)
+        before = ir_dim_add(g, before, ir_type_of(g, concat->operands[i])->dims[axis]);
+    bool known = cg_size_known(lw, before);
     for (int a = 0; a < whole->rank; a++) known = known && cg_size_known(lw, whole->dims[a]);
     if (!known) {
         lw->part[v] = IR_NONE;
         return v;
     }
-    for (uint32_t i = 0; concat->operands[i] != v; i++)
-        before = ir_dim_add(g, before, ir_type_of(g, concat->operands[i])->dims[axis]);
     for (int a = 0; a < whole->rank; a++) n->out.dims[a] = whole->dims[a];
     n->store[axis] = ir_x_2(g, IR_X_ADD, n->store[axis], ir_x_dim(g, before));
     return concat->results[0];

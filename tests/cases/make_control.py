@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Writes the cases of control flow, sequences and sizes that a run decides; see make.py."""
+import random
+
 from make import case
 from onnx_text import *
 
@@ -98,6 +100,174 @@ def expand():
     case("expand_shape", shape, sets)
 
 
+# ---- sequences that a loop carries: any position, any use, rows of equal and of other lengths ----
+
+def const(name, v):
+    return constant(name, [], [v])
+
+
+def sequence_loop(name, body, f, longer=False):
+    """A loop over the rows of x whose sequence goes through `body`, nodes from s and r to s2; f does
+    it to a list of rows in Python. In one set the first count of d is the row's length."""
+    turn = [node("Gather", ["x", "i"], ["r0"]), node("Unsqueeze", ["r0", "zero_"], ["r1"])]
+    if longer:
+        turn += [node("Gather", ["d", "i"], ["n0"]), node("Unsqueeze", ["n0", "zero_"], ["n1"]),
+                 node("Concat", ["n1", "one_"], ["times"], axis=0),
+                 node("Tile", ["r1", "times"], ["r"])]
+    else:
+        turn += [node("Identity", ["r1"], ["r"])]
+    loop = graph(turn + body + [node("Identity", ["go"], ["go2"])],
+                 [value("i", INT64, []), value("go", BOOL, []), sequence("s", FLOAT)],
+                 [value("go2", BOOL, []), sequence("s2", FLOAT)])
+    outer = graph([node("Shape", ["x"], ["dims"]), node("Gather", ["dims", "zero"], ["rows"]),
+                   node("SequenceEmpty", [], ["s0"], dtype=FLOAT),
+                   node("Loop", ["rows", "", "s0"], ["all"], body=("graph", loop)),
+                   node("ConcatFromSequence", ["all"], ["y"], axis=0)],
+                  [value("x", FLOAT, ["n", 2])] + [value("d", INT64, ["n"])] * longer,
+                  [value("y", FLOAT)],
+                  [ints("zero", [], [0]), ints("one", [], [1]), ints("last", [], [-1]),
+                   ints("two", [], [2]), ints("zero_", [1], [0]), ints("one_", [1], [1])])
+    sets = []
+    for counts in ([2, 0, 3, 1], [1], [0, 0, 5], [1] * 40):
+        counts = counts if longer else [1] * len(counts)
+        x, items = floats(2 * len(counts)), []
+        for i, c in enumerate(counts):
+            items = f(items, [x[2 * i:2 * i + 2]] * c)
+        rows = [row for item in items for row in item]
+        inputs = [tensor("x", [len(counts), 2], x)]
+        inputs += [ints("d", [len(counts)], counts)] * longer
+        sets.append((inputs, [tensor("y", [len(rows), 2], [v for row in rows for v in row])]))
+    case(name, outer, sets)
+
+
+def sequences_in_loops():
+    def double(item):
+        return [[2 * v for v in row] for row in item]
+
+    forms = {
+        "append": ([node("SequenceInsert", ["s", "r"], ["s2"])], lambda s, r: s + [r]),
+        "front": ([node("SequenceInsert", ["s", "r", "zero"], ["s2"])], lambda s, r: [r] + s),
+        "middle": ([node("SequenceLength", ["s"], ["n"]), node("Div", ["n", "two"], ["at"]),
+                    node("SequenceInsert", ["s", "r", "at"], ["s2"])],
+                   lambda s, r: s[:len(s) // 2] + [r] + s[len(s) // 2:]),
+        "queue": ([node("SequenceInsert", ["s", "r"], ["s_1"]),
+                   node("SequenceInsert", ["s_1", "r"], ["s_2"]),
+                   node("SequenceErase", ["s_2", "zero"], ["s2"])],
+                  lambda s, r: (s + [r, r])[1:]),
+        "drop_last": ([node("SequenceInsert", ["s", "r", "zero"], ["s_1"]),
+                       node("SequenceInsert", ["s_1", "r", "zero"], ["s_2"]),
+                       node("SequenceErase", ["s_2"], ["s2"])],
+                      lambda s, r: ([r, r] + s)[:-1]),
+        "read": ([node("SequenceInsert", ["s", "r"], ["s_1"]),
+                  node("SequenceAt", ["s_1", "last"], ["z"]), node("Add", ["z", "z"], ["z2"]),
+                  node("SequenceInsert", ["s_1", "z2"], ["s2"])],
+                 lambda s, r: s + [r, double(r)]),
+        "sum": ([node("SequenceInsert", ["s", "r"], ["s_1"]),
+                 node("ConcatFromSequence", ["s_1"], ["z"], axis=0),
+                 node("ReduceSum", ["z", "zero_"], ["z1"], keepdims=1),
+                 node("SequenceInsert", ["s_1", "z1"], ["s2"])],
+                lambda s, r: s + [r, [[sum(row[j] for item in s + [r] for row in item)
+                                       for j in range(2)]]]),
+    }
+    for name, (body, f) in forms.items():
+        if name != "sum":
+            sequence_loop("sequence_" + name, body, f)
+        sequence_loop("sequence_" + name + "_of_any_length", body, f, longer=True)
+    some = graph([node("SequenceInsert", ["s", "r"], ["taken"])], [], [sequence("taken", FLOAT)])
+    none = graph([node("Identity", ["s"], ["left"])], [], [sequence("left", FLOAT)])
+    sequence_loop("sequence_if", [node("ReduceSum", ["r"], ["t"], keepdims=0),
+                                  constant("ten", [], [10], FLOAT),
+                                  node("Less", ["t", "ten"], ["small"]),
+                                  node("If", ["small"], ["s2"], then_branch=("graph", some),
+                                       else_branch=("graph", none))],
+                  lambda s, r: s + [r] if sum(v for row in r for v in row) < 10 else s, longer=True)
+
+
+def split_to_sequence():
+    def split(name, more, tail, f, x_dims, sets, extra=()):
+        body = graph(more + tail, [value("x", FLOAT, x_dims)] + list(extra), [value("y", FLOAT)],
+                     [ints("one", [], [1]), ints("two", [], [2])])
+        case(name, body, [f(*s) for s in sets])
+
+    def matrix(rows):
+        return [[float(2 * i), float(2 * i + 1)] for i in range(rows)]
+
+    def flat(rows):
+        return [v for row in rows for v in row]
+
+    def by_two(n):
+        last = matrix(n)[(n - 1) // 2 * 2:]
+        return [tensor("x", [n, 2], flat(matrix(n)))], [tensor("y", [len(last), 2], flat(last))]
+
+    split("split_by_number", [node("SplitToSequence", ["x", "two"], ["s"], axis=0)],
+          [const("end", -1), node("SequenceAt", ["s", "end"], ["y"])], by_two, ["n", 2],
+          [(5,), (4,), (1,)])
+
+    def by_list(n, sizes):
+        part = matrix(n)[sizes[0]:sizes[0] + sizes[1]]
+        return ([tensor("x", [n, 2], flat(matrix(n))), ints("k", [len(sizes)], sizes)],
+                [tensor("y", [len(part), 2], flat(part))])
+
+    split("split_by_list", [node("SplitToSequence", ["x", "k"], ["s"], axis=0)],
+          [node("SequenceAt", ["s", "one"], ["y"])], by_list, ["n", 2],
+          [(5, [2, 3]), (5, [1, 2, 2]), (4, [0, 0, 4])], [value("k", INT64, ["m"])])
+
+    def side_by_side(n):
+        halves = [matrix(n)[i] + matrix(n)[i + n // 2] for i in range(n // 2)]
+        return [tensor("x", [n, 2], flat(matrix(n))), ints("half", [], [n // 2])], \
+            [tensor("y", [n // 2, 4], flat(halves))]
+
+    split("split_and_join_otherwise", [node("SplitToSequence", ["x", "half"], ["s"], axis=0)],
+          [node("ConcatFromSequence", ["s"], ["y"], axis=1)], side_by_side, ["n", 2], [(4,), (6,)],
+          [value("half", INT64, [])])
+
+
+def scan_of_data_size():
+    """Every turn makes as many values as the data says, the same number in each."""
+    body = graph([node("Gather", ["d", "i"], ["k"]), node("Unsqueeze", ["k", "zero_"], ["k1"]),
+                  node("Cast", ["i"], ["f"], to=FLOAT), node("Expand", ["f", "k1"], ["row"]),
+                  node("Identity", ["go"], ["go2"])],
+                 [value("i", INT64, []), value("go", BOOL, [])],
+                 [value("go2", BOOL, []), value("row", FLOAT)])
+    outer = graph([node("Shape", ["d"], ["n1"]), node("Squeeze", ["n1"], ["rows"]),
+                   node("Loop", ["rows", ""], ["y"], body=("graph", body))],
+                  [value("d", INT64, ["n"])], [value("y", FLOAT)], [ints("zero_", [1], [0])])
+    case("scan_of_data_size", outer,
+         [([ints("d", [n], [k] * n)],
+           [tensor("y", [n, k], [float(i) for i in range(n) for _ in range(k)])])
+          for n, k in ((3, 2), (1, 4), (2, 1))])
+
+
+def determinants():
+    def det(m):
+        if not m:
+            return 1.0
+        return sum((-1) ** j * m[0][j] * det([row[:j] + row[j + 1:] for row in m[1:]])
+                   for j in range(len(m)))
+
+    def matrices(count, n, seed):
+        r = random.Random(seed)
+        return [[[float(r.randint(-3, 3)) for _ in range(n)] for _ in range(n)]
+                for _ in range(count)]
+
+    def set_of(ms, n):
+        return ([tensor("x", [len(ms), n, n], [v for m in ms for row in m for v in row])],
+                [tensor("y", [len(ms)], [det(m) for m in ms])])
+
+    def body(n):
+        return graph([node("Det", ["x"], ["y"])], [value("x", FLOAT, ["b", n, n])],
+                     [value("y", FLOAT)])
+
+    singular = [[1.0, 2.0, 3.0, 4.0, 5.0], [0.0] * 5, [1.0, 0.0, 1.0, 0.0, 1.0],
+                [2.0, 1.0, 0.0, 1.0, 2.0], [0.0, 0.0, 1.0, 1.0, 0.0]]
+    case("det_5", body(5), [set_of(matrices(3, 5, 1) + [singular], 5)])
+    case("det_of_any_size", body("n"), [set_of(matrices(2, n, n), n) for n in (1, 2, 3, 6, 7)])
+
+
 if __name__ == "__main__":
+    sequences_in_loops()
+    split_to_sequence()
+    scan_of_data_size()
+    determinants()
     run_time_ones()
     expand()
