@@ -16,10 +16,10 @@ typedef enum { FE_ABSENT, FE_TENSOR, FE_SEQUENCE, FE_OPTIONAL_NONE, FE_POISON } 
  * skipped without a further message. An optional that holds a value is the value itself. */
 typedef struct fe_value {
     fe_kind kind;
-    ir_value tensor;              /* TENSOR; SEQUENCE of a length that is known at run time only
-                                     (sequence.h): its items stacked along a new first axis, or */
-    ir_value lens;                /* one behind the other along `axis`, moved to the front; their
-                                     sizes there */
+    ir_value tensor; /* TENSOR; SEQUENCE of a length that is known at run time only
+                        (sequence.h): its items stacked along a new first axis, or */
+    ir_value lens;   /* one behind the other along `axis`, moved to the front; their
+                        sizes there */
     int axis;
     const struct fe_value *items; /* SEQUENCE without a tensor */
     size_t nitems;
