@@ -4,33 +4,7 @@
  * never unpacked as a whole. Which bits of a byte come first belongs to each operator. */
 #include "frontend/quant.h"
 
-/* ---- packed codes ---- */
-
-/* Code number `at` of the last axis of packed bytes, low bits first, as u8. */
-static ir_expr packed_code(ir_nest *nest, ir_value v, const ir_expr *lead, int nlead, ir_expr at,
-                           int64_t bits)
-{
-    ir_graph *g = nest->b->g;
-    ir_expr idx[IR_MAX_RANK], per = XI(8 / bits);
-    for (int i = 0; i < nlead; i++) idx[i] = lead[i];
-    idx[nlead] = X2(FLOORDIV, at, per);
-    ir_expr byte = ir_nest_load(nest, v, idx);
-    if (bits == 8) return byte;
-    ir_expr shift = ir_x_cast(g, X2(MUL, X2(MOD, at, per), XI(bits)), IR_U8);
-    return X2(AND, X2(SHR, byte, shift), XN(byte, (double)((1 << bits) - 1)));
-}
-
-static lathe_status need_bits(const fe_node *n, int64_t bits)
-{
-    if (bits == 2 || bits == 4 || bits == 8) return LATHE_OK;
-    return fe_expect(n, "attribute bits is", fe_number(n, bits), "2, 4 or 8");
-}
-
-static lathe_status need_block(const fe_node *n, int64_t block)
-{
-    if (block >= 16 && block <= INT32_MAX && !(block & (block - 1))) return LATHE_OK;
-    return fe_expect(n, "attribute block_size is", fe_number(n, block), "a power of 2, 16 or more");
-}
+/* ---- checks ---- */
 
 /* A count of rows or columns, so small that products of two fit. */
 static lathe_status need_count(const fe_node *n, const char *name, int64_t count)
@@ -76,8 +50,8 @@ static lathe_status read_nbits(fe_node *n, nbits *q)
                  .packed = fe_in(n, ZEROS) != IR_NONE && fe_type(n, ZEROS)->elem == IR_U8};
     TRY(need_count(n, "K", q->k));
     TRY(need_count(n, "N", q->columns));
-    TRY(need_bits(n, q->bits));
-    TRY(need_block(n, q->block));
+    TRY(fe_need_code_bits(n, "bits", q->bits));
+    TRY(fe_need_block(n, q->block));
     q->blocks = (q->k + q->block - 1) / q->block;
     q->zero_bytes = (q->blocks * q->bits + 7) / 8;
     return LATHE_OK;
@@ -123,14 +97,14 @@ static ir_value nbits_weights(const nbits *q)
     ir_nest_begin(&nest, &n->b, 2, fe_const_dims(g, (int64_t[]){q->columns, q->k}, 2), 0);
     ir_expr k = ir_nest_index(&nest, 1), block = X2(FLOORDIV, k, XI(q->block));
     ir_expr at[2] = {ir_nest_index(&nest, 0), block};
-    ir_expr code = packed_code(&nest, fe_in(n, B), at, 2, X2(MOD, k, XI(q->block)), q->bits);
+    ir_expr code = fe_x_packed_code(&nest, fe_in(n, B), at, 2, X2(MOD, k, XI(q->block)), q->bits);
     if (fe_has(n, G_IDX))
         at[1] = fe_x_index(g, fe_load_i64(&nest, fe_in(n, G_IDX), &k), ir_dim_const(g, q->blocks));
     ir_expr scale = ir_nest_load(&nest, scales, at);
     if (scale == IR_NONE || (fe_has(n, ZEROS) && zeros == IR_NONE)) return IR_NONE;
     ir_elem type = ir_expr_get(g, scale)->type;
     ir_expr zero = XN(scale, (double)(1 << (q->bits - 1)));
-    if (q->packed) zero = ir_x_cast(g, packed_code(&nest, zeros, at, 1, at[1], q->bits), type);
+    if (q->packed) zero = ir_x_cast(g, fe_x_packed_code(&nest, zeros, at, 1, at[1], q->bits), type);
     else if (zeros != IR_NONE) zero = ir_x_cast(g, ir_nest_load(&nest, zeros, at), type);
     return ir_nest_map(&nest, fe_type(n, A)->elem,
                        X2(MUL, X2(SUB, ir_x_cast(g, code, type), zero), scale));
@@ -206,7 +180,7 @@ lathe_status fe_import_matmulbnb4(fe_node *n)
     int64_t block = fe_attr_int(n, "block_size", 0), kind = fe_attr_int(n, "quant_type", 0);
     TRY(need_count(n, "K", k));
     TRY(need_count(n, "N", rows));
-    TRY(need_block(n, block));
+    TRY(fe_need_block(n, block));
     if (kind != 0 && kind != 1)
         return fe_expect(n, "attribute quant_type is", fe_number(n, kind), "0 (FP4) or 1 (NF4)");
     TRY(fe_need_class(n, 0, "FL"));
@@ -242,8 +216,8 @@ static lathe_status read_table(fe_node *n, table *t)
                  .per = 1};
     if (!bytes && data->elem != IR_I4 && data->elem != IR_U4)
         return fe_expect_input(n, 0, "has element type", ir_elem_name(data->elem), "u8, i4 or u4");
-    TRY(need_bits(n, t->bits));
-    TRY(need_block(n, t->block));
+    TRY(fe_need_code_bits(n, "bits", t->bits));
+    TRY(fe_need_block(n, t->block));
     if (!bytes && t->bits != 4)
         return fe_expect(n, "attribute bits over codes of 4 is", fe_number(n, t->bits), "4");
     TRY(fe_attr_axis(n, "gather_axis", 0, data->rank, &t->gather));
@@ -285,7 +259,7 @@ static ir_expr load_code(const table *t, ir_nest *nest, size_t k, const ir_expr 
     ir_value v = fe_in(t->n, k);
     int last = ir_type_of(nest->b->g, v)->rank - 1;
     return t->per == 1 ? ir_nest_load(nest, v, idx)
-                       : packed_code(nest, v, idx, last, idx[last], t->bits);
+                       : fe_x_packed_code(nest, v, idx, last, idx[last], t->bits);
 }
 
 /* (code - zero) * scale; bytes have the middle of their range as zero if nothing else is said. */

@@ -87,6 +87,34 @@ ir_value fe_scaled_sum(ir_builder *b, ir_value sum, ir_value p, ir_value q, ir_v
     return ir_nest_map(&nest, out, x);
 }
 
+/* ---- packed codes ---- */
+
+ir_expr fe_x_packed_code(ir_nest *nest, ir_value v, const ir_expr *lead, int nlead, ir_expr at,
+                         int64_t bits)
+{
+    ir_graph *g = nest->b->g;
+    ir_expr idx[IR_MAX_RANK], per = XI(8 / bits);
+    for (int i = 0; i < nlead; i++) idx[i] = lead[i];
+    idx[nlead] = X2(FLOORDIV, at, per);
+    ir_expr byte = ir_nest_load(nest, v, idx);
+    if (bits == 8) return byte;
+    ir_expr shift = ir_x_cast(g, X2(MUL, X2(MOD, at, per), XI(bits)), IR_U8);
+    return X2(AND, X2(SHR, byte, shift), XN(byte, (double)((1 << bits) - 1)));
+}
+
+lathe_status fe_need_code_bits(const fe_node *n, const char *name, int64_t bits)
+{
+    if (bits == 2 || bits == 4 || bits == 8) return LATHE_OK;
+    return fe_expect(n, ir_format(n->g->arena, "attribute %s is", name), fe_number(n, bits),
+                     "2, 4 or 8");
+}
+
+lathe_status fe_need_block(const fe_node *n, int64_t block)
+{
+    if (block >= 16 && block <= INT32_MAX && !(block & (block - 1))) return LATHE_OK;
+    return fe_expect(n, "attribute block_size is", fe_number(n, block), "a power of 2, 16 or more");
+}
+
 /* ---- DynamicQuantizeLinear ---- */
 
 /* The extreme of x and 0. */

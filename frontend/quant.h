@@ -29,6 +29,14 @@ ir_value fe_row_parameter(ir_builder *, ir_value v);
 ir_value fe_scaled_sum(ir_builder *, ir_value sum, ir_value a, ir_value b, ir_value bias,
                        ir_elem out);
 
+/* Code number `at` of the last axis of packed bytes, low bits first, as u8; lead: the indices of
+ * the other axes. bits: 2, 4 or 8. */
+ir_expr fe_x_packed_code(ir_nest *, ir_value v, const ir_expr *lead, int nlead, ir_expr at,
+                         int64_t bits);
+/* Attributes of such codes. */
+lathe_status fe_need_code_bits(const fe_node *, const char *name, int64_t bits);
+lathe_status fe_need_block(const fe_node *, int64_t block);
+
 typedef struct fe_codes {
     ir_value codes, scale, zero;
 } fe_codes;

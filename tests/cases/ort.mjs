@@ -5,7 +5,7 @@
 //     ORT_NODE_DIR=... node tests/cases/ort.mjs [NAME...]
 //
 // The files are kept in the repository, so that `lathe test --guard tests/cases` needs none of this.
-import { Case, FLOAT, INT32, INT4, INT64, INT8, UINT4, UINT8 } from './ort_case.mjs';
+import { BOOL, Case, FLOAT, INT16, INT32, INT4, INT64, INT8, UINT16, UINT4, UINT8 } from './ort_case.mjs';
 
 // ---- products of floats ----
 
@@ -177,6 +177,121 @@ async function gatherBlocks() {
     await c.write();
 }
 
+// ---- QLinear operators; scales of which many results lie half way between two codes ----
+
+async function qlinear() {
+    const c = new Case('ms_qlinear');
+    for (const [kind, type, lo] of [['u', UINT8, 0], ['s', INT8, -128]]) {
+        const name = (n) => `${kind}_${n}`, zero = (n, v) => c.weight(name(n), type, [], [lo + v]), scale = (n, v) => c.weight(name(n), FLOAT, n === 'one' ? [1] : [], [v]);
+        c.input(name('a'), type, [2, 3, 4], c.codes(type, [2, 3, 4], lo, lo + 255)); c.input(name('b'), type, [3, 1], c.codes(type, [3, 1], lo, lo + 255)); c.input(name('image'), type, [1, 2, 5, 6], c.codes(type, [1, 2, 5, 6], lo, lo + 255));
+        scale('as', 0.1); scale('bs', 0.05); scale('ys', 0.2); scale('one', 0.05); scale('ps', 1 / 256); scale('is', 0.0371); scale('js', 0.0547); /* averages of floats depend on their order */
+        zero('az', 131); zero('bz', 97); zero('yz', 120); zero('low', 0);
+        const op = (o, inputs, output, attributes = {}) => c.node(o, inputs.map((i) => (i && i !== 'cond' ? name(i) : i)), [[name(output), type]], attributes);
+        const [A, B, Y] = [['a', 'as', 'az'], ['b', 'bs', 'bz'], ['ys', 'yz']], full = (n) => [n, 'as', 'az', ...Y];
+        op('QLinearAdd', [...A, ...B, ...Y], 'add'); op('QLinearMul', [...A, ...B, ...Y], 'mul'); 
+        op('QLinearSigmoid', ['a', 'as', 'az', 'ps', 'low'], 'sigmoid'); op('QLinearLeakyRelu', full('a'), 'leaky', { alpha: { float: 0.3 } }); op('QLinearLeakyRelu', ['a', 'as', '', 'one', 'yz'], 'leaky_default');
+        op('QLinearSoftmax', ['a', 'as', 'az', 'ps', 'low'], 'softmax', { opset: 13 }); op('QLinearSoftmax', ['a', 'as', 'az', 'ps', 'low'], 'softmax_axis', { opset: 13, axis: 1 });
+        op('QLinearSoftmax', ['a', 'as', 'az', 'ps', 'low'], 'softmax_flat', { opset: 12, axis: 1 }); op('QLinearSoftmax', ['a', 'as', 'az', 'ps', 'low'], 'softmax_flat_default', { opset: 11 });
+        op('QLinearConcat', [...Y, ...A, 'a', 'bs', 'bz', ...A], 'concat', { axis: 1 }); op('QLinearConcat', ['as', 'az', ...A, 'a', 'one', 'low'], 'concat_last', { axis: -1 });
+        op('QLinearAveragePool', ['image', 'is', 'az', 'js', 'yz'], 'pool', { kernel_shape: [2, 3], strides: [1, 2] });
+        op('QLinearAveragePool', ['image', 'is', 'az', 'js', 'yz'], 'pool_padded', { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 }); op('QLinearAveragePool', ['image', 'is', 'az', 'js', 'yz'], 'pool_ceil', { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 });
+        op('QLinearAveragePool', ['image', 'is', 'az', 'js', 'yz'], 'pool_last', { kernel_shape: [2, 2], channels_last: 1 }); op('QLinearAveragePool', ['image', 'is', 'az', 'js', 'yz'], 'pool_same', { kernel_shape: [2, 2], auto_pad: 'SAME_LOWER' });
+        op('QLinearGlobalAveragePool', full('image'), 'global'); op('QLinearGlobalAveragePool', full('image'), 'global_last', { channels_last: 1 });
+        c.weight(name('w'), INT8, [3, 2, 2, 2], c.codes(INT8, [3, 2, 2, 2], -63, 63)); c.weight(name('ws'), FLOAT, [3], [0.01, 0.02, 0.005]); c.weight(name('wz'), INT8, [], [0]); c.weight(name('bias'), INT32, [3], [100, -200, 300]);
+        c.weight(name('wide'), INT8, [2, 6, 2, 2], c.codes(INT8, [2, 6, 2, 2], -63, 63)); c.weight(name('ws1'), FLOAT, [], [0.01]);
+        const conv = (x, w, ws) => [x, 'as', 'az', w, ws, 'wz', ...Y];
+        op('QLinearConv', [...conv('image', 'w', 'ws'), 'bias'], 'conv', { pads: [1, 0, 0, 1] }); op('QLinearConv', conv('image', 'wide', 'ws1'), 'conv_last', { channels_last: 1, strides: [2, 1], kernel_shape: [2, 2] });
+        op('NhwcMaxPool', ['image'], 'max_last', { kernel_shape: [1, 2], strides: [1, 2], pads: [0, 1, 0, 0] });
+        c.weight(`${kind}_cond`, BOOL, [2, 1, 4], [1, 0, 1, 0, 0, 0, 1, 1]);
+        c.node('QLinearWhere', [`${kind}_cond`, ...A.map(name), ...B.map(name), ...Y.map(name)], [[name('where'), type]]);
+    }
+    await c.write();
+}
+
+async function qgemm() {
+    const c = new Case('ms_qgemm');
+    c.input('a', UINT8, [3, 8], c.codes(UINT8, [3, 8], 0, 255)); c.input('at', UINT8, [8, 3], c.codes(UINT8, [8, 3], 0, 255)); c.input('s', INT8, [3, 8], c.codes(INT8, [3, 8], -63, 63));
+    c.weight('b', INT8, [8, 4], c.codes(INT8, [8, 4], -63, 63)); c.weight('bt', INT8, [4, 8], c.codes(INT8, [4, 8], -63, 63)); c.weight('u', UINT8, [8, 4], c.codes(UINT8, [8, 4], 65, 190));
+    c.weight('as', FLOAT, [], [0.013]); c.weight('az', UINT8, [], [117]); c.weight('sz', INT8, [1], [-3]); c.weight('bs', FLOAT, [], [0.021]); c.weight('bs1', FLOAT, [1], [0.021]); c.weight('bsn', FLOAT, [4], [0.021, 0.007, 0.031, 0.011]);
+    c.weight('bz1', INT8, [1], [5]); c.weight('bz', INT8, [], [0]); c.weight('bzn', INT8, [4], [1, -2, 3, 0]); c.weight('uz', UINT8, [], [128]); c.weight('c', INT32, [4], [100, -200, 300, 0]); c.weight('c2', INT32, [3, 4], c.codes(INT32, [3, 4], -500, 500));
+    c.weight('c1', INT32, [3, 1], [1000, -2000, 5]); c.weight('ys', FLOAT, [], [0.0731]); c.weight('yz', UINT8, [], [128]); c.weight('ysz', INT8, [], [-9]);
+    const gemm = (name, inputs, attributes = {}, type = FLOAT) => c.node('QGemm', inputs, [[name, type]], attributes);
+    gemm('plain', ['a', 'as', 'az', 'b', 'bs', 'bz']); gemm('alpha', ['a', 'as', 'az', 'b', 'bs', 'bz', 'c2'], { alpha: { float: 0.75 } }); gemm('columns', ['a', 'as', 'az', 'b', 'bsn', 'bzn', 'c']);
+    gemm('both_transposed', ['at', 'as', 'az', 'bt', 'bsn', 'bzn', 'c1'], { transA: 1, transB: 1 }); gemm('unsigned', ['a', 'as', 'az', 'u', 'bs', 'uz', 'c']);
+    gemm('codes', ['a', 'as', 'az', 'b', 'bsn', 'bzn', 'c', 'ys', 'yz'], {}, UINT8); gemm('codes_alpha', ['a', 'as', 'az', 'bt', 'bs', 'bz', '', 'ys', 'yz'], { transB: 1, alpha: { float: 0.5 } }, UINT8);
+    gemm('signed', ['s', 'as', 'sz', 'b', 'bs1', 'bz1', 'c', 'ys', 'ysz'], {}, INT8);
+    await c.write();
+}
+
+async function msQuantize() {
+    const c = new Case('ms_quantize', 21);
+    c.input('x', FLOAT, [2, 3], [1.1, -2.3, 90000, -70000, 0.4, 7.9]); c.weight('s', FLOAT, [], [0.5]); c.weight('sn', FLOAT, [3], [0.5, 1, 2]); c.weight('sr', FLOAT, [2], [1.5, 2]); c.input('i', INT32, [2, 3], [1, -2, 300000, 4, 5, 6]);
+    for (const [kind, type] of [['u8', UINT8], ['i8', INT8], ['u16', UINT16], ['i16', INT16]]) {
+        c.weight(`${kind}z`, type, [], [3]); c.weight(`${kind}zn`, type, [3], [1, 2, 3]); c.weight(`${kind}zr`, type, [2], [5, 6]);
+        const pair = (name, scale, zero, attributes) => {
+            c.node('QuantizeLinear', ['x', scale, zero], [[`${name}_codes`, type]], attributes);
+            c.node('DequantizeLinear', [`${name}_codes`, scale, zero], [`${name}_numbers`], attributes);
+        };
+        pair(`${kind}_one`, 's', `${kind}z`, {}); pair(`${kind}_rows`, 'sr', `${kind}zr`, { axis: 0 }); pair(`${kind}_columns`, 'sn', `${kind}zn`, { axis: -1 });
+    }
+    c.node('QuantizeLinear', ['x', 's'], [['no_zero', UINT8]]); c.node('DequantizeLinear', ['i', 's'], ['from_i32']);
+    for (const [kind, type] of [['i4', INT4], ['u4', UINT4]]) {
+        c.weight(`${kind}w`, type, [2, 3], new Uint8Array([0x1f, 0x82, 0x7d])); c.weight(`${kind}z`, type, [3], new Uint8Array([0x31, 0x02]));
+        c.node('DequantizeLinear', [`${kind}w`, 'sn', `${kind}z`], [`${kind}_numbers`], { axis: 1 }); c.node('DequantizeLinear', [`${kind}w`, 's'], [`${kind}_plain`]);
+    }
+    await c.write();
+}
+
+// ---- mixtures of experts ----
+
+async function moe() {
+    const c = new Case('ms_moe'), E = 4, H = 3, I = 2, f = (x) => ({ float: x });
+    c.input('x', FLOAT, [3, H]); c.input('x3', FLOAT, [1, 3, H]); c.input('r', FLOAT, [3, E], [1, 2, 3, 0.5, -1, 0, 0.25, 0.125, 1, 2, 1.5, 0.5]);
+    c.weight('w1', FLOAT, [E, I, H]); c.weight('b1', FLOAT, [E, I]); c.weight('wide', FLOAT, [E, 2 * I, H]); c.weight('wide_bias', FLOAT, [E, 2 * I]); c.weight('w2', FLOAT, [E, H, I]); c.weight('b2', FLOAT, [E, H]);
+    const layer = (name, attributes, x = 'x', biases = true) => c.node('MoE', [x, 'r', 'w1', biases ? 'b1' : '', 'w2', ...(biases ? ['b2'] : [])], [name], attributes);
+    for (const activation_type of ['relu', 'gelu', 'silu', 'identity']) layer(activation_type, { k: 2, activation_type });
+    layer('default', {}); layer('normalized', { k: 2, normalize_routing_weights: 1, use_sparse_mixer: 0 }); layer('three', { k: 3 }, 'x3', false); layer('all', { k: 4, normalize_routing_weights: 1 });
+    const fused = (name, attributes) => c.node('MoE', ['x', 'r', 'wide', 'wide_bias', 'w2', 'b2'], [name], { k: 2, activation_type: 'swiglu', swiglu_fusion: 1, ...attributes });
+    fused('swiglu', {}); fused('swiglu_parameters', { activation_alpha: f(1.702), activation_beta: f(1), swiglu_limit: f(0.75) });
+    // ONNX Runtime's CPU provider has the interleaved form only: the other two with the same weights in another order.
+    const half = (name, dims, rows, from) => c.weight(name, FLOAT, dims, Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => c.data[name.includes('b') ? 'wide_bias' : 'wide'][from(i)]));
+    const row = (e, i) => e * 2 * I + i;
+    half('halves_w', [E, 2 * I, H], 0, (i) => { const e = Math.floor(i / (2 * I * H)), n = Math.floor(i / H) % (2 * I), k = i % H; return row(e, n < I ? 2 * n : 2 * (n - I) + 1) * H + k; });
+    half('halves_b', [E, 2 * I], 0, (i) => { const e = Math.floor(i / (2 * I)), n = i % (2 * I); return row(e, n < I ? 2 * n : 2 * (n - I) + 1); });
+    for (const [part, odd] of [['first', 0], ['third', 1]]) {
+        half(`${part}_w`, [E, I, H], 0, (i) => row(Math.floor(i / (I * H)), 2 * (Math.floor(i / H) % I) + odd) * H + i % H);
+        half(`${part}_b`, [E, I], 0, (i) => row(Math.floor(i / I), 2 * (i % I) + odd));
+    }
+    const parameters = { k: 2, activation_type: 'swiglu', activation_alpha: f(1.702), activation_beta: f(1), swiglu_limit: f(0.75) };
+    const same = (await c.run()).swiglu_parameters;
+    c.node('MoE', ['x', 'r', 'halves_w', 'halves_b', 'w2', 'b2'], ['swiglu_halves'], { ...parameters, swiglu_fusion: 2 });
+    c.node('MoE', ['x', 'r', 'first_w', 'first_b', 'w2', 'b2', 'third_w', 'third_b'], ['swiglu_layers'], parameters);
+    for (const name of ['swiglu_halves', 'swiglu_layers']) c.expect(name, same.dims, same.data);
+    await c.write();
+}
+
+async function qmoe() {
+    const c = new Case('ms_qmoe'), E = 3, H = 64, I = 32;
+    c.input('x', FLOAT, [2, H]); c.input('r', FLOAT, [2, E], [1, 2, 3, 0.5, -1, 0.25]); c.input('rw', FLOAT, [2, E], [0.5, 0.25, 2, 1, 4, 0.125]);
+    c.weight('b1', FLOAT, [E, I]); c.weight('b2', FLOAT, [E, H]); c.weight('bw', FLOAT, [E, 2 * I]);
+    const small = (name, dims) => c.weight(name, FLOAT, dims, Float32Array.from({ length: dims.reduce((a, b) => a * b) }, () => (c.next(5) + 1) / 256));
+    small('s1', [E, I]); small('s2', [E, H]); small('sw', [E, 2 * I]); small('t1', [E, I, H / 16]); small('t2', [E, H, I / 16]);
+    for (const bits of [2, 4, 8]) {
+        const pack = 8 / bits, codes = (name, dims) => c.weight(`${name}_${bits}`, UINT8, dims, c.codes(UINT8, dims, 0, 255)), own = (...names) => names.map((n) => (/^[wzy][12w]$/.test(n) ? `${n}_${bits}` : n));
+        codes('w1', [E, I, H / pack]); codes('ww', [E, 2 * I, H / pack]); codes('w2', [E, H, I / pack]); codes('z1', [E, I / pack]); codes('z2', [E, H / pack]);
+        codes('y1', [E, I, Math.ceil(H / 16 / pack)]); codes('y2', [E, H, Math.ceil(I / 16 / pack)]);
+        const node = (name, inputs, attributes) => c.node('QMoE', own(...inputs), [`${name}_${bits}`], { expert_weight_bits: bits, k: 2, ...attributes });
+        node('rows', ['x', 'r', 'w1', 's1', 'b1', 'w2', 's2', 'b2'], {});
+        node('zeros', ['x', 'r', 'w1', 's1', '', 'w2', 's2', '', '', '', '', 'z1', 'z2'], { activation_type: 'silu', quant_type: 'int' });
+        node('swiglu', ['x', 'r', 'ww', 'sw', 'bw', 'w2', 's2', 'b2'], { activation_type: 'swiglu', swiglu_fusion: 1, weights_prepacked: 0, activation_alpha: { float: 1.702 }, activation_beta: { float: 1 }, swiglu_limit: { float: 7 } });
+        if (bits < 8) node('blocks', ['x', 'r', 'w1', 't1', 'b1', 'w2', 't2'], { block_size: 16, activation_type: 'gelu' });
+        if (bits < 8) node('block_zeros', ['x', 'r', 'w1', 't1', 'b1', 'w2', 't2', '', '', '', '', 'y1', 'y2'], { block_size: 16, k: 1 });
+    }
+    c.node('QMoE', ['x', 'r', 'w1_4', 's1', '', 'w2_4', 's2', '', '', '', '', '', '', '', 'rw'], ['own_weights'], { k: 2 });
+    c.node('QMoE', ['x', 'r', 'w1_4', 's1', '', 'w2_4', 's2', '', '', '', '', '', '', '', 'rw'], ['own_normalized'], { k: 2, normalize_routing_weights: 1 });
+    await c.write();
+}
+
 // ---- what is refused ----
 
 // A node over f32 [2, 2] operands and constants, in tests/refused.
@@ -257,8 +372,50 @@ async function blockRefusals() {
     await gather('gather_blocks_type', "tensor 'd': input 0 has element type i8, expected u8, i4 or u4", {}, { type: INT8, dims: [2, 16] });
 }
 
+async function quantRefusals() {
+    const f = (x) => ({ float: x });
+    const moe = async (name, message, attributes, { quantised = false, third = false, wide = 2, router = 2 } = {}) => {
+        const c = new Case(name), E = 2, H = 16, I = 16, codes = (n, dims) => c.weight(n, UINT8, dims, c.codes(UINT8, dims, 0, 255));
+        c.input('x', FLOAT, [1, H]); c.input('r', FLOAT, [1, router]);
+        if (quantised) { codes('w1', [E, I, H / 2]); codes('w2', [E, H, I / 2]); c.weight('s1', FLOAT, [E, I]); c.weight('s2', FLOAT, [E, H]); }
+        else { c.weight('w1', FLOAT, [E, wide * I / 2, H]); c.weight('w2', FLOAT, [E, H, I]); c.weight('w3', FLOAT, [E, I, H]); }
+        c.node(quantised ? 'QMoE' : 'MoE', quantised ? ['x', 'r', 'w1', 's1', '', 'w2', 's2'] : ['x', 'r', 'w1', '', 'w2', ...(third ? ['', 'w3'] : [])], ['y'], attributes);
+        await c.refuse(message);
+    };
+    await moe('moe_activation', 'attribute activation_type is geglu, expected relu, gelu, silu, identity or swiglu', { activation_type: 'geglu' });
+    await moe('moe_fusion', 'attribute swiglu_fusion is 3, expected 0, 1 or 2', { activation_type: 'swiglu', swiglu_fusion: 3 });
+    await moe('moe_no_third', 'swiglu with swiglu_fusion 0 needs a third layer (input 6)', { activation_type: 'swiglu' });
+    await moe('moe_third', 'swiglu with swiglu_fusion 1 does not take a third layer (input 6)', { activation_type: 'swiglu', swiglu_fusion: 1 }, { third: true });
+    await moe('moe_odd', "tensor 'w1': input 2 has an odd number of rows", { activation_type: 'swiglu', swiglu_fusion: 1 }, { wide: 1 / 8 });
+    await moe('moe_k', 'attribute k is 3, expected 1 to 2', { k: 3 });
+    await moe('moe_router', "tensor 'r': input 1 has dims [1, 3], expected [1, 2]", {}, { router: 3 });
+    await moe('moe_sparse', 'attribute use_sparse_mixer is 1, only 0 is supported', { use_sparse_mixer: 1 });
+    await moe('qmoe_type', "attribute quant_type is 'fp4', only int is supported", { quant_type: 'fp4' }, { quantised: true });
+    await moe('qmoe_prepacked', 'attribute weights_prepacked is 1, expected 0 or -1', { weights_prepacked: 1 }, { quantised: true });
+    await moe('qmoe_bits', 'attribute expert_weight_bits is 3, expected 2, 4 or 8', { expert_weight_bits: 3 }, { quantised: true });
+    await moe('qmoe_block', 'attribute block_size is 8, expected a power of 2, 16 or more', { block_size: 8 }, { quantised: true });
+    const qlinear = async (name, op, message, inputs, attributes = {}, type = UINT8) => {
+        const c = new Case(name);
+        c.input('x', UINT8, [1, 1, 2, 2], [1, 2, 3, 4]); c.input('i8', INT8, [1, 1, 2, 2], [1, 2, 3, 4]); c.weight('s', FLOAT, [], [0.5]); c.weight('s2', FLOAT, [2], [0.5, 1]); c.weight('z', UINT8, [], [3]); c.weight('z2', UINT8, [2], [3, 4]);
+        c.weight('m', UINT8, [2, 2], [1, 2, 3, 4]); c.weight('c', INT32, [3], [1, 2, 3]);
+        c.node(op, inputs, [['y', type]], attributes);
+        await c.refuse(message);
+    };
+    await qlinear('qlinear_scale', 'QLinearAdd', "tensor 's2': input 1 is f32[2], expected one element", ['x', 's2', 'z', 'x', 's', 'z', 's', 'z']);
+    await qlinear('qlinear_zero', 'QLinearSigmoid', "tensor 'z2': input 2 is u8[2], expected one element", ['x', 's', 'z2', 's', 'z']);
+    await qlinear('qlinear_no_scale', 'QLinearSigmoid', 'input 3 is missing', ['x', 's', 'z', '', 'z']);
+    await qlinear('qlinear_types', 'QLinearMul', "tensor 'i8': input 3 has element type i8, expected u8", ['x', 's', 'z', 'i8', 's', '', 's', 'z']);
+    await qlinear('qlinear_concat_inputs', 'QLinearConcat', '6 inputs, expected two and three a part', ['s', 'z', 'x', 's', 'z', 'x'], { axis: 0 });
+    await qlinear('qlinear_softmax_opset', 'QLinearSoftmax', 'attribute opset is 0, expected 1 or more', ['x', 's', 'z', 's', 'z'], { opset: 0 });
+    await qlinear('qlinear_global_rank', 'QLinearGlobalAveragePool', "tensor 'm': input 0 has rank 2, expected 3 or more", ['m', 's', 'z', 's', 'z']);
+    await qlinear('qgemm_no_zero', 'QGemm', 'the result has a scale without a zero point', ['m', 's', 'z', 'm', 's', 'z', '', 's'], {}, FLOAT);
+    await qlinear('qgemm_no_scale', 'QGemm', 'the result has a zero point without a scale', ['m', 's', 'z', 'm', 's', 'z', '', '', 'z']);
+    await qlinear('qgemm_c', 'QGemm', "tensor 'c': dims that do not broadcast: i32[3], expected one that broadcasts to i32[2, 2]", ['m', 's', 'z', 'm', 's', 'z', 'c'], {}, FLOAT);
+}
+
 await refusals();
 await blockRefusals();
+await quantRefusals();
 await matMulNBits();
 await matMulBnb4();
 await gatherBlocks();
@@ -266,3 +423,8 @@ await fusedMatMul();
 await fusedGemm();
 await fusedConv();
 await integerProducts();
+await qlinear();
+await qgemm();
+await msQuantize();
+await moe();
+await qmoe();

@@ -279,6 +279,11 @@ Test(tensor, compares_exactly_what_is_no_float)
     lathe_tensor c = make(LATHE_I32, got, 1, dims);
     cr_expect_not(tensor_compare(&c, &b, 1, 1, &message));
     cr_expect_str_eq(message.text, "is i32[2], expected i64[2]");
+    unsigned char codes[] = {7, 9}, near[] = {8, 8};
+    a = make(LATHE_U8, codes, 1, dims);
+    b = make(LATHE_U8, near, 1, dims);
+    cr_expect(tensor_compare(&a, &b, 1, 0, &message)); /* a tolerance of whole codes */
+    cr_expect_not(tensor_compare(&a, &b, 0.5, 1, &message));
     unsigned char yes[] = {1, 0}, also[] = {255, 0};
     a = make(LATHE_BOOL, yes, 1, dims);
     b = make(LATHE_BOOL, also, 1, dims);

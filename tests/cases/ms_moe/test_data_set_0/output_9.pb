@@ -1,0 +1,1 @@
+Bswiglu_parametersJ$LI?มxฟ =<ฮ2น>๏เฟ๓?rฉพÛ?จ•cพ

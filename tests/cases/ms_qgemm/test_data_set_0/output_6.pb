@@ -1,0 +1,1 @@
+Bcodes_alphaJ˜‘e@i…‹~™

@@ -1,0 +1,1 @@
+Bu_pool_paddedJ<x€†‡yp„’˜~p‚‡…€}}ƒƒvql|y}w}Œ|sy‘„€v|‰ŠŒ…~grs}ywgop

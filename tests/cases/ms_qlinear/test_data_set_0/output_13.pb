@@ -1,0 +1,1 @@
+Bu_pool_ceilJxg‘\bƒz‡vpFg

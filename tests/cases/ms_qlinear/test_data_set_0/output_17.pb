@@ -1,0 +1,1 @@
+Bu_global_lastJ|€†l{

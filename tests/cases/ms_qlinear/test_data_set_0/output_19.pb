@@ -1,0 +1,1 @@
+Bu_conv_lastJ'úBu†g

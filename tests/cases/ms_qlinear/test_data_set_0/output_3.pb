@@ -1,0 +1,1 @@
+Bu_leakyJ¥e±v²jhfz¬‰m†„m¬–žzenl„£

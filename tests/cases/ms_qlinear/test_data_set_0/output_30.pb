@@ -1,0 +1,1 @@
+Bs_softmax_flat_defaultJ}€ƒ€†€ýý€€€€€ˆxªˆO€À€@€

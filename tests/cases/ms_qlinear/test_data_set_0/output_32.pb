@@ -1,0 +1,1 @@
+Bs_concat_lastJ0nä@z5cMOnnkIzzÞ|Êâ2(4¡³ê8I`Opüsk{A,ó7‹Y=_	

@@ -1,0 +1,1 @@
+	Bu_concatJH¥8±s²JD<z¬‰T—a~žjfb‚›‰n¥8±s²JD<z¬‰T†„S¬–žz:VQ„£‡†nš”bpm‡–†„S¬–žz:VQ„£
