@@ -292,7 +292,7 @@ ir_dim ir_dim_mul(ir_graph *g, ir_dim a, ir_dim b)
     if (x->nterms * y->nterms > MAX_TERMS) return ir_dim_overflow(g);
     poly p;
     p.n = 0;
-    ir_dim(*atoms)[MAX_ATOMS] = ir_alloc(g->arena, (size_t)(x->nterms * y->nterms), sizeof *atoms);
+    ir_dim atoms[MAX_TERMS][MAX_ATOMS]; /* interning copies what it keeps */
     for (int i = 0; i < x->nterms; i++) {
         for (int j = 0; j < y->nterms; j++) {
             ir_dim *product = atoms[i * y->nterms + j];
