@@ -1,13 +1,16 @@
-/* Kernels that differ only in where they read and write become one, which is told the place.
+/* Kernels that differ only in constants become one, which is told the constants.
  *
- * In: the lowered program, each step with a kernel whose places are constants: the steps of an
- * unrolled recurrence, the parts of a split or a concat. Out: the same steps; of kernels that are
- * alike but for such constants one is left, and constants that differ are dims of its steps.
+ * In: the lowered program, each step with a kernel whose constants are in its code: the steps of an
+ * unrolled recurrence, the parts of a split or a concat, layers with a scale each. Out: the same
+ * steps; of kernels that are alike but for such constants one is left, and constants that differ
+ * are dims of its steps.
  *
  * It is looked for afterwards, as one kernel alone cannot tell which of its constants will differ,
- * and a program in which nothing differs stays what it was. A constant is a place if code does not
- * depend on its value: a term of an index or of an address, a bound that an index is compared with,
- * a whole index. Strides, extents and factors shape loops and lanes; they stay constant. To the
+ * and a program in which nothing differs stays what it was. At first only constants count whose
+ * value code does not depend on: a term of an index or of an address, a bound that an index is
+ * compared with, a whole index, a number in arithmetic. Extents and strides shape loops and lanes.
+ * They are worth a slower kernel only where MANY share it, as where every step of a recurrence has
+ * a row more than the one before; and only in kinds whose sums do not depend on them. To the
  * emitter a parameter is a size between the least and the greatest of its values, so all that it
  * knew of the constants' range it still knows. */
 #include "codegen/kernels/nest_walk.h"
@@ -15,7 +18,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MOST_PARAMETERS = 16 }; /* of one kernel that were constants */
+enum {
+    MOST_PARAMETERS = 16, /* of one kernel that were constants */
+    MANY = 16,            /* kernels that must differ in sizes to become one */
+};
 
 /* A kernel as it is looked at. */
 typedef struct shape {
@@ -23,8 +29,9 @@ typedef struct shape {
     uint64_t hash;
     int64_t *values; /* of the places, in the order of the walk */
     size_t n, cap;
-    uint32_t next; /* kernel of the same text, LATHE_NO_SLOT: the last one */
-    uint32_t leader;
+    uint32_t leader; /* the first kernel of the same text */
+    uint32_t next;   /* one, LATHE_NO_SLOT: the last */
+    uint32_t count;  /* of a leader: of all */
 } shape;
 
 /* What a merged kernel is given in a dim: one of the leader's params, or a place. */
@@ -37,6 +44,7 @@ typedef struct merging {
     cg_lowering *lw;
     ir_graph *g;
     ir_arena *arena;
+    bool sizes;       /* extents, strides and factors are places, too */
     shape *shapes;    /* by kernel */
     source **sources; /* by leader; NULL: nothing was merged */
     /* of the nest being walked: */
@@ -52,16 +60,20 @@ typedef struct merging {
 
 /* ---- places ---- */
 
+/* A number that could be a parameter, as it would be passed. A NaN keeps its bits only here. */
 static bool is_constant(const ir_graph *g, ir_expr e, int64_t *value)
 {
     const ir_expr_node *x = ir_expr_get(g, e);
+    double number;
     if (x->op == IR_X_DIM) return ir_dim_is_const(g, (ir_dim)x->imm, value);
     *value = x->imm;
-    return x->op == IR_X_CONST && x->type == IR_I64;
+    if (x->op != IR_X_CONST || x->type == IR_I64) return x->op == IR_X_CONST;
+    memcpy(&number, &x->imm, sizeof number);
+    return ir_elem_is_float(x->type) && number == number;
 }
 
 /* Whether code for the operator is the same whatever the value of this argument. */
-static bool takes_places(ir_scalar op, int arg)
+static bool takes_places(const merging *m, ir_scalar op, ir_elem type, int arg)
 {
     switch (op) {
     case IR_X_LOAD:
@@ -74,6 +86,10 @@ static bool takes_places(ir_scalar op, int arg)
     case IR_X_LT:
     case IR_X_LE:
         return true;
+    case IR_X_MUL:
+        return m->sizes || ir_elem_is_float(type);
+    case IR_X_DIV:
+        return ir_elem_is_float(type);
     case IR_X_SELECT:
         return arg > 0;
     case IR_X_CHECK:
@@ -87,7 +103,21 @@ static bool is_place(void *ctx, const ir_expr_node *x, int arg)
 {
     const merging *m = ctx;
     int64_t value;
-    return takes_places(x->op, arg) && is_constant(m->g, x->args[arg], &value);
+    return takes_places(m, x->op, x->type, arg) && is_constant(m->g, x->args[arg], &value);
+}
+
+/* What the program passes for a place, as the number that it is. */
+static ir_expr read_parameter(ir_graph *g, ir_dim parameter, ir_elem type)
+{
+    ir_expr x = ir_x_dim(g, parameter);
+    if (type == IR_I64) return x;
+    x = ir_x_make(g, IR_X_BITCAST, IR_F64, (int64_t)IR_I64 | (int64_t)IR_F64 << 8, &x, 1);
+    return type == IR_F64 ? x : ir_x_cast(g, x, type);
+}
+
+static bool is_size_place(const merging *m, ir_dim dim, bool place, int64_t *value)
+{
+    return (place || m->sizes) && ir_dim_is_const(m->g, dim, value);
 }
 
 static void start_walk(merging *m, uint32_t kernel)
@@ -112,12 +142,12 @@ static uint32_t walk_expr(merging *m, ir_expr e, uint32_t (*node)(void *, ir_exp
 
 /* ---- shapes ---- */
 
-static void put_place(merging *m, int64_t value)
+static void put_place(merging *m, ir_elem type, int64_t value)
 {
     shape *s = m->s;
     s->values = ir_grow(m->arena, s->values, &s->cap, s->n + 1, sizeof *s->values);
     s->values[s->n++] = value;
-    cg_text_add(&m->text, "#");
+    cg_text_add(&m->text, "#%d", (int)type);
 }
 
 static void put_size(merging *m, ir_dim dim)
@@ -146,7 +176,7 @@ static void put_dim(void *ctx, ir_dim *dim, bool place)
 {
     merging *m = ctx;
     int64_t value;
-    if (place && ir_dim_is_const(m->g, *dim, &value)) put_place(m, value);
+    if (is_size_place(m, *dim, place, &value)) put_place(m, IR_I64, value);
     else put_size(m, *dim);
 }
 
@@ -159,7 +189,8 @@ static uint32_t put_node(void *ctx, ir_expr id)
     if (x->op == IR_X_DIM) put_size(m, (ir_dim)x->imm);
     else cg_text_add(&m->text, "%" PRId64, x->imm);
     for (int i = 0; i < x->nargs; i++) {
-        if (is_place(m, x, i) && is_constant(m->g, x->args[i], &value)) put_place(m, value);
+        if (is_place(m, x, i) && is_constant(m->g, x->args[i], &value))
+            put_place(m, ir_expr_get(m->g, x->args[i])->type, value);
         else cg_text_add(&m->text, " %" PRIu32, cg_map_get(&m->values, x->args[i], 0));
     }
     return ++m->nodes;
@@ -170,7 +201,7 @@ static void put_expr(void *ctx, ir_expr *root)
     merging *m = ctx;
     int64_t value;
     if (is_constant(m->g, *root, &value)) {
-        put_place(m, value);
+        put_place(m, ir_expr_get(m->g, *root)->type, value);
         return;
     }
     uint32_t number = walk_expr(m, *root, put_node);
@@ -204,6 +235,7 @@ static void find_groups(merging *m)
         if (at == LATHE_NO_SLOT) cg_map_put(m->arena, &leaders, key, i);
         else m->shapes[last[at]].next = i;
         last[s->leader] = i;
+        m->shapes[s->leader].count++;
     }
 }
 
@@ -263,7 +295,7 @@ static void replace_dim(void *ctx, ir_dim *dim, bool place)
 {
     merging *m = ctx;
     int64_t value;
-    if (!place || !ir_dim_is_const(m->g, *dim, &value)) return;
+    if (!is_size_place(m, *dim, place, &value)) return;
     ir_dim to = m->parameter[m->at++];
     if (to) *dim = to;
 }
@@ -271,7 +303,7 @@ static void replace_dim(void *ctx, ir_dim *dim, bool place)
 static ir_expr replaced(merging *m, ir_expr e)
 {
     ir_dim to = m->parameter[m->at++];
-    return to ? ir_x_dim(m->g, to) : e;
+    return to ? read_parameter(m->g, to, ir_expr_get(m->g, e)->type) : e;
 }
 
 static uint32_t replace_node(void *ctx, ir_expr id)
@@ -377,15 +409,25 @@ static void renumber(merging *m)
         if (p->steps[i].kind == LATHE_STEP_KERNEL) p->steps[i].func = number[p->steps[i].func];
 }
 
-void cg_merge_kernels(cg_lowering *lw)
+/* Sums along a row are added in an order that depends on its length. */
+static bool may_merge(const merging *m, uint32_t leader)
+{
+    cg_nest_kind kind = m->lw->p->kernels[leader].nest.kind;
+    if (m->shapes[leader].leader != leader) return false;
+    if (!m->sizes) return m->shapes[leader].count > 1;
+    return m->shapes[leader].count >= MANY && (kind == CG_NEST_MAP || kind == CG_NEST_GEMM);
+}
+
+static void merge_alike(cg_lowering *lw, bool sizes)
 {
     cg_program *p = lw->p;
-    merging m = {.lw = lw, .g = lw->g, .arena = p->arena, .text = {.arena = p->arena}};
+    merging m = {
+        .lw = lw, .g = lw->g, .arena = p->arena, .sizes = sizes, .text = {.arena = p->arena}};
     m.shapes = IR_NEW_N(m.arena, shape, p->nkernels + 1);
     m.sources = IR_NEW_N(m.arena, source *, p->nkernels + 1);
     find_groups(&m);
     for (uint32_t i = 0; i < p->nkernels; i++)
-        if (m.shapes[i].leader == i && m.shapes[i].next != LATHE_NO_SLOT) merge_group(&m, i);
+        if (may_merge(&m, i)) merge_group(&m, i);
     for (size_t i = 0; i < p->nsteps; i++) {
         lathe_step *step = &p->steps[i];
         if (step->kind != LATHE_STEP_KERNEL) continue;
@@ -393,4 +435,10 @@ void cg_merge_kernels(cg_lowering *lw)
         if (m.sources[leader]) pass_places(&m, step, leader);
     }
     renumber(&m);
+}
+
+void cg_merge_kernels(cg_lowering *lw)
+{
+    merge_alike(lw, false);
+    if (lw->p->nkernels >= MANY) merge_alike(lw, true);
 }

@@ -360,6 +360,44 @@ Test(lower, guards_are_reduced_to_one_bool)
     cr_expect_eq(p->kernels[p->steps[at - 1].func].nest.nred, 2);
 }
 
+/* n nodes, each of a row of x more than the one before. */
+static const char *longer_and_longer(int n, bool sums)
+{
+    const char *text = HEAD "region(%0: f32[40, 8] \"x\") {\n", *end = "";
+    for (int i = 1, rows = 3; i <= n; i++, rows++) {
+        const char *node =
+            sums
+                ? ir_format(
+                      &fx.arena,
+                      "f32[8] = reduce(%%0) space=[8, %d] nred=1 kind=\"sum\" body=[$0[i1, i0]]",
+                      rows)
+                : ir_format(&fx.arena, "f32[%d, 8] = map(%%0) space=[%d, 8] body=[exp($0[i0, i1])]",
+                            rows, rows);
+        text = ir_format(&fx.arena, "%s  %%%d: %s\n", text, i, node);
+        end = ir_format(&fx.arena, "%s%s%%%d \"y%d\"", end, i > 1 ? ", " : "", i, i);
+    }
+    return ir_format(&fx.arena, "%s  return %s\n}\n", text, end);
+}
+
+Test(lower, kernels_that_differ_in_sizes_are_one_if_they_are_many)
+{
+    lower(longer_and_longer(15, false));
+    cr_expect_eq(p->nkernels, 15);
+    lower(longer_and_longer(16, false));
+    cr_assert_eq(p->nkernels, 1);
+    cr_expect_eq(p->kernels[0].nest.nparams, 1, "space and result have one size");
+    for (uint32_t i = 0; i < 16; i++) {
+        cr_assert_eq(p->steps[i].ndims, 1);
+        cr_expect_eq(p->dims[buf(i, 2)].imm, i + 3);
+    }
+}
+
+Test(lower, sums_of_other_lengths_stay_apart)
+{
+    lower(longer_and_longer(16, true));
+    cr_expect_eq(p->nkernels, 16);
+}
+
 Test(lower, names_go_with_the_steps)
 {
     lower(HEAD "region(%0: f32[2, 2] \"x\") {\n"
