@@ -315,9 +315,10 @@ static bool may_reach(const match *m, int axis, int64_t v)
     return hi >= v;
 }
 
-static bool is_const(const match *m, const ir_walk *w)
+/* Whether constants alone decide the factor: it is put in panels once, when compiled. */
+static bool is_weight(const match *m, const ir_walk *w)
 {
-    return m->g->nodes[m->g->values[m->nest.args[w->operand]].def].op == IR_OP_CONST;
+    return *ir_product_weight(m->g, m->nest.args[w->operand]) != '\0';
 }
 
 /* Whether the size is known before the run: workers' memory depends on it. */
@@ -363,8 +364,8 @@ static bool fuse_attention_fits(match *m, const ir_node *n)
     fuse_each_load(m->g, m->body, m->nbody, m, fuse_attention_check_load);
     if (m->failed || ir_attention_form(m->g, n, &form)) return false;
     return may_reach(m, form.m, LEAST_ROWS) && may_reach(m, form.n, LEAST_KEYS) &&
-           may_reach(m, form.d, LEAST_COLUMNS) && !is_const(m, &form.key) &&
-           !is_const(m, &form.v) && is_planned(m->g, m->space[form.n]) &&
+           may_reach(m, form.d, LEAST_COLUMNS) && !is_weight(m, &form.key) &&
+           !is_weight(m, &form.v) && is_planned(m->g, m->space[form.n]) &&
            is_planned(m->g, m->space[form.k]) && is_planned(m->g, m->space[form.d]);
 }
 
