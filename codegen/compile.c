@@ -148,7 +148,7 @@ static pass_options options_of_passes(work *w)
                           .ndisabled = o->ndisabled,
                           .dump_after = o->dump_after,
                           .dump = o->dump,
-                          .report = o->report ? &w->report : NULL,
+                          .report = o->report || o->require ? &w->report : NULL,
                           .evaluate = w->checking ? NULL : evaluate,
                           .evaluate_ctx = w};
 }
@@ -161,6 +161,7 @@ static lathe_status run_passes(work *w)
 #endif
     progress(w, "rewriting", 10);
     TRY(pass_run_all(w->g, &options, w->diag));
+    if (w->o->require) TRY(pass_require(&w->report, w->o->require, w->diag));
     return ir_verify(w->g);
 }
 

@@ -227,6 +227,7 @@ typedef struct cg_isa {
     const char *triple, *cpu, *features;
     int vector_bits, vector_registers;
     bool has_fma, has_f16, has_round; /* f16 <-> f32; floor, ceil and the like in one instruction */
+    bool has_saturation;              /* vectors of f32 to i32, saturating, in one instruction */
     uint32_t cpu_bits;                /* lathe_target.features */
     const char *linker_emulation, *library_dir;
     const char *tile; /* of tiles.def: the only one besides the plain one (tests); NULL: all */

@@ -44,7 +44,8 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .disabled = o->disabled.items,
                          .ndisabled = o->disabled.n,
                          .keep = o->kept.items,
-                         .nkeep = o->kept.n};
+                         .nkeep = o->kept.n,
+                         .require = o->require};
     if (!split_dims(o, s) || !custom_split(o, s)) return false;
     l->custom = s->custom;
     l->ncustom = s->ncustom;

@@ -26,6 +26,7 @@ const char *const *option_choices(const option_row *r)
         {"weights", {"file", "embed"}},
         {"output-format", {"npy", "pb"}},
         {"report", {"text", "json"}},
+        {"require", {"i8"}},
     };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         if (strcmp(choices[i].option, r->name) == 0) return choices[i].words;

@@ -228,8 +228,8 @@ static double share(const profile *p, double seconds)
 void profile_text(const profile *p, machine m, FILE *f)
 {
     fprintf(f, "machine: %.4g GFLOP/s, reads %.4g GB/s\n", m.flops * 1e-9, m.bytes * 1e-9);
-    fprintf(f, "%-12s %6s %10s %6s %17s %6s  %s\n", "kernel", "steps", "ms a run", "share", "rate",
-            "of most", "nodes");
+    fprintf(f, "%-12s %6s %10s %6s %4s %17s %6s  %s\n", "kernel", "steps", "ms a run", "share",
+            "in", "rate", "of most", "nodes");
     for (size_t i = 0; i < p->nlines; i++) {
         const line *l = &p->lines[i];
         rate r = rate_of(l, m);
@@ -239,8 +239,9 @@ void profile_text(const profile *p, machine m, FILE *f)
         else snprintf(name, sizeof name, "%s %u", l->first->info.kind, l->first->info.kernel);
         if (r.unit) snprintf(speed, sizeof speed, "%.4g %s", r.value * 1e-9, r.unit);
         if (r.unit && r.most > 0) snprintf(most, sizeof most, "%.0f %%", 100 * r.value / r.most);
-        fprintf(f, "%-12s %6zu %10.4g %5.1f%% %17s %7s  ", name, l->nsteps, per_run(p, l->seconds),
-                share(p, l->seconds), speed, most);
+        fprintf(f, "%-12s %6zu %10.4g %5.1f%% %4s %17s %7s  ", name, l->nsteps,
+                per_run(p, l->seconds), share(p, l->seconds), l->first->info.precision, speed,
+                most);
         each_node(p, l, text_node, f);
         fputc('\n', f);
     }
@@ -262,6 +263,8 @@ void profile_json(const profile *p, machine m, FILE *f)
             fprintf(f, "\"kernel\": %u, ", l->first->info.kernel);
         fprintf(f, "\"steps\": %zu, \"calls\": %zu, \"ms\": %.6g, \"share\": %.6g, ", l->nsteps,
                 l->count, per_run(p, l->seconds), share(p, l->seconds) / 100);
+        if (*l->first->info.precision)
+            fprintf(f, "\"precision\": \"%s\", ", l->first->info.precision);
         if (r.unit)
             fprintf(f, "\"%s\": %.6g, ", r.unit[1] == 'F' ? "gflops" : "gbs", r.value * 1e-9);
         if (r.unit && r.most > 0) fprintf(f, "\"of_machine\": %.6g, ", r.value / r.most);

@@ -88,6 +88,8 @@ typedef struct lathe_options {
     const char *depfile;    /* gets a rule for make: the output and the files it is made from */
     FILE *report;           /* what the passes did, and sizes; NULL: no report */
     bool report_json;
+    const char
+        *require; /* "i8": a quantised product that would run in floats is an error; or NULL */
     bool embed_weights;
     bool allow_symlinks; /* for external data */
     size_t memory_limit; /* bytes of IR; 0: none */

@@ -214,6 +214,7 @@ typedef struct lathe_step_info {
     uint32_t step, kernel; /* numbers; steps that share a kernel share code; UINT32_MAX: none */
     int64_t multiply_adds; /* of a product; 0: it is none */
     uint64_t bytes;        /* of operands and results, each once, at most; 0: not known */
+    const char *precision; /* what a product multiplies in, "f32" or "i8"; "": it is none */
 } lathe_step_info;
 
 /* Both functions are called on the thread of lathe_run; steps of a branch or a loop's body lie

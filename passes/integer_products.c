@@ -16,11 +16,15 @@
 #include "passes/pass.h"
 #include "passes/rewrite.h"
 
+enum { MOST_DEPTH = 32 }; /* of maps behind a weight */
+
 typedef struct product {
     ir_graph *g;
     const ir_node *n;
     codes_reader reader;
     codes_form of[2];
+    ir_value factor[2]; /* what the node loads, for messages */
+    bool coded[2];
 } product;
 
 static int parallel_axes(const product *p)
@@ -46,19 +50,55 @@ static bool is_in_range(const product *p)
     return most <= INT32_MAX / (term ? term : 1);
 }
 
-static bool read_factors(product *p, ir_builder *b)
+/* NULL: both are codes as the form needs them; else why not. */
+static const char *read_factors(product *p, ir_builder *b)
 {
     ir_graph *g = p->g;
     const ir_expr_node x = *ir_expr_get(g, ir_attr_find(p->n, IR_KEY_body)->u.exprs[0]);
-    if (x.op != IR_X_MUL || (x.type != IR_F32 && x.type != IR_I32)) return false;
     codes_begin(&p->reader, b);
     for (int i = 0; i < 2; i++) {
-        codes_form *c = &p->of[i];
         ir_expr e = codes_of(&p->reader, x.args[i], p->n->operands);
-        if (e == IR_NONE || !codes_read(&p->reader, e, c)) return false;
-        if (!is_fixed(p, c->scale) || !is_fixed(p, c->zero)) return false;
+        p->coded[i] = e != IR_NONE && codes_read(&p->reader, e, &p->of[i]);
     }
-    return x.type == IR_I32 || is_in_range(p);
+    for (int i = 0; i < 2; i++) {
+        const char *name = ir_text(g, g->values[p->factor[i]].name);
+        const codes_form *c = &p->of[i];
+        if (!p->coded[i]) return ir_format(g->arena, "'%s' holds no codes of 8 bits or less", name);
+        if (!is_fixed(p, c->scale))
+            return ir_format(g->arena, "the scale of '%s' changes along the sum", name);
+        if (!is_fixed(p, c->zero))
+            return ir_format(g->arena, "the zero point of '%s' changes along the sum", name);
+    }
+    return x.type == IR_I32 || is_in_range(p) ? NULL : "the sum may exceed 32 bits";
+}
+
+/* Whether v is made of constants alone, of which one has elements of at most 8 bits. */
+static bool is_decoded_weight(const ir_graph *g, ir_value v, int depth, bool *narrow)
+{
+    const ir_node *n = v == IR_NONE ? NULL : &g->nodes[g->values[v].def];
+    ir_elem elem = v == IR_NONE ? IR_ELEM_NONE : ir_type_of(g, v)->elem;
+    if (!n || depth == MOST_DEPTH) return false;
+    *narrow |= n->op == IR_OP_CONST && elem != IR_BOOL && ir_elem_bits(elem) <= 8;
+    if (n->op == IR_OP_CONST || n->op == IR_OP_VALUES) return true;
+    if (n->op != IR_OP_MAP && n->op != IR_OP_VIEW && n->op != IR_OP_RESHAPE) return false;
+    for (uint32_t i = 0; i < n->noperands; i++)
+        if (!is_decoded_weight(g, n->operands[i], depth + 1, narrow)) return false;
+    return true;
+}
+
+/* A product of floats that stands for one of codes goes to the report. */
+static void note(pass_report *r, const product *p, const char *why)
+{
+    ir_graph *g = p->g;
+    bool quantised = p->coded[0] && p->coded[1];
+    for (int i = 0; i < 2; i++) {
+        bool narrow = false;
+        quantised |= is_decoded_weight(g, p->factor[i], 0, &narrow) && narrow;
+    }
+    if (!r || !quantised) return;
+    r->floats = ir_grow(g->arena, r->floats, &r->cap_floats, r->nfloats + 1, sizeof *r->floats);
+    r->floats[r->nfloats++] =
+        (pass_float){{.node = ir_text(g, p->n->name), .op = ir_text(g, p->n->origin)}, why};
 }
 
 /* cast(code) - zero */
@@ -104,30 +144,47 @@ static ir_value build(product *p, ir_builder *b)
     return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];
 }
 
-/* Whether the node has the form already. */
-static bool reads_codes(const ir_graph *g, const ir_node *n)
+static ir_value factor_of(const ir_graph *g, const ir_node *n, ir_expr e)
 {
+    const ir_expr_node *load = ir_expr_get(g, e);
+    return load->op == IR_X_LOAD ? n->operands[load->imm] : IR_NONE;
+}
+
+/* A sum of products of two loads; convolutions that are none yet have their operands. */
+static bool find_factors(product *p)
+{
+    const ir_graph *g = p->g;
+    const ir_node *n = p->n;
+    ir_elem elem = n->nresults ? ir_type_of(g, n->results[0])->elem : IR_ELEM_NONE;
+    if (n->op == IR_OP_CONV) {
+        for (int i = 0; i < 2; i++) p->factor[i] = n->operands[i];
+        return elem == IR_F32;
+    }
+    if (n->op != IR_OP_CONTRACT || ir_attr_find(n, IR_KEY_epilogue)) return false;
     const ir_expr_node *x = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
-    return x->type == IR_I32 && x->nargs && ir_expr_get(g, x->args[0])->op != IR_X_LOAD;
+    if (x->op != IR_X_MUL || (elem != IR_F32 && elem != IR_I32)) return false;
+    for (int i = 0; i < 2; i++) p->factor[i] = factor_of(g, n, x->args[i]);
+    return p->factor[0] != IR_NONE && p->factor[1] != IR_NONE;
 }
 
 static bool rewrite(pass_sweep *s, ir_node_id id)
 {
-    ir_graph *g = s->g;
-    const ir_node n = g->nodes[id]; /* by value: building moves the array */
-    if (n.op != IR_OP_CONTRACT || ir_attr_find(&n, IR_KEY_epilogue) || reads_codes(g, &n))
+    const ir_node n = s->g->nodes[id]; /* by value: building moves the array */
+    product p = {.g = s->g, .n = &n};
+    if (!find_factors(&p)) return false;
+    const char *why =
+        n.op == IR_OP_CONV ? "its windows are no product of matrices" : read_factors(&p, &s->b);
+    ir_value v = why ? IR_NONE : build(&p, &s->b);
+    if (v == IR_NONE) {
+        note(s->ctx, &p, why);
         return false;
-    ir_elem elem = ir_type_of(g, n.results[0])->elem;
-    if (elem != IR_F32 && elem != IR_I32) return false;
-    product p = {.g = g, .n = &n};
-    if (!read_factors(&p, &s->b)) return false;
-    ir_value v = build(&p, &s->b);
-    if (v != IR_NONE) pass_replace(s, n.results[0], v);
-    return v != IR_NONE;
+    }
+    pass_replace(s, n.results[0], v);
+    return true;
 }
 
 lathe_status pass_integer_products(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
-    if (pass_rewrite(g, rewrite, NULL)) TRY(pass_dce(g, options, diag));
+    if (pass_rewrite(g, rewrite, options->report)) TRY(pass_dce(g, options, diag));
     return LATHE_OK;
 }

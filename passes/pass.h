@@ -10,8 +10,15 @@ typedef struct pass_line {
     bool run;
     size_t before, after;
 } pass_line;
+/* A product of numbers that stand for codes which is computed in floats, and why. */
+typedef struct pass_float {
+    diag_place place;
+    const char *why;
+} pass_float;
 typedef struct pass_report {
     pass_line passes[32];
+    pass_float *floats;
+    size_t nfloats, cap_floats;
     size_t n, kernels, code_bytes;
     uint64_t weight_bytes;
 } pass_report;
@@ -50,6 +57,11 @@ lathe_status pass_check_names(const pass_options *, lathe_diag *);
 /* All passes of the level in their order, less the disabled ones. */
 lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
 void pass_count_nodes(const ir_graph *, size_t *count);
+/* What a contract or attention node multiplies in: "i8", "f32", ...; NULL: the node is no product.
+ */
+const char *pass_precision(const ir_graph *, const ir_node *);
+/* An error for each product of `floats`; `precision` is what was asked for. */
+lathe_status pass_require(const pass_report *, const char *precision, lathe_diag *);
 void pass_report_print(ir_graph *, const pass_report *, bool json, FILE *);
 /* The comma-separated ones, in the order given. */
 lathe_status pass_run_named(ir_graph *, const char *names, const pass_options *, lathe_diag *);

@@ -1,5 +1,5 @@
-/* What the passes did, for the user: nodes before and behind each pass, and for each pair of nests
- * that still pass a tensor through memory why they are not one.
+/* What the passes did, for the user: nodes before and behind each pass, for each pair of nests that
+ * still pass a tensor through memory why they are not one, and in what each product is computed.
  *
  * In: counts that the walk over the passes took, and the final graph. Out: text, or one JSON
  * object. The reasons are read off the final graph, not recorded by the fusing passes: what keeps
@@ -61,6 +61,61 @@ static void count_pairs(ir_graph *g, pair_count *pairs)
     }
 }
 
+/* ---- products ---- */
+
+/* The widest elements that a product multiplies decide its name; codes that are not wider than a
+ * byte are one kind, whatever their width and sign. */
+const char *pass_precision(const ir_graph *g, const ir_node *n)
+{
+    if (n->op != IR_OP_CONTRACT && n->op != IR_OP_ATTENTION) return NULL;
+    const ir_expr_node *x = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
+    if (x->op != IR_X_MUL || x->type != IR_I32) return ir_elem_name(x->type);
+    return ir_expr_get(g, x->args[0])->op == IR_X_LOAD ? ir_elem_name(IR_I32) : ir_elem_name(IR_I8);
+}
+
+lathe_status pass_require(const pass_report *r, const char *precision, lathe_diag *diag)
+{
+    if (strcmp(precision, ir_elem_name(IR_I8)) != 0)
+        return diag_add(diag, LATHE_BAD_INPUT, NULL, "precision '%s' cannot be required, only i8",
+                        precision);
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->passes[i].name, "integer_products") == 0 && !r->passes[i].run)
+            return diag_add(diag, LATHE_BAD_INPUT, NULL,
+                            "precision i8 is required, and the pass integer_products switched off");
+    for (size_t i = 0; i < r->nfloats; i++)
+        diag_add(diag, LATHE_UNSUPPORTED, &r->floats[i].place,
+                 "a quantised product would run in f32, not in %s: %s", precision,
+                 r->floats[i].why);
+    return r->nfloats ? LATHE_UNSUPPORTED : LATHE_OK;
+}
+
+static void each_product(const ir_graph *g, FILE *f,
+                         void (*print)(const ir_graph *, const ir_node *, bool first, FILE *))
+{
+    bool first = true;
+    for (ir_node_id n = 1; n < g->nnodes; n++) {
+        if (!pass_precision(g, &g->nodes[n])) continue;
+        print(g, &g->nodes[n], first, f);
+        first = false;
+    }
+}
+
+static void product_text(const ir_graph *g, const ir_node *n, bool first, FILE *f)
+{
+    (void)first;
+    fprintf(f, "product in %s: '%s' (%s)\n", pass_precision(g, n), ir_text(g, n->name),
+            ir_text(g, n->origin));
+}
+
+static void product_json(const ir_graph *g, const ir_node *n, bool first, FILE *f)
+{
+    fprintf(f, "%s{\"precision\": \"%s\", \"node\": ", first ? "" : ", ", pass_precision(g, n));
+    lathe_json_string(f, ir_text(g, n->name));
+    fputs(", \"op\": ", f);
+    lathe_json_string(f, ir_text(g, n->origin));
+    fputc('}', f);
+}
+
 static void print_text(const ir_graph *g, const pass_report *r, const pair_count *pairs, FILE *f)
 {
     fprintf(f, "%-16s %8s %8s\n", "pass", "nodes", "behind");
@@ -74,6 +129,10 @@ static void print_text(const ir_graph *g, const pass_report *r, const pair_count
         fprintf(f, "not fused: %zu %s (first into '%s')\n", pairs->n[i], reasons[i],
                 ir_text(g, g->nodes[pairs->first[i]].name));
     }
+    each_product(g, f, product_text);
+    for (size_t i = 0; i < r->nfloats; i++)
+        fprintf(f, "quantised, but in f32: '%s' (%s): %s\n", r->floats[i].place.node,
+                r->floats[i].place.op, r->floats[i].why);
     fprintf(f, "kernels: %zu, code: %zu bytes, weights: %llu bytes\n", r->kernels, r->code_bytes,
             (unsigned long long)r->weight_bytes);
 }
@@ -95,6 +154,16 @@ static void print_json(const ir_graph *g, const pass_report *r, const pair_count
         lathe_json_string(f, ir_text(g, g->nodes[pairs->first[i]].name));
         fputc('}', f);
         comma = ", ";
+    }
+    fputs("], \"products\": [", f);
+    each_product(g, f, product_json);
+    fputs("], \"quantised_in_float\": [", f);
+    for (size_t i = 0; i < r->nfloats; i++) {
+        fputs(i ? ", {\"node\": " : "{\"node\": ", f);
+        lathe_json_string(f, r->floats[i].place.node);
+        fputs(", \"reason\": ", f);
+        lathe_json_string(f, r->floats[i].why);
+        fputc('}', f);
     }
     fprintf(f, "], \"kernels\": %zu, \"code_bytes\": %zu, \"weight_bytes\": %llu}\n", r->kernels,
             r->code_bytes, (unsigned long long)r->weight_bytes);

@@ -110,16 +110,15 @@ typedef struct lathe_buf {
  * args: index into u32s. KERNEL: nbufs buffer numbers, then ndims slot numbers; range: slot of the
  * parallel extent (none: the single row [0, 1)); work: slot of the scalar operations a row takes,
  * to choose chunks (none: one chunk holds all rows, so that they run in order on one thread). For
- * profiles only: a: 1 + slot of the step's multiply-adds if it is a product, else 0; b: if it is
- * none, operations at a point of the space << 8 | bytes of its widest element, else 0.
- * CALL: a = index of calls; args: nbufs = nin + nout numbers of values, operands first.
- * SEGMENT: a = segment. BIND: buffer args[0] (i64); symbols a .. a+ndims-1 := its elements, each of
- * which must be in its symbol's [lo, hi]. SET: symbols a .. a+ndims-1 := the slots at args.
- * IF: args[0] is the buffer of the bool; a: steps in then, b: steps in else; both follow.
- * LOOP: see lathe_loop, a = its index; b: steps of the body.
- * COPY: args[0], args[1]: buffers src, dst; range: slot of the bytes.
- * GUARD: args[0] is the buffer of a bool; if it is false, the run fails with LATHE_BAD_VALUE and
- * the text at a in strings. */
+ * profiles only: a: 1 + slot of the step's multiply-adds if it is a product, else 0; b: offset in
+ * strings of what a product is computed in; else, operations at a point of the space << 8 | bytes
+ * of its widest element, or 0. CALL: a = index of calls; args: nbufs = nin + nout numbers of
+ * values, operands first. SEGMENT: a = segment. BIND: buffer args[0] (i64); symbols a .. a+ndims-1
+ * := its elements, each of which must be in its symbol's [lo, hi]. SET: symbols a .. a+ndims-1 :=
+ * the slots at args. IF: args[0] is the buffer of the bool; a: steps in then, b: steps in else;
+ * both follow. LOOP: see lathe_loop, a = its index; b: steps of the body. COPY: args[0], args[1]:
+ * buffers src, dst; range: slot of the bytes. GUARD: args[0] is the buffer of a bool; if it is
+ * false, the run fails with LATHE_BAD_VALUE and the text at a in strings. */
 enum {
     LATHE_STEP_KERNEL,
     LATHE_STEP_CALL,

@@ -16,7 +16,7 @@ static int64_t slot(const lathe_session *s, uint32_t number)
  * not known. */
 static int64_t most_bytes(const lathe_session *s, const lathe_step *st)
 {
-    int64_t operations, width = st->b & 0xFF, each = st->b >> 8, most;
+    int64_t operations, width = st->b & 0xFF, each = st->a ? 0 : st->b >> 8, most;
     if (!each || !rt_some(st->work)) return INT64_MAX;
     if (__builtin_mul_overflow(slot(s, st->work), slot(s, st->range), &operations) ||
         __builtin_mul_overflow(operations / each, width, &most))
@@ -44,6 +44,7 @@ void rt_watch_begin(lathe_session *s, const lathe_step *st)
     lathe_step_info info = {.kind = kinds[st->kind],
                             .node = "",
                             .op = "",
+                            .precision = kernel && st->a ? rt_string(v, st->b) : "",
                             .step = (uint32_t)(st - v->steps),
                             .kernel = kernel ? st->func : UINT32_MAX,
                             .multiply_adds = kernel && st->a ? slot(s, st->a - 1) : 0,

@@ -194,11 +194,49 @@ cg_val cg_to_storage(cg_unit *u, ir_elem elem, cg_val v, bool saturate)
 
 /* ---- casts ---- */
 
-static cg_val float_to_int(cg_unit *u, cg_val v, ir_elem to)
+/* i32 lanes within a type's range as that type; a truncation that could not saturate is dearer. One
+ * step halves the width, as NEON's instructions do; x86 has the same packs for both. */
+static cg_val pack(cg_unit *u, cg_val v, bool is_signed, int bits)
+{
+    for (int width = 16; width >= bits; width /= 2) {
+        int64_t low = is_signed || width > bits ? -(INT64_C(1) << (width - 1)) : 0,
+                high = low + (INT64_C(1) << width) - 1;
+        cg_val range[2][2] = {{v, cg_int_like(v, low)}, {v, cg_int_like(v, high)}};
+        range[1][0] = cg_intrinsic(u, "llvm.smax", range[0], 2);
+        v = cg_intrinsic(u, "llvm.smin", range[1], 2);
+        v = LLVMBuildTrunc(u->b, v, cg_as(v, LLVMIntTypeInContext(u->ctx, (unsigned)width)), "");
+    }
+    return v;
+}
+
+/* To at most 32 bits by the vector instruction, which has no range: NaN becomes 0, what is outside
+ * an end of the range. An end that is no f32 is stepped over by a selection. */
+static cg_val convert_within(cg_unit *u, cg_val v, ir_elem to, bool is_f32)
+{
+    int bits = ir_elem_bits(to), byte = bits < 8 ? 8 : bits;
+    bool is_signed = ir_elem_class(to) == 'S';
+    double low = is_signed ? -ldexp(1, bits - 1) : 0, beyond = low + ldexp(1, bits),
+           high = is_f32 && bits == 32 ? (double)nextafterf((float)beyond, 0) : beyond - 1;
+    cg_val over = LLVMBuildFCmp(u->b, LLVMRealOGE, v, cg_real_like(v, beyond), ""), x = v;
+    if (is_signed)
+        x = cg_select(u, LLVMBuildFCmp(u->b, LLVMRealORD, v, v, ""), v, cg_real_like(v, 0));
+    cg_val above = LLVMBuildFCmp(u->b, LLVMRealOGT, x, cg_real_like(v, low), "");
+    x = cg_select(u, above, x, cg_real_like(v, low));
+    cg_val below = LLVMBuildFCmp(u->b, LLVMRealOLT, x, cg_real_like(v, high), "");
+    x = cg_select(u, below, x, cg_real_like(v, high));
+    LLVMTypeRef t = cg_as(v, u->i32);
+    if (bits < 32) return pack(u, LLVMBuildFPToSI(u->b, x, t, ""), is_signed, byte);
+    x = is_signed ? LLVMBuildFPToSI(u->b, x, t, "") : LLVMBuildFPToUI(u->b, x, t, "");
+    return is_f32 ? cg_select(u, over, cg_int_like(x, is_signed ? INT32_MAX : -1), x) : x;
+}
+
+static cg_val float_to_int(cg_unit *u, cg_val v, ir_elem from, ir_elem to)
 {
     int bits = ir_elem_bits(to);
-    LLVMTypeRef t[2] = {cg_as(v, LLVMIntTypeInContext(u->ctx, (unsigned)bits)), LLVMTypeOf(v)};
     bool is_signed = ir_elem_class(to) == 'S';
+    if (bits <= 32 && cg_lanes(v) > 1 && !u->isa->has_saturation)
+        return convert_within(u, v, to, from != IR_F64);
+    LLVMTypeRef t[2] = {cg_as(v, LLVMIntTypeInContext(u->ctx, (unsigned)bits)), LLVMTypeOf(v)};
     cg_val r = cg_intrinsic_of(u, is_signed ? "llvm.fptosi.sat" : "llvm.fptoui.sat", t, 2, &v, 1);
     if (bits >= 8) return r;
     LLVMTypeRef byte = cg_as(v, u->i8);
@@ -250,7 +288,7 @@ cg_val cg_cast(cg_unit *u, cg_val v, ir_elem from, ir_elem to, bool saturate)
         return LLVMBuildFCmp(u->b, LLVMRealUNE, v, cg_real_like(v, 0), "");
     if (to == IR_BOOL) return LLVMBuildICmp(u->b, LLVMIntNE, v, cg_int_like(v, 0), "");
     if (!ir_elem_is_float(to))
-        return from_float ? float_to_int(u, v, to) : int_to_int(u, v, from, to);
+        return from_float ? float_to_int(u, v, from, to) : int_to_int(u, v, from, to);
     v = to_float(u, v, from, to);
     return ir_elem_class(to) == 'L' ? cg_from_storage(u, to, cg_to_storage(u, to, v, saturate)) : v;
 }

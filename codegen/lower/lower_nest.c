@@ -86,17 +86,34 @@ static bool is_sequential(const cg_nest *n)
     return n->kind == CG_NEST_SCATTER || ir_elem_bits(n->out.elem) % 8 != 0;
 }
 
+/* What the nest multiplies in, if it is a product of matrices or a sum of products in its place. */
+static const char *precision_of(const ir_graph *g, const cg_nest *n)
+{
+    if (n->kind == CG_NEST_GEMM || n->kind == CG_NEST_ATTENTION) {
+        ir_elem elem = n->operands[0].elem;
+        return ir_elem_name(ir_elem_is_int(elem) && ir_elem_bits(elem) <= 8 ? IR_I8 : elem);
+    }
+    if (n->kind != CG_NEST_REDUCE || n->combine != CG_SUM) return NULL;
+    const ir_expr_node *x = ir_expr_get(g, n->body);
+    if (x->op != IR_X_MUL) return NULL;
+    bool loads = true;
+    for (int i = 0; i < 2; i++) loads &= ir_expr_get(g, x->args[i])->op == IR_X_LOAD;
+    return loads ? ir_elem_name(x->type) : x->type == IR_I32 ? ir_elem_name(IR_I8) : NULL;
+}
+
 /* What profiles are told of a step, see lathe_step in abi.h. An operand of 64-bit integers beside
  * others is an index, which reads fewer bytes than the widest element has. */
 static void describe_cost(cg_lowering *lw, const cg_nest *n, lathe_step *step)
 {
     ir_graph *g = lw->g;
-    if (n->kind == CG_NEST_GEMM || n->kind == CG_NEST_ATTENTION) {
+    const char *precision = precision_of(g, n);
+    if (precision) {
         ir_dim terms = ir_dim_product(g, n->space, n->rank);
         if (n->kind == CG_NEST_ATTENTION)
             terms = ir_dim_add(
                 g, terms, ir_dim_product(g, n->attention->scores.space, n->attention->scores.rank));
         step->a = 1 + cg_slot(lw, terms);
+        step->b = cg_string(lw, precision);
         return;
     }
     int64_t nodes = count_nodes(lw->p->kernels[step->func].key);

@@ -1,0 +1,1 @@
+By_qJ$u‚uuuÿu‚‡u|ÿu˜u‡ÿu’uu}ÿwuw|ÿuˆˆwzÿ
