@@ -317,3 +317,29 @@ lathe_status fe_import_nhwc_max_pool(fe_node *n)
     fe_out(n, 0, channels(&n->b, v, true));
     return LATHE_OK;
 }
+
+/* ---- QEmbedLayerNormalization: ids, segments, tables, gamma, beta as codes, mask; their scales;
+ * their zero points ---- */
+
+lathe_status fe_import_qembed_norm(fe_node *n)
+{
+    enum { TABLES = 2, MASK = 7, SCALES = 8, ZEROS = 13 };
+    fe_value in[MASK + 1] = {{.kind = FE_ABSENT}};
+    for (size_t k = 0; k <= MASK && k < n->nin; k++) in[k] = n->in[k];
+    for (size_t k = 0; k < MASK - TABLES; k++) {
+        ir_nest nest;
+        scaled q = {TABLES + k, SCALES + k, ZEROS + k};
+        if (!fe_has(n, q.codes) && q.codes == 4) continue; /* segments */
+        TRY(need_scaled(n, q));
+        ir_value v = fe_in(n, q.codes);
+        if (!fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;
+        ir_expr x = number(n, &nest, q, ir_nest_read(&nest, v));
+        in[q.codes] = (fe_value){.kind = FE_TENSOR, .tensor = ir_nest_map(&nest, IR_F32, x)};
+    }
+    fe_node m = *n;
+    m.in = in;
+    m.nin = MASK + 1;
+    const lathe_status status = fe_import_embed_norm(&m);
+    n->b = m.b;
+    return status;
+}

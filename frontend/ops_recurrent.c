@@ -4,9 +4,11 @@
  * for the gates. Invariant: inside, everything is [time, batch, ...] in the arithmetic type;
  * layouts and element types are dealt with around the loop. A backward direction counts time down,
  * so that padded steps, at the end of each sequence, come first and leave the initial state as it
- * is. */
+ * is. DynamicQuantizeLSTM differs in its two products: their left operand, all of the input or one
+ * step's hidden state, is quantised over its own range first. */
 #include "frontend/activation.h"
 #include "frontend/loop.h"
+#include "frontend/quant.h"
 
 #include <string.h>
 
@@ -14,6 +16,7 @@ enum { MAX_STATES = 2, MAX_ACTIVATIONS = 3, MAX_DIRECTIONS = 2 };
 
 /* Inputs by number. */
 enum { X, W, R, B, LENGTHS, STATE0, PEEPHOLES = STATE0 + MAX_STATES };
+enum { W_SCALE = PEEPHOLES + 1, W_ZERO, R_SCALE, R_ZERO }; /* of codes */
 
 /* ---- the layer ---- */
 
@@ -25,6 +28,7 @@ typedef struct cell {
     int gates, states;
     const char *activations[MAX_ACTIVATIONS];
     void (*turn)(const direction *, const ir_value *states, ir_value iter, ir_value *next);
+    bool codes; /* weights are [directions, inputs, gates] of codes */
 } cell;
 
 typedef struct layer {
@@ -118,6 +122,35 @@ static ir_value end_point(point *p, ir_expr next, ir_expr before)
     return ir_nest_map(&p->nest, l->arith, next);
 }
 
+/* A direction's part of an input whose axis `axis` counts directions. */
+static ir_value recurrent_part_of(const direction *d, size_t k, int axis)
+{
+    fe_node *n = d->layer->n;
+    ir_dim one = ir_dim_const(n->g, 1);
+    return fe_part(&n->b, fe_in(n, k), axis, ir_dim_const(n->g, d->number), one);
+}
+
+/* The product of v (the axes of its result but the last, then what is summed over) and the codes of
+ * weights, quantised as DynamicQuantizeLinear does. */
+static ir_value product_of_codes(const direction *d, ir_value v, size_t weights, size_t scale,
+                                 const int *axes, int rank, const ir_dim *space)
+{
+    fe_node *n = d->layer->n;
+    ir_builder *b = &n->b;
+    fe_codes q;
+    if (v == IR_NONE || !fe_dynamic_codes(b, v, &q)) return IR_NONE;
+    ir_value parameters[2];
+    for (size_t i = 0; i < 2; i++) {
+        ir_value p = recurrent_part_of(d, scale + i, 0);
+        parameters[i] = fe_type(n, scale + i)->rank == 2 ? ir_squeeze(b, p, 0) : p;
+    }
+    ir_value w = fe_shifted(b, recurrent_part_of(d, weights, 0), parameters[1], false);
+    fe_factor f[] = {{fe_shifted(b, q.codes, q.zero, true), {0}}, {w, {-1, rank - 1, rank - 2}}};
+    memcpy(f[0].axes, axes, sizeof(int) * (size_t)(rank - 1));
+    ir_value sum = fe_contract(b, f, 2, rank, space, 1, IR_I32);
+    return sum == IR_NONE ? sum : fe_scaled_sum(b, sum, q.scale, parameters[0], IR_NONE, IR_F32);
+}
+
 /* v * R^T for `count` gates from `first` on: [batch, count * hidden]. */
 static ir_value recur(const direction *d, ir_value v, int first, int count)
 {
@@ -125,8 +158,11 @@ static ir_value recur(const direction *d, ir_value v, int first, int count)
     ir_graph *g = l->n->g;
     ir_dim from = ir_dim_mul(g, ir_dim_const(g, first), l->hidden);
     ir_dim rows = ir_dim_mul(g, ir_dim_const(g, count), l->hidden);
+    ir_dim space[] = {l->batch, rows, l->hidden};
+    if (l->cell->codes) /* all gates at once */
+        return product_of_codes(d, v, R, R_SCALE, (int[]){0, 2}, 3, space);
     fe_factor f[] = {{v, {0, 2}}, {fe_part(&l->n->b, d->recurrent, 1, from, rows), {-1, 1, 2}}};
-    return fe_contract(&l->n->b, f, 2, 3, (ir_dim[]){l->batch, rows, l->hidden}, 1, l->arith);
+    return fe_contract(&l->n->b, f, 2, 3, space, 1, l->arith);
 }
 
 static void rnn_turn(const direction *d, const ir_value *states, ir_value iter, ir_value *next)
@@ -203,9 +239,10 @@ static void lstm_turn(const direction *d, const ir_value *states, ir_value iter,
 }
 
 static const cell cells[] = {
-    {"RNN", 1, 1, {"Tanh"}, rnn_turn},
-    {"GRU", 3, 1, {"Sigmoid", "Tanh"}, gru_turn},
-    {"LSTM", 4, 2, {"Sigmoid", "Tanh", "Tanh"}, lstm_turn},
+    {"RNN", 1, 1, {"Tanh"}, rnn_turn, false},
+    {"GRU", 3, 1, {"Sigmoid", "Tanh"}, gru_turn, false},
+    {"LSTM", 4, 2, {"Sigmoid", "Tanh", "Tanh"}, lstm_turn, false},
+    {"DynamicQuantizeLSTM", 4, 2, {"Sigmoid", "Tanh", "Tanh"}, lstm_turn, true},
 };
 
 /* ---- one direction ---- */
@@ -230,14 +267,6 @@ static lathe_status turn(void *ctx, fe_node *n, const ir_value *params, ir_value
     return LATHE_OK;
 }
 
-/* A direction's part of an input whose axis `axis` counts directions. */
-static ir_value recurrent_part_of(const direction *d, size_t k, int axis)
-{
-    fe_node *n = d->layer->n;
-    ir_dim one = ir_dim_const(n->g, 1);
-    return fe_part(&n->b, fe_in(n, k), axis, ir_dim_const(n->g, d->number), one);
-}
-
 /* x * W^T + Wb + Rb for all steps. GRU's Rb of the hidden gate stays out where it is reset. */
 static ir_value project(const direction *d)
 {
@@ -247,7 +276,9 @@ static ir_value project(const direction *d)
     ir_dim space[] = {l->steps, l->batch, l->gates, fe_type(l->n, X)->dims[2]};
     fe_factor f[] = {{fe_in(l->n, X), {l->batch_first, !l->batch_first, 3}},
                      {recurrent_part_of(d, W, 0), {-1, 2, 3}}};
-    ir_value v = fe_contract(b, f, 2, 4, space, 1, l->arith);
+    ir_value v = l->cell->codes
+                     ? product_of_codes(d, fe_in(l->n, X), W, W_SCALE, (int[]){0, 1, 3}, 4, space)
+                     : fe_contract(b, f, 2, 4, space, 1, l->arith);
     if (v == IR_NONE || d->bias == IR_NONE) return v;
     ir_nest nest;
     ir_nest_begin(&nest, b, 3, space, 0);
@@ -374,16 +405,36 @@ static lathe_status need_dims(const layer *l, size_t k, int n, const ir_dim *dim
     return LATHE_OK;
 }
 
+/* Weights as codes, with a scale and a zero point a direction, or one a gate's row of each. */
+static lathe_status need_codes(const layer *l, size_t weights, size_t scale, ir_dim inputs)
+{
+    fe_node *n = l->n;
+    ir_dim directions = ir_dim_const(n->g, l->ndirections), dims[] = {directions, inputs, l->gates};
+    TRY(fe_need_class(n, X, "F"));
+    for (int i = 0; i < 3; i++) TRY(fe_need_dim(n, weights, i, dims[i]));
+    TRY(fe_need_same(n, weights, scale + 1));
+    for (size_t k = scale; k <= scale + 1; k++) {
+        TRY(fe_need_class(n, k, k == scale ? "F" : "SU"));
+        int rank = fe_type(n, k)->rank;
+        if (rank != 1 && rank != 2)
+            return fe_expect_input(n, k, "has rank", fe_number(n, rank), "1 or 2");
+        TRY(fe_need_dim(n, k, 0, directions));
+        if (rank == 2) TRY(fe_need_dim(n, k, 1, l->gates));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status read_inputs(layer *l)
 {
     fe_node *n = l->n;
     ir_graph *g = n->g;
+    bool codes = l->cell->codes;
     for (size_t k = X; k <= R; k++) {
-        TRY(fe_need_class(n, k, "FL"));
+        TRY(fe_need_class(n, k, k == X || !codes ? "FL" : "SU"));
         TRY(fe_need_rank(n, k, 3));
     }
     const ir_type x = *fe_type(n, X);
-    ir_dim d = ir_dim_const(g, l->ndirections), h = fe_type(n, R)->dims[2];
+    ir_dim d = ir_dim_const(g, l->ndirections), h = fe_type(n, R)->dims[codes ? 1 : 2];
     l->elem = x.elem;
     l->arith = ir_elem_arith(x.elem);
     l->steps = x.dims[l->batch_first];
@@ -393,8 +444,13 @@ static lathe_status read_inputs(layer *l)
     l->gates = ir_dim_mul(g, ir_dim_const(g, l->cell->gates), h);
     ir_dim twice = ir_dim_mul(g, ir_dim_const(g, 2), l->gates);
     ir_dim three = ir_dim_mul(g, ir_dim_const(g, 3), h);
-    TRY(need_dims(l, W, 3, (ir_dim[]){d, l->gates, x.dims[2]}));
-    TRY(need_dims(l, R, 3, (ir_dim[]){d, l->gates, h}));
+    if (codes) {
+        TRY(need_codes(l, W, W_SCALE, x.dims[2]));
+        TRY(need_codes(l, R, R_SCALE, h));
+    } else {
+        TRY(need_dims(l, W, 3, (ir_dim[]){d, l->gates, x.dims[2]}));
+        TRY(need_dims(l, R, 3, (ir_dim[]){d, l->gates, h}));
+    }
     TRY(need_dims(l, B, 2, (ir_dim[]){d, twice}));
     TRY(need_dims(l, LENGTHS, 1, (ir_dim[]){l->batch}));
     if (fe_has(n, LENGTHS)) TRY(fe_need_class(n, LENGTHS, "S"));

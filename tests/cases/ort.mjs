@@ -292,6 +292,81 @@ async function qmoe() {
     await c.write();
 }
 
+// ---- layers over codes ----
+
+async function qattention() {
+    const c = new Case('ms_qattention'), B = 2, S = 3, H = 4;
+    c.input('x', UINT8, [B, S, H], c.codes(UINT8, [B, S, H], 0, 255)); c.weight('bias', FLOAT, [3 * H]); c.weight('xs', FLOAT, [], [0.02]); c.weight('xz', UINT8, [], [117]); c.weight('ws', FLOAT, [], [0.01]);
+    c.weight('wsn', FLOAT, [3 * H], Array.from({ length: 12 }, (_, i) => 0.002 * (i + 1))); c.input('past', FLOAT, [2, B, 2, 2, H / 2]);
+    c.weight('lengths', INT32, [B], [3, 1]); c.weight('ends', INT32, [2 * B], [3, 2, 1, 0]); c.weight('keys', INT32, [B, S], [1, 0, 1, 1, 1, 0]); c.weight('pairs', INT32, [B, S, S], c.codes(INT32, [B, S, S], 0, 1));
+    for (const [kind, type, lo] of [['s', INT8, -63], ['u', UINT8, 65]]) {
+        c.weight(`codes_${kind}`, type, [H, 3 * H], c.codes(type, [H, 3 * H], lo, lo + 126)); c.weight(`z${kind}`, type, [], [lo + 66]); c.weight(`zn${kind}`, type, [3 * H], c.codes(type, [3 * H], lo + 60, lo + 70));
+        const layer = (name, { scale = 'ws', mask = '', zero = `z${kind}`, xz = 'xz', past = '' } = {}, attributes = {}) => {
+            const inputs = ['x', `codes_${kind}`, 'bias', 'xs', scale, mask, xz, zero, past];
+            c.node('QAttention', inputs.slice(0, inputs.findLastIndex(Boolean) + 1), [`${name}_${kind}`, ...(past ? [`${name}_${kind}_present`] : [])], { num_heads: 2, ...attributes });
+        };
+        layer('plain'); layer('columns', { scale: 'wsn', zero: `zn${kind}` }); layer('no_zeros', { zero: '', xz: '' }); layer('causal', {}, { unidirectional: 1, do_rotary: 0 }); layer('scaled', {}, { scale: { float: 0.25 } });
+        for (const mask of ['lengths', 'ends', 'keys', 'pairs']) layer(mask, { mask }, mask === 'keys' ? { mask_filter_value: { float: -2 } } : {});
+        layer('past', { past: 'past' }, { unidirectional: 1, past_present_share_buffer: 0 });
+    }
+    await c.write();
+}
+
+async function dynamicLstm() {
+    const c = new Case('ms_dynamic_lstm'), S = 4, B = 2, I = 3, H = 2;
+    c.tolerance = { atol: 0.02, rtol: 0 }; // a last bit of tanh moves a code of the next step's hidden state
+    c.input('x', FLOAT, [S, B, I]); c.weight('lengths', INT32, [B], [4, 2]);
+    for (const D of [1, 2]) {
+        c.input(`h${D}`, FLOAT, [D, B, H], c.floats([D, B, H], 0.25)); c.input(`c${D}`, FLOAT, [D, B, H]); c.weight(`b${D}`, FLOAT, [D, 8 * H]); c.weight(`p${D}`, FLOAT, [D, 3 * H]);
+        c.weight(`s${D}`, FLOAT, [D], [0.01, 0.02].slice(0, D)); c.weight(`sn${D}`, FLOAT, [D, 4 * H], Array.from({ length: D * 4 * H }, (_, i) => 0.003 * (i % 7 + 1)));
+        for (const [kind, type, lo] of [['s', INT8, -63], ['u', UINT8, 65]]) {
+            const n = (name) => `${name}${kind}${D}`;
+            c.weight(n('w'), type, [D, I, 4 * H], c.codes(type, [D, I, 4 * H], lo, lo + 126)); c.weight(n('r'), type, [D, H, 4 * H], c.codes(type, [D, H, 4 * H], lo, lo + 126)); c.weight(n('z'), type, [D], [lo + 60, lo + 65].slice(0, D));
+            c.weight(n('zn'), type, [D, 4 * H], new (kind === 's' ? Int8Array : Uint8Array)(D * 4 * H).fill(kind === 's' ? 0 : 130));
+            const layer = (name, [b = '', lengths = '', h = '', cell = '', p = ''], scale, zero, attributes = {}) =>
+                c.node('DynamicQuantizeLSTM', ['x', n('w'), n('r'), b, lengths, h, cell, p, scale, zero, scale, zero], [`${n(name)}_y`, `${n(name)}_h`, `${n(name)}_c`], { hidden_size: H, ...attributes });
+            if (D === 2) layer('both', ['b2', 'lengths', 'h2', 'c2', 'p2'], 's2', n('z'), { direction: 'bidirectional' });
+            else {
+                layer('plain', [], 's1', n('z')); layer('columns', ['b1', '', 'h1', 'c1'], 'sn1', n('zn'), { clip: { float: 0.5 } }); layer('reverse', ['b1', '', '', '', 'p1'], 's1', n('z'), { direction: 'reverse', input_forget: 1 });
+                layer('other', ['b1'], 's1', n('z'), { activations: { strings: ['HardSigmoid', 'LeakyRelu', 'Tanh'] }, activation_alpha: { floats: [0.3, 0.1] }, activation_beta: { floats: [0.4] } });
+            }
+        }
+    }
+    await c.write();
+}
+
+async function embeddings() {
+    const c = new Case('ms_embeddings'), D = 4, f = (x) => ({ float: x });
+    c.input('ids', INT32, [2, 3], [1, 0, 4, 2, 3, 1]); c.input('segments', INT32, [2, 3], [0, 1, 1, 0, 0, 1]); c.weight('mask', INT32, [2, 3], [1, 1, 0, 1, 1, 1]); c.weight('positions', INT32, [1, 3], [2, 0, 3]);
+    c.weight('words', FLOAT, [5, D]); c.weight('places', FLOAT, [4, D]); c.weight('parts', FLOAT, [2, D]); c.weight('gamma', FLOAT, [D]); c.weight('beta', FLOAT, [D]);
+    const plain = (name, inputs, outputs, attributes = {}) => c.node('EmbedLayerNormalization', inputs, [[name, FLOAT], ...outputs], attributes);
+    plain('all', ['ids', 'segments', 'words', 'places', 'parts', 'gamma', 'beta', 'mask', 'positions'], [['all_mask', INT32], ['all_sum', FLOAT]], { epsilon: f(0.01), mask_index_type: 1 });
+    plain('untyped', ['ids', '', 'words', 'places', '', 'gamma', 'beta', 'mask'], [['untyped_mask', INT32]], { mask_index_type: 0 });
+    plain('few', ['ids', '', 'words', 'places', '', 'gamma', 'beta'], [['few_mask', INT32]]);
+    for (const [kind, type, lo] of [['s', INT8, -128], ['u', UINT8, 0]]) {
+        const n = (name) => `${name}_${kind}`, tables = ['words', 'places', 'parts', 'gamma', 'beta'], dims = [[5, D], [4, D], [2, D], [D], [D]];
+        tables.forEach((t, i) => { c.weight(n(t), type, dims[i], c.codes(type, dims[i], lo, lo + 255)); c.weight(n(`${t}_scale`), FLOAT, [], [0.01 * (i + 1)]); c.weight(n(`${t}_zero`), type, [], [lo + 100 + i]); });
+        const all = (suffix, without) => tables.map((t) => (without && t === 'parts' ? '' : n(t + suffix)));
+        c.node('QEmbedLayerNormalization', ['ids', 'segments', ...all(''), 'mask', ...all('_scale'), ...all('_zero')], [[n('codes'), FLOAT], [n('codes_mask'), INT32]], { epsilon: f(0.02) });
+        c.node('QEmbedLayerNormalization', ['ids', '', ...all('', true), '', ...all('_scale', true), ...all('_zero', true)], [[n('few_codes'), FLOAT], [n('few_codes_mask'), INT32]]);
+    }
+    await c.write();
+}
+
+async function norms() {
+    const c = new Case('ms_norms'), f = (x) => ({ float: x });
+    c.input('x', FLOAT, [2, 3, 4]); c.input('skip', FLOAT, [2, 3, 4]); c.input('one', FLOAT, [1, 3, 4]); c.input('flat', FLOAT, [3, 4]); c.weight('gamma', FLOAT, [4]); c.weight('beta', FLOAT, [4]); c.weight('bias', FLOAT, [4]);
+    for (const [op, beta] of [['SkipLayerNormalization', ['beta']], ['SkipSimplifiedLayerNormalization', []]]) {
+        const norm = (name, inputs, outputs = [], attributes = {}) => c.node(op, inputs, [`${name}${beta.length}`, ...outputs], attributes);
+        norm('plain', ['x', 'skip', 'gamma', ...beta]); norm('bias', ['x', 'skip', 'gamma', ...beta, 'bias'], ['', '', `sum${beta.length}`], { epsilon: f(0.1) });
+        norm('broadcast', ['x', 'one', 'gamma', ...beta]); norm('rows', ['x', 'flat', 'gamma', ...beta]); norm('matrix', ['flat', 'flat', 'gamma', ...beta], [], { epsilon: f(0.01) });
+    }
+    c.node('SkipLayerNormalization', ['x', 'skip', 'gamma', '', 'bias'], ['no_beta']);
+    c.node('BiasGelu', ['x', 'bias'], ['bias_gelu']); c.node('FastGelu', ['x', 'bias'], ['fast_gelu_bias']); c.node('FastGelu', ['x'], ['fast_gelu']); c.node('Gelu', ['x'], ['gelu']);
+    c.node('QuickGelu', ['x'], ['quick_gelu']); c.node('QuickGelu', ['x'], ['quick_gelu_alpha'], { alpha: f(0.5) });
+    await c.write();
+}
+
 // ---- what is refused ----
 
 // A node over f32 [2, 2] operands and constants, in tests/refused.
@@ -428,3 +503,7 @@ await qgemm();
 await msQuantize();
 await moe();
 await qmoe();
+await qattention();
+await dynamicLstm();
+await embeddings();
+await norms();

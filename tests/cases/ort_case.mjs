@@ -66,6 +66,7 @@ export class Case {
         fs.rmSync(folder, { recursive: true, force: true });
         fs.mkdirSync(data, { recursive: true });
         fs.writeFileSync(path.join(folder, 'model.onnx'), this.bytes());
+        if (this.tolerance) fs.writeFileSync(path.join(folder, 'meta.json'), `${JSON.stringify(this.tolerance)}\n`);
         this.inputs.forEach(([name, type, dims], i) =>
             fs.writeFileSync(path.join(data, `input_${i}.pb`), new Uint8Array(tensor(name, type, dims, this.feeds[name][2]))));
         this.outputs.forEach(([name, type], i) =>
