@@ -197,6 +197,7 @@ static lathe_status lower(work *w)
     progress(w, "lowering", 20);
     TRY(cg_lower(w->g, w->name, w->o->level, w->checking ? NULL : cg_encoded_decodes, &w->p));
     bool verify = w->o->emit == LATHE_EMIT_PROGRAM;
+    if (verify || w->o->all_origins) cg_list_origins(w->p);
 #if !defined NDEBUG || defined LATHE_SANITIZED
     verify = true;
 #endif

@@ -198,6 +198,7 @@ typedef struct cg_program {
     type *name;                                                                                    \
     size_t n##name, cap_##name;
     TABLE(char, strings)
+    TABLE(uint32_t, origins) /* one a step; not in the object */
 #include "runtime/tables.def"
 #undef TABLE
     uint32_t n_free, n_segments, max_bufs, max_dims, scratch_slot;
@@ -213,6 +214,9 @@ bool cg_encoded_decodes(cg_program *, cg_encoded *, lathe_diag *); /* decode.c; 
 /* decode.c: makes its encoded weights ready to be hashed and written. */
 lathe_status cg_program_open(cg_program *, lathe_diag *);
 void cg_program_close(cg_program *); /* NULL: none */
+
+/* lower/origins.c: lets each step name all nodes of the model that it comes from (lathe_node). */
+void cg_list_origins(cg_program *);
 
 /* program_print.c: the program as text. */
 lathe_status cg_program_print(const cg_program *, FILE *);

@@ -49,9 +49,12 @@ static void put_buffer(const printer *w, uint32_t buffer)
 static void put_node(const printer *w, uint32_t node)
 {
     if (node == LATHE_NO_SLOT) return;
-    const lathe_node *n = &w->p->nodes[node];
-    if (*text_at(w, n->name)) fprintf(w->f, "  @\"%s\"", text_at(w, n->name));
-    fprintf(w->f, "  %s", text_at(w, n->op));
+    for (uint32_t i = 0; i <= w->p->nodes[node].more; i++) {
+        const lathe_node *n = &w->p->nodes[node + i];
+        fputs(i ? " + " : "  ", w->f);
+        if (*text_at(w, n->name)) fprintf(w->f, "@\"%s\"  ", text_at(w, n->name));
+        fputs(text_at(w, n->op), w->f);
+    }
 }
 
 /* ---- sizes ---- */

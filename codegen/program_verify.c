@@ -38,7 +38,13 @@ static lathe_status wrong(verifier *v, const char *format, ...)
 }
 
 static bool among(uint32_t number, size_t n) { return number < n; }
+
 static bool optional(uint32_t number, size_t n) { return number == LATHE_NO_SLOT || number < n; }
+
+static bool node_ok(const cg_program *p, uint32_t node)
+{
+    return node == LATHE_NO_SLOT || (node < p->nnodes && p->nodes[node].more < p->nnodes - node);
+}
 
 /* A list of u32s, each number of which is below the limit. */
 static bool list_ok(const cg_program *p, uint64_t begin, uint64_t n, size_t limit)
@@ -298,7 +304,7 @@ static lathe_status check_steps(verifier *v)
     const cg_program *p = v->p;
     for (v->step = 0; v->step < p->nsteps; v->step++) {
         const lathe_step *s = &p->steps[v->step];
-        if (!numbers_ok(p, s) || !optional(s->node, p->nnodes))
+        if (!numbers_ok(p, s) || !node_ok(p, s->node))
             return wrong(v, "step %" PRIu32 " names what is not there", v->step);
         if (s->kind == LATHE_STEP_KERNEL) TRY(check_kernel(v, s));
         if (s->nbufs > p->max_bufs || (s->kind != LATHE_STEP_BIND && s->ndims > p->max_dims))

@@ -110,6 +110,7 @@ int command_compile(const cli_options *o)
     int code = EXIT_USAGE;
     if (fill_options(o, o->paths.items[0], &l, &storage)) {
         l.emit = parse_emit(o->emit);
+        l.all_origins = o->origins;
         l.output = o->output;
         l.depfile = o->depfile;
         l.dump_after = o->dump_after;

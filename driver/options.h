@@ -31,7 +31,7 @@ typedef struct cli_options {
     option_list dims, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds;
-    bool allow_symlinks, guard, profile, json, quiet, help, version;
+    bool allow_symlinks, guard, profile, origins, json, quiet, help, version;
 } cli_options;
 
 /* MAYBE: a string that only an '=' gives, "" without. */

@@ -28,8 +28,9 @@ typedef struct line {
 } line;
 
 struct profile {
-    step *steps; /* by number */
-    line *lines; /* sorted, from profile_end on */
+    const lathe_session *session; /* that is or was watched */
+    step *steps;                  /* by number */
+    line *lines;                  /* sorted, from profile_end on */
     size_t nsteps, nlines, runs;
     uint32_t open[DEPTH];
     int depth;
@@ -104,6 +105,7 @@ static void on_end(void *ctx)
 lathe_status profile_begin(profile *p, lathe_session *session)
 {
     const lathe_watch watch = {.begin = on_begin, .end = on_end, .ctx = p};
+    p->session = session;
     return lathe_session_watch(session, &watch);
 }
 
@@ -185,33 +187,36 @@ static rate rate_of(const line *l, machine m)
     return (rate){flops / l->seconds, m.flops, "GFLOP/s"};
 }
 
-/* The nodes of the line's steps: calls write(ctx, step) for each that is not the one before. */
-static void each_node(const profile *p, const line *l, void (*write)(FILE *, const step *, size_t),
-                      FILE *f)
+typedef void (*node_writer)(FILE *, const char *node, const char *op, size_t at);
+
+/* Calls write for each node of the line's steps, unless it is called as the one before. */
+static void each_node(const profile *p, const line *l, node_writer write, FILE *f)
 {
     size_t n = 0;
     const char *last = NULL;
-    for (size_t i = 0; i < p->nsteps; i++) {
-        const step *s = &p->steps[i];
-        if (!s->info.kind || !is_same(&s->info, &l->first->info)) continue;
-        if (!*s->info.node && !*s->info.op) continue;
-        if (last == s->info.node) continue;
-        last = s->info.node;
-        write(f, s, n++);
+    for (uint32_t i = 0; i < p->nsteps; i++) {
+        const lathe_step_info *s = &p->steps[i].info;
+        if (!s->kind || !is_same(s, &l->first->info) || !(*s->node || *s->op)) continue;
+        if (last == s->node) continue;
+        last = s->node;
+        write(f, s->node, s->op, n++);
+        const char *node, *op;
+        for (uint32_t k = 0; lathe_step_origin(p->session, i, k, &node, &op) == LATHE_OK; k++)
+            write(f, node, op, n++);
     }
 }
 
-static void text_node(FILE *f, const step *s, size_t at)
+static void text_node(FILE *f, const char *node, const char *op, size_t at)
 {
-    fprintf(f, "%s%s (%s)", at ? ", " : "", s->info.node, s->info.op);
+    fprintf(f, "%s%s (%s)", at ? ", " : "", node, op);
 }
 
-static void json_node(FILE *f, const step *s, size_t at)
+static void json_node(FILE *f, const char *node, const char *op, size_t at)
 {
     fputs(at ? ", {\"name\": " : "{\"name\": ", f);
-    lathe_json_string(f, s->info.node);
+    lathe_json_string(f, node);
     fputs(", \"op\": ", f);
-    lathe_json_string(f, s->info.op);
+    lathe_json_string(f, op);
     fputc('}', f);
 }
 

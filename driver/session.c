@@ -19,6 +19,7 @@ static int compile_to(const cli_options *o, const char *path, const char *work, 
     if (diag && filled) {
         l.output = so;
         if (!l.name) l.name = "model";
+        l.all_origins = o->profile;
         s = lathe_compile(&l, diag);
         print_diag(diag);
     }

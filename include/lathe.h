@@ -91,6 +91,7 @@ typedef struct lathe_options {
     const char
         *require; /* "i8": a quantised product that would run in floats is an error; or NULL */
     bool embed_weights;
+    bool all_origins;    /* profiles name all nodes of the model behind a step, not just one */
     bool allow_symlinks; /* for external data */
     size_t memory_limit; /* bytes of IR; 0: none */
     const char *runtime; /* liblathe_rt.a; NULL: found beside the compiler */

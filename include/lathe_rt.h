@@ -247,6 +247,8 @@ typedef struct lathe_rt_api {
     const char *(*model_target)(const lathe_model *);
     lathe_status (*session_watch)(lathe_session *, const lathe_watch *);
     lathe_status (*session_seed)(lathe_session *, uint64_t seed);
+    lathe_status (*step_origin)(const lathe_session *, uint32_t step, uint32_t index,
+                                const char **node, const char **op);
 } lathe_rt_api;
 
 /* The first members of every descriptor, model and session. */
@@ -351,6 +353,15 @@ static inline lathe_status lathe_session_seed(lathe_session *s, uint64_t seed)
     const lathe_rt_api *rt = LATHE_RT_(s);
     if (rt->size <= offsetof(lathe_rt_api, session_seed)) return LATHE_UNSUPPORTED;
     return rt->session_seed(s, seed);
+}
+/* Experimental. Further nodes of the model that a step comes from, from index 0 on; NOT_FOUND: no
+ * more. Only models compiled with --origins know more than the one of lathe_step_info. */
+static inline lathe_status lathe_step_origin(const lathe_session *s, uint32_t step, uint32_t index,
+                                             const char **node, const char **op)
+{
+    const lathe_rt_api *rt = LATHE_RT_(s);
+    if (rt->size <= offsetof(lathe_rt_api, step_origin)) return LATHE_UNSUPPORTED;
+    return rt->step_origin(s, step, index, node, op);
 }
 /* A pool of `workers` threads, the caller's among them (1: none is created). d: any model's
  * descriptor; the pool serves every model of the process and must outlive them. */

@@ -268,7 +268,8 @@ ir_node_id ir_node_new(ir_builder *b, ir_op op, const ir_value *operands, size_t
                     .nregions = (uint32_t)nregions,
                     .nattrs = (uint32_t)nattrs,
                     .name = b->name,
-                    .origin = b->origin};
+                    .origin = b->origin,
+                    .origins = b->origins};
     node.operands = ir_copy(g->arena, operands, n, sizeof *operands);
     node.regions = ir_copy(g->arena, regions, nregions, sizeof *regions);
     node.attrs = sorted_attrs(g, attrs, nattrs);

@@ -152,6 +152,7 @@ typedef struct ir_node {
     ir_block_id *regions;
     ir_attr *attrs;      /* ascending keys, so that equal nodes are equal bytewise */
     ir_str name, origin; /* the model's node name and operator, for messages */
+    uint32_t origins;    /* all nodes that it stands for (origins.c); 0: the one of that name */
 } ir_node;
 
 typedef struct ir_value_info {
@@ -192,6 +193,12 @@ typedef struct ir_guard {
     ir_node_id node; /* that needs it, for the message; may be IR_NONE */
 } ir_guard;
 
+/* A set of the model's nodes: one, or the join of two others (left and right not 0). */
+typedef struct ir_origin {
+    ir_str name, op;
+    uint32_t left, right;
+} ir_origin;
+
 typedef struct ir_graph {
     ir_arena *arena;
     lathe_diag *diag;
@@ -202,9 +209,10 @@ typedef struct ir_graph {
     ir_symbol *syms;       /* [1, nsyms) */
     ir_guard *guards;      /* [0, nguards) */
     ir_str *output_names;  /* one a result of block 1 */
-    size_t nvalues, nnodes, nblocks, nsyms, nguards;
+    ir_origin *origins;    /* [1, norigins) */
+    size_t nvalues, nnodes, nblocks, nsyms, nguards, norigins;
     size_t guards_owned; /* of guards, the first: not waiting for the node being built */
-    size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards;
+    size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards, cap_origins;
     struct ir_pool *pool; /* interned strings, dims, expressions */
     bool overflow;        /* a size computation overflowed (ir_dim_overflow) */
 } ir_graph;
@@ -424,6 +432,7 @@ typedef struct ir_builder {
     ir_block_id block;
     ir_str name, origin; /* stamped on every node made */
     int version;         /* of the operator set of `origin`, for messages; 0: none */
+    uint32_t origins;    /* stamped too */
 } ir_builder;
 
 /* A message about the node under construction and, unless it is IR_NONE, a tensor. */
@@ -559,6 +568,11 @@ void ir_replace_attrs(ir_graph *, ir_node_id, uint64_t keys, const ir_attr *, si
 uint32_t *ir_count_uses(ir_graph *);
 /* Drops deleted nodes from the blocks' lists. */
 void ir_compact(ir_graph *);
+/* ---- origins (origins.c): sets of the model's nodes, by number ---- */
+uint32_t ir_origins_of(ir_graph *, ir_node_id);
+uint32_t ir_origins_join(ir_graph *, uint32_t, uint32_t);
+/* Each node of the set once, in the order in which they were joined; the number of them. */
+size_t ir_origins_list(const ir_graph *, uint32_t set, ir_arena *, ir_origin **list);
 /* An empty graph that shares the pool, so that dims and expressions are good in both; it has the
  * symbols of g as they are now. */
 ir_graph *ir_graph_part(const ir_graph *);

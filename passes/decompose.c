@@ -33,6 +33,7 @@ static lathe_status decompose_node(ir_builder *b, ir_node_id id, decompose_rule 
     const ir_node node = b->g->nodes[id]; /* by value: building moves the array */
     b->name = node.name;
     b->origin = node.origin;
+    b->origins = node.origins;
     ir_value v = rule(b, &node);
     if (v == IR_NONE) {
         diag_place at = {.node = ir_text(b->g, node.name), .op = ir_op_get(node.op)->name};

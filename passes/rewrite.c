@@ -39,6 +39,56 @@ static void move_guards(pass_sweep *s)
     }
 }
 
+/* ---- origins ---- */
+
+/* Nodes that a rule made: those from `first` on. */
+typedef struct heritage {
+    ir_graph *g;
+    ir_node_id first;
+    uint32_t origins;
+    int budget; /* nodes that are still looked at: a rule that drops operands must not cost much */
+} heritage;
+
+enum { MOST_BETWEEN = 128 };
+
+static bool is_read(const heritage *h, ir_value v)
+{
+    for (size_t i = h->first; i < h->g->nnodes; i++)
+        for (uint32_t k = 0; k < h->g->nodes[i].noperands; k++)
+            if (h->g->nodes[i].operands[k] == v) return true;
+    return false;
+}
+
+/* Whether v is, or is computed from, what the made nodes read; nodes in between are origins. */
+static bool reaches(heritage *h, ir_value v)
+{
+    if (v == IR_NONE) return false;
+    if (is_read(h, v)) return true;
+    ir_node_id id = h->g->values[v].def;
+    const ir_node *n = &h->g->nodes[id];
+    if (id == IR_NONE || n->op == IR_OP_CONST || h->budget-- <= 0) return false;
+    bool any = false;
+    for (uint32_t k = 0; k < n->noperands; k++) any |= reaches(h, n->operands[k]);
+    if (any) h->origins = ir_origins_join(h->g, h->origins, ir_origins_of(h->g, id));
+    return any;
+}
+
+/* What lies between a node and the operands of the nodes that replace it became part of these. */
+static void inherit(pass_sweep *s, ir_node_id id, const ir_node *old, ir_node_id first)
+{
+    ir_graph *g = s->g;
+    heritage h = {.g = g, .first = first, .budget = MOST_BETWEEN};
+    for (uint32_t k = 0; first < g->nnodes && k < old->noperands; k++)
+        reaches(&h, old->operands[k]);
+    h.origins = ir_origins_join(g, h.origins, ir_origins_of(g, id));
+    for (size_t i = first; i < g->nnodes; i++) g->nodes[i].origins = h.origins;
+    for (uint32_t r = 0; first == g->nnodes && r < old->nresults; r++) {
+        ir_node_id with = g->values[current(s, old->results[r])].def;
+        if (with == IR_NONE || g->nodes[with].op == IR_OP_CONST) continue;
+        g->nodes[with].origins = ir_origins_join(g, ir_origins_of(g, with), h.origins);
+    }
+}
+
 static void sweep_block(pass_sweep *s, pass_rule rule, ir_block_id block)
 {
     ir_graph *g = s->g;
@@ -50,7 +100,9 @@ static void sweep_block(pass_sweep *s, pass_rule rule, ir_block_id block)
         if (node.op == IR_OP_NONE) continue;
         update(s, node.operands, node.noperands);
         s->b = (ir_builder){.g = g, .block = block, .name = node.name, .origin = node.origin};
+        ir_node_id first = (ir_node_id)g->nnodes;
         if (rule(s, nodes[i])) {
+            inherit(s, nodes[i], &node, first);
             ir_delete_node(g, nodes[i]);
             s->changes++;
             continue;

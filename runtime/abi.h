@@ -174,9 +174,12 @@ typedef struct lathe_loop {
     uint32_t segment; /* dim segment of the body, computed each turn */
 } lathe_loop;
 
+/* A node of the model, for messages and profiles. A step made of several names the one that it is
+ * called after, behind which `more` others stand. */
 typedef struct lathe_node {
-    uint32_t name, op;
-} lathe_node; /* strings */
+    uint32_t name, op; /* strings */
+    uint32_t more;
+} lathe_node;
 
 /* Code for processors that have `features`: LATHE_CPU_* bits, all that the code uses beyond its
  * architecture's baseline. Targets stand from the best to the least; the first one that the

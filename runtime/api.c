@@ -84,4 +84,5 @@ const lathe_rt_api lathe_rt_api_v1 = {
     .model_target = rt_model_target,
     .session_watch = rt_session_watch,
     .session_seed = rt_session_seed,
+    .step_origin = rt_step_origin,
 };

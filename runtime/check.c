@@ -106,7 +106,8 @@ static bool list_ok(const rt_view *v, uint32_t begin, uint64_t n, uint32_t limit
 
 static bool node_ok(const rt_view *v, uint32_t node)
 {
-    return !rt_some(node) || node < v->t->nodes.count;
+    uint32_t n = v->t->nodes.count;
+    return !rt_some(node) || (node < n && v->nodes[node].more < n - node);
 }
 
 static lathe_status check_dims(const rt_view *v, rt_text *text)

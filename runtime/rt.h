@@ -192,6 +192,8 @@ lathe_status rt_loop(lathe_session *, const lathe_step *, uint32_t body);
 
 /* watch.c */
 lathe_status rt_session_watch(lathe_session *, const lathe_watch *);
+lathe_status rt_step_origin(const lathe_session *, uint32_t step, uint32_t index, const char **node,
+                            const char **op);
 void rt_watch_begin(lathe_session *, const lathe_step *);
 
 /* fault.c: "node 'x' (Gather): " and the rest of the message. */

@@ -56,6 +56,18 @@ void rt_watch_begin(lathe_session *s, const lathe_step *st)
     s->watch.begin(s->watch.ctx, &info);
 }
 
+lathe_status rt_step_origin(const lathe_session *s, uint32_t step, uint32_t index,
+                            const char **node, const char **op)
+{
+    if (!s || !node || !op || step >= s->v->t->steps.count) return LATHE_BAD_INPUT;
+    const rt_view *v = s->v;
+    uint32_t at = v->steps[step].node;
+    if (!rt_some(at) || index >= v->nodes[at].more) return LATHE_NOT_FOUND;
+    *node = rt_string(v, v->nodes[at + 1 + index].name);
+    *op = rt_string(v, v->nodes[at + 1 + index].op);
+    return LATHE_OK;
+}
+
 lathe_status rt_session_watch(lathe_session *s, const lathe_watch *watch)
 {
     if (!s || (watch && (!watch->begin || !watch->end))) return LATHE_BAD_INPUT;

@@ -13,6 +13,7 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 
+#include "codegen/emit/annotate.h"
 #include "codegen/emit/emit.h"
 
 static void initialize_llvm(void)
@@ -202,11 +203,19 @@ static lathe_status hand_out(session *s, const char *bytes, size_t n, char **dat
     return LATHE_OK;
 }
 
+/* Text, with comments. */
+static lathe_status hand_out_text(session *s, const char *text, size_t n, bool llvm, char **data,
+                                  size_t *size)
+{
+    *data = cg_annotate(s->u.p, text, n, llvm, size);
+    return *data ? LATHE_OK : hand_out(s, text, n, data, size);
+}
+
 static lathe_status write(session *s, cg_form form, char **data, size_t *size)
 {
     if (form == CG_LLVM) {
         char *text = LLVMPrintModuleToString(s->u.m);
-        lathe_status status = hand_out(s, text, strlen(text), data, size);
+        lathe_status status = hand_out_text(s, text, strlen(text), true, data, size);
         LLVMDisposeMessage(text);
         return status;
     }
@@ -214,7 +223,10 @@ static lathe_status write(session *s, cg_form form, char **data, size_t *size)
     bool bad = LLVMTargetMachineEmitToMemoryBuffer(s->machine, s->u.m, type, &s->text, &s->buffer);
     if (bad || s->failed) return toolchain(s, "code generation failed");
     if (form == CG_OBJECT) TRY(check_symbols(s));
-    return hand_out(s, LLVMGetBufferStart(s->buffer), LLVMGetBufferSize(s->buffer), data, size);
+    const char *bytes = LLVMGetBufferStart(s->buffer);
+    size_t n = LLVMGetBufferSize(s->buffer);
+    return form == CG_ASM ? hand_out_text(s, bytes, n, false, data, size)
+                          : hand_out(s, bytes, n, data, size);
 }
 
 static void close_session(session *s)

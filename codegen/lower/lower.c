@@ -38,7 +38,7 @@ uint32_t cg_node_entry(cg_lowering *lw, const ir_node *node)
     if (at != LATHE_NO_SLOT) return at;
     uint32_t name = cg_interned(lw, node->name), op = cg_interned(lw, node->origin);
     if (!node->origin) op = cg_string(lw, ir_op_get(node->op)->name);
-    at = CG_PUSH(lw->p, nodes, (lathe_node){name, op});
+    at = CG_PUSH(lw->p, nodes, (lathe_node){.name = name, .op = op});
     cg_map_put(lw->p->arena, &lw->entries, key, at);
     return at;
 }
@@ -53,7 +53,8 @@ uint32_t cg_step(cg_lowering *lw, lathe_step step, const uint32_t *bufs, size_t 
     step.ndims = (uint32_t)nslots;
     for (size_t i = 0; i < nbufs; i++) CG_PUSH(p, u32s, bufs[i]);
     for (size_t i = 0; i < nslots; i++) CG_PUSH(p, u32s, slots[i]);
-    uint32_t at = CG_PUSH(p, steps, step);
+    uint32_t at = CG_PUSH(p, steps, step), from = lw->node ? ir_origins_of(lw->g, lw->node) : 0;
+    CG_PUSH(p, origins, from);
     for (size_t i = 0; i < nbufs && step.kind != LATHE_STEP_CALL; i++) cg_touch(lw, bufs[i], at);
     if (step.nbufs > p->max_bufs) p->max_bufs = step.nbufs;
     if (step.ndims > p->max_dims) p->max_dims = step.ndims;

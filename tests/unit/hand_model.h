@@ -65,7 +65,7 @@ static inline void hand_begin(hand_model *h)
                              .scratch_slot = NONE};
     h->head.name = hand_string(h, "hand");
     PUSH(h, targets, (lathe_target){hand_string(h, "x86-64-v9"), 0});
-    PUSH(h, nodes, (lathe_node){hand_string(h, "layer.0"), hand_string(h, "Gather")});
+    PUSH(h, nodes, (lathe_node){hand_string(h, "layer.0"), hand_string(h, "Gather"), 0});
 }
 
 static inline uint32_t hand_const(hand_model *h, int64_t value)

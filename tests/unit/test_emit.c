@@ -378,7 +378,7 @@ Test(emit, other_references_are_refused)
 Test(emit, tables_go_into_the_object)
 {
     static const int64_t numbers[] = {1, -2, INT64_MAX};
-    static const lathe_node nodes[] = {{3, 4}};
+    static const lathe_node nodes[] = {{3, 4, 0}};
     ks.p.i64s = (int64_t *)numbers;
     ks.p.ni64s = 3;
     ks.p.nodes = (lathe_node *)nodes;
