@@ -1,4 +1,4 @@
-/* In: paths and bytes. Out: files at their places, all or none but for a failing rename.
+/* In: paths and bytes. Out: files at their places, all or none.
  *
  * Each destination folder gets a private folder inside of it, so that the files have their final
  * names from the start (an archive and a library record them) and moving them is a rename on one
@@ -6,8 +6,10 @@
  * allocation leaves nothing behind that is not in the lists. */
 #include "codegen/output.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -54,6 +56,7 @@ static const char *output_add(cg_outputs *o, const char *beside, const char *nam
         return NULL;
     }
     o->files[o->nfiles].final = final;
+    o->files[o->nfiles].old = ir_format(o->arena, "%s/.old-%zu", stage, o->nfiles);
     o->files[o->nfiles++].temporary = path;
     return path;
 }
@@ -98,13 +101,38 @@ lathe_status cg_output_write(cg_outputs *o, const char *temporary, const void *b
     return ok ? LATHE_OK : diag_add(o->diag, LATHE_IO, NULL, "writing an output failed");
 }
 
+/* What is at a destination gets a second name in the private folder, so that it can come back. A
+ * file system without hard links moves it there. */
+static bool set_aside(cg_outputs *o, size_t i)
+{
+    struct stat st;
+    if (lstat(o->files[i].final, &st) != 0) return errno == ENOENT;
+    errno = EISDIR;
+    if (S_ISDIR(st.st_mode)) return false;
+    o->files[i].replaced = link(o->files[i].final, o->files[i].old) == 0 ||
+                           rename(o->files[i].final, o->files[i].old) == 0;
+    return o->files[i].replaced;
+}
+
+static void take_back(cg_outputs *o)
+{
+    for (size_t i = 0; i < o->nfiles; i++) {
+        if (o->files[i].replaced) rename(o->files[i].old, o->files[i].final);
+        else if (o->files[i].moved) unlink(o->files[i].final);
+    }
+}
+
 lathe_status cg_output_commit(cg_outputs *o)
 {
     for (size_t i = 0; i < o->nfiles; i++) {
         if (!o->files[i].final) continue;
-        if (rename(o->files[i].temporary, o->files[i].final) != 0)
-            return diag_add(o->diag, LATHE_IO, &(diag_place){.file = o->files[i].final},
-                            "cannot be written: %m");
+        o->files[i].moved =
+            set_aside(o, i) && rename(o->files[i].temporary, o->files[i].final) == 0;
+        if (o->files[i].moved) continue;
+        diag_add(o->diag, LATHE_IO, &(diag_place){.file = o->files[i].final},
+                 "cannot be written: %m");
+        take_back(o);
+        return LATHE_IO;
     }
     return LATHE_OK;
 }
@@ -112,7 +140,10 @@ lathe_status cg_output_commit(cg_outputs *o)
 void cg_output_discard(cg_outputs *o)
 {
     if (o->open) fclose(o->open);
-    for (size_t i = 0; i < o->nfiles; i++) unlink(o->files[i].temporary);
+    for (size_t i = 0; i < o->nfiles; i++) {
+        unlink(o->files[i].temporary);
+        unlink(o->files[i].old);
+    }
     for (size_t i = 0; i < o->nstages; i++) rmdir(o->stages[i].stage);
     *o = (cg_outputs){0};
 }

@@ -10,6 +10,8 @@ typedef struct cg_outputs {
     lathe_diag *diag;
     struct {
         const char *final, *temporary;
+        const char *old; /* another name of what was at `final` */
+        bool moved, replaced;
     } files[8]; /* final NULL: a file between */
     struct {
         const char *folder, *stage;
@@ -27,7 +29,7 @@ FILE *cg_output_open(cg_outputs *, const char *temporary);
 lathe_status cg_output_close(cg_outputs *);
 /* Writes a whole staged file. */
 lathe_status cg_output_write(cg_outputs *, const char *temporary, const void *bytes, size_t size);
-/* Moves all staged files to their places. */
+/* Moves all staged files to their places, or none: what was there stays. */
 lathe_status cg_output_commit(cg_outputs *);
 /* Removes all that is left; also after a commit. */
 void cg_output_discard(cg_outputs *);

@@ -108,6 +108,10 @@ int command_compile(const cli_options *o)
     lathe_options l;
     compile_storage storage;
     int code = EXIT_USAGE;
+    if (o->output && strcmp(o->output, "-") == 0) {
+        usage_error("--output takes a file's name; libraries are not written to standard output");
+        return EXIT_USAGE;
+    }
     if (fill_options(o, o->paths.items[0], &l, &storage)) {
         l.emit = parse_emit(o->emit);
         l.all_origins = o->origins;
@@ -141,7 +145,8 @@ int command_check(const cli_options *o)
 
 int command_opt(const cli_options *o)
 {
-    FILE *out = o->output ? fopen(o->output, "w") : stdout;
+    bool file = o->output && strcmp(o->output, "-") != 0;
+    FILE *out = file ? fopen(o->output, "w") : stdout;
     if (!out) return fail(LATHE_IO, "cannot write %s", o->output);
     lathe_diag *diag = lathe_diag_new();
     lathe_status s = diag ? lathe_opt(o->paths.items[0], o->passes ? o->passes : "", out, diag)

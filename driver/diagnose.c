@@ -158,6 +158,9 @@ int fail_unknown(lathe_status s, const char *text, const char *word, const char 
 int fail_file(lathe_status s, const char *file, const char *text)
 {
     lathe_message m = empty;
+    size_t n = strlen(file);
+    /* The tensor readers name the file themselves. */
+    if (strncmp(text, file, n) == 0 && strncmp(text + n, ": ", 2) == 0) text += n + 2;
     m.status = s;
     m.file = file;
     m.text = text;

@@ -3,6 +3,9 @@
 #include "driver/diagnose.h"
 #include "driver/options.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,16 +80,24 @@ static bool list_add(option_list *list, const char *item)
     return true;
 }
 
+/* Numbers of options are counts, seconds and tolerances: finite, not negative, of sane size. */
 static bool set_number(const option_row *r, void *field, const char *value)
 {
     char *end;
+    errno = 0;
+    bool sane;
     if (r->kind == INT) {
-        *(long *)field = strtol(value, &end, 10);
+        long n = strtol(value, &end, 10);
+        *(long *)field = n;
+        sane = n >= 0 && n <= INT_MAX;
     } else {
-        *(double *)field = strtod(value, &end);
+        double x = strtod(value, &end);
+        *(double *)field = x;
+        sane = isfinite(x) && x >= 0;
     }
-    if (*value && !*end) return true;
-    usage_error("option '--%s' takes a number, not '%s'", r->name, value);
+    if (*value && !*end && sane && errno != ERANGE) return true;
+    usage_error("option '--%s' takes %s, not '%s'", r->name,
+                r->kind == INT ? "a number from 0 to 2147483647" : "a number of 0 or more", value);
     return false;
 }
 

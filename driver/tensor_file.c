@@ -179,7 +179,7 @@ lathe_status tensor_with_file(const char *path, tensor_file *f, tensor_message *
 {
     static const char nothing[1];
     *f = (tensor_file){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return tensor_fail(m, errno == ENOENT ? LATHE_NOT_FOUND : LATHE_IO, "%s: %s", path,
                            strerror(errno));
@@ -189,7 +189,8 @@ lathe_status tensor_with_file(const char *path, tensor_file *f, tensor_message *
     void *bytes =
         size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : (void *)(uintptr_t)nothing;
     close(fd);
-    if (!ok || bytes == MAP_FAILED) return tensor_fail(m, LATHE_IO, "%s: cannot be read", path);
+    if (!ok) return tensor_fail(m, LATHE_IO, "%s: not a regular file", path);
+    if (bytes == MAP_FAILED) return tensor_fail(m, LATHE_IO, "%s: cannot be read", path);
     tensor_message inner = {{0}};
     lathe_status s = parse(bytes, size, f, &inner);
     if (size) munmap(bytes, size);

@@ -104,6 +104,24 @@ static void frame_attrs(fe_import *im, fe_frame *frame, const Onnx__NodeProto *c
 
 /* ---- calling ---- */
 
+/* A function reads the attributes that it lists, and nothing else can. */
+static lathe_status check_call_attrs(const fe_node *n, const Onnx__FunctionProto *f)
+{
+    for (size_t i = 0; i < n->proto->n_attribute; i++) {
+        const char *name = fe_text(n->proto->attribute[i]->name);
+        bool listed = find_attr(f->attribute_proto, f->n_attribute_proto, name) != NULL;
+        for (size_t k = 0; k < f->n_attribute && !listed; k++)
+            listed = !strcmp(fe_text(f->attribute[k]), name);
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(fe_text(n->proto->attribute[k]->name), name))
+                return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is given twice", name);
+        if (!listed && strncmp(name, "__", 2) != 0)
+            return fe_fail(n, LATHE_BAD_INPUT, "attribute '%s' is not one of function %s", name,
+                           fe_text(f->name));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status check_call(const fe_node *n, const Onnx__FunctionProto *f)
 {
     for (const fe_frame *at = n->scope->frame; at; at = at->caller) {
@@ -116,8 +134,10 @@ static lathe_status check_call(const fe_node *n, const Onnx__FunctionProto *f)
                        "%zu inputs and %zu outputs, but function %s has %zu and %zu", n->nin,
                        n->nout, fe_text(f->name), f->n_input, f->n_output);
     }
-    if (f->n_attribute_proto > FE_MAX_ATTRS) return fe_fail(n, LATHE_LIMIT, "too many attributes");
-    return LATHE_OK;
+    if (f->n_attribute_proto > FE_MAX_ATTRS)
+        return fe_fail(n, LATHE_LIMIT, "function %s has more than %d attributes", fe_text(f->name),
+                       FE_MAX_ATTRS);
+    return check_call_attrs(n, f);
 }
 
 static fe_frame *new_frame(const fe_node *n, const Onnx__FunctionProto *f)

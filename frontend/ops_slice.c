@@ -17,9 +17,14 @@ typedef struct cut {
     ir_dim start, step, size;
 } cut;
 
-/* NumPy's rule: negative positions count from the end, then both are clamped to the axis. */
+#define FAR_STEP ((int64_t)1 << 40) /* longer than any axis */
+
+/* NumPy's rule: negative positions count from the end, then both are clamped to the axis. Steps
+ * that lead out of it at once do so whatever their length, and are kept where sums cannot overflow.
+ */
 static cut cut_axis(ir_graph *g, ir_dim size, ir_dim start, ir_dim end, ir_dim step)
 {
+    step = fe_dim_clamp(g, step, ir_dim_const(g, -FAR_STEP), ir_dim_const(g, FAR_STEP));
     ir_dim zero = ir_dim_const(g, 0), one = ir_dim_const(g, 1);
     ir_dim back = ir_dim_lt(g, step, zero); /* 1 if the step is negative */
     ir_dim low = ir_dim_sub(g, zero, back), high = ir_dim_sub(g, size, back);
@@ -88,7 +93,7 @@ static lathe_status range_inputs(fe_node *n, range *r)
     if (nends != r->n || (r->axes && naxes != r->n))
         return fe_fail(n, LATHE_BAD_INPUT, "starts, ends and axes differ in length");
     if (!fe_has(n, 4)) return LATHE_OK;
-    TRY(fe_sizes(n, fe_in(n, 4), INT32_MIN, INT32_MAX, IR_NONE, &r->steps, &nsteps));
+    TRY(fe_sizes(n, fe_in(n, 4), INT64_MIN, INT64_MAX, IR_NONE, &r->steps, &nsteps));
     if (nsteps != r->n) return fe_fail(n, LATHE_BAD_INPUT, "%zu steps, %zu starts", nsteps, r->n);
     return LATHE_OK;
 }

@@ -41,13 +41,25 @@ static lathe_status use(lathe_model *m, const void *bytes, size_t size, const ch
     return LATHE_OK;
 }
 
+/* A file that is too short for weights is often one that Git LFS has not fetched. */
+static lathe_status too_short(int fd, const char *path, rt_text *text)
+{
+    static const char lfs[] = "version https://git-lfs";
+    char start[sizeof lfs - 1];
+    bool pointer = pread(fd, start, sizeof start, 0) == (ssize_t)sizeof start &&
+                   memcmp(start, lfs, sizeof start) == 0;
+    return rt_fail(text, LATHE_BAD_INPUT, "weights '%s': %s", path,
+                   pointer
+                       ? "a Git LFS pointer, which stands for the file; `git lfs pull` fetches it"
+                       : "not a weight file");
+}
+
 static lathe_status map(lathe_model *m, int fd, const char *path, rt_text *text)
 {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return rt_fail(text, LATHE_IO, "weights '%s': not a regular file", path);
-    if (st.st_size < LATHE_WEIGHTS_DATA)
-        return rt_fail(text, LATHE_BAD_INPUT, "weights '%s': not a weight file", path);
+    if (st.st_size < LATHE_WEIGHTS_DATA) return too_short(fd, path, text);
     void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return rt_fail(text, LATHE_IO, "weights '%s': %s", path, strerror(errno));

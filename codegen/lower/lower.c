@@ -33,7 +33,8 @@ lathe_status cg_refuse(cg_lowering *lw, lathe_status status, ir_value v, const c
 
 uint32_t cg_node_entry(cg_lowering *lw, const ir_node *node)
 {
-    uint64_t key = (uint64_t)node->name << 32 | node->origin;
+    uint32_t made_of = node->origin ? node->origin : 1u << 31 | (uint32_t)node->op;
+    uint64_t key = (uint64_t)node->name << 32 | made_of;
     uint32_t at = cg_map_get(&lw->entries, key, LATHE_NO_SLOT);
     if (at != LATHE_NO_SLOT) return at;
     uint32_t name = cg_interned(lw, node->name), op = cg_interned(lw, node->origin);

@@ -264,7 +264,36 @@ def determinants():
     case("det_of_any_size", body("n"), [set_of(matrices(2, n, n), n) for n in (1, 2, 3, 6, 7)])
 
 
+def far_slices():
+    """Positions and steps at the ends of int64."""
+    least, most = -1 << 63, (1 << 63) - 1
+    forms = [(-1, -100, least), (4, least, least), (most, least, -1), (0, most, most),
+             (-1, least, -2), (1, most, 2)]
+    x = floats(5)
+
+    def cut(start, end, step):
+        return x[slice(max(start, -100), max(end, -100), max(min(step, 100), -100))]
+
+    def inputs(f):
+        return [tensor("x", [5], x)] + [ints(n, [1], [v]) for n, v in zip("abc", f)]
+
+    nodes = [node("Slice", ["x", "a", "b", "axes", "c"], ["y"])]
+    data = graph(nodes, [value("x", FLOAT, ["n"])] + [value(n, INT64, [1]) for n in "abc"],
+                 [value("y", FLOAT)], [ints("axes", [1], [0])])
+    case("slice_far", data, [(inputs(f), [tensor("y", [len(cut(*f))], cut(*f))]) for f in forms])
+    known = [node("Slice", ["x", "a%d" % i, "b%d" % i, "axes", "c%d" % i], ["y%d" % i])
+             for i in range(len(forms))]
+    case("slice_far_known",
+         graph(known, [value("x", FLOAT, ["n"])],
+               [value("y%d" % i, FLOAT) for i in range(len(forms))],
+               [ints("axes", [1], [0])] + [ints("abc"[k] + str(i), [1], [f[k]])
+                                           for i, f in enumerate(forms) for k in range(3)]),
+         [([tensor("x", [5], x)],
+           [tensor("y%d" % i, [len(cut(*f))], cut(*f)) for i, f in enumerate(forms)])])
+
+
 if __name__ == "__main__":
+    far_slices()
     sequences_in_loops()
     split_to_sequence()
     scan_of_data_size()

@@ -15,7 +15,7 @@ expect 0 "LLVM 19" --version
 expect 1 "unknown command 'compil'" compil
 expect 1 "unknown option '--nmae'; hint: did you mean '--name'?" compile --nmae x model.onnx
 expect 1 "option '--name' needs a value" compile model.onnx --name
-expect 1 "option '--level' takes a number, not 'fast'" compile -Ofast model.onnx
+expect 1 "option '--level' takes a number from 0 to 2147483647, not 'fast'" compile -Ofast model.onnx
 expect 1 "'compile' needs MODEL.onnx" compile
 expect 1 "--dim takes NAME=N" compile model.onnx --dim batch
 expect 1 "--dim batch: 'x' is not a size" compile model.onnx --dim batch=x

@@ -329,6 +329,14 @@ Test(import, bad_functions)
     m = calling(function_new("my"));
     PUSH(m->graph->node[0], input, "x");
     refused(m, LATHE_BAD_INPUT, "2 inputs and 1 outputs, but function F has 1 and 1");
+    m = calling(function_new("my"));
+    PUSH(m->graph->node[0], attribute, attr_float("slope", 0.25f));
+    PUSH(m->graph->node[0], attribute, attr_float("slop", 0.25f));
+    refused(m, LATHE_BAD_INPUT, "attribute 'slop' is not one of function F");
+    m->graph->node[0]->attribute[1]->name = "__note";
+    cr_assert_eq(read_model(m), LATHE_OK, "%s", messages());
+    m->graph->node[0]->attribute[1]->name = "slope";
+    refused(m, LATHE_BAD_INPUT, "attribute slope is given twice");
 }
 
 /* f0 calls f1 twice, f1 calls f2 twice, ...: 2^30 nodes from a small file. */
