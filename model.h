@@ -25,7 +25,7 @@ extern "C" {
 /* The sizes that differ from run to run. */
 typedef struct model_dims {
     int64_t batch;    /* 0 to 2147483647 */
-    int64_t sequence;    /* 0 to 2147483647 */
+    int64_t sequence; /* 0 to 2147483647 */
 } model_dims;
 
 /* One run. in: dense row-major tensors. out: where to write and how many bytes there are, or
@@ -34,10 +34,10 @@ typedef struct model_dims {
 typedef struct model_io {
     model_dims dims;
     struct {
-        const int64_t *input_ids;    /* i64[batch, sequence] */
+        const int64_t *input_ids; /* i64[batch, sequence] */
     } in;
     struct {
-        lathe_buffer logits;    /* f32[batch, sequence, 13] */
+        lathe_buffer logits; /* f32[batch, sequence, 13] */
     } out;
     struct {
         int64_t logits[3];
@@ -60,7 +60,8 @@ static inline void model_close(lathe_model *model) { lathe_model_close(model); }
 
 /* max: the largest sizes that a run may have; all memory is taken here, and a run takes none. NULL:
  * every run may raise them. */
-static inline lathe_status model_session_new(lathe_model *model, const model_dims *max, lathe_session **session)
+static inline lathe_status model_session_new(lathe_model *model, const model_dims *max,
+                                             lathe_session **session)
 {
     int64_t maxima[2] = {0};
     if (max) maxima[0] = max->batch;
@@ -76,8 +77,8 @@ static inline lathe_status model_session_reserve(lathe_session *session, const m
 }
 static inline void model_session_free(lathe_session *session) { lathe_session_free(session); }
 
-static inline void model_in_(lathe_tensor *t, const void *data, lathe_elem elem, unsigned bits, int32_t rank,
-                         const int64_t *dims)
+static inline void model_in_(lathe_tensor *t, const void *data, lathe_elem elem, unsigned bits,
+                             int32_t rank, const int64_t *dims)
 {
     uint64_t n = bits;
     memset(t, 0, sizeof *t);
