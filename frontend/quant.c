@@ -35,7 +35,9 @@ ir_value fe_store_code(ir_nest *nest, ir_expr x, ir_expr zero, ir_elem out, bool
     ir_elem type = ir_expr_get(g, x)->type;
     bool integer = ir_elem_is_int(out);
     if (integer) x = X1(ROUND, x);
-    if (zero != IR_NONE) x = X2(ADD, x, ir_x_cast(g, zero, type));
+    double known;
+    bool none = zero == IR_NONE || (integer && ir_x_is_const(g, zero, NULL, &known) && known == 0);
+    if (!none) x = X2(ADD, x, ir_x_cast(g, zero, type));
     if (integer || !saturate) return ir_nest_map(nest, out, ir_x_cast(g, x, out));
     x = ir_x_cast(g, x, IR_F32);
     return ir_nest_map(nest, out, ir_x_make(g, IR_X_CASTSAT, IR_F32, out, &x, 1));
@@ -117,22 +119,57 @@ lathe_status fe_need_block(const fe_node *n, int64_t block)
 
 /* ---- DynamicQuantizeLinear ---- */
 
-/* The extreme of x and 0. */
-static ir_value extreme(ir_builder *b, const char *kind, ir_scalar op, ir_value x)
+/* The last axes of x that hold enough elements to go along, and are short enough to be still in the
+ * first-level cache when they are gone along again. */
+static int rows_of(const ir_graph *g, const ir_type *x)
+{
+    enum { ENOUGH = 64 };
+    int64_t size, along = 1;
+    int rows = x->rank;
+    while (rows > 0 && along < ENOUGH) {
+        if (!ir_dim_is_const(g, x->dims[--rows], &size)) break;
+        along = size < ENOUGH ? along * size : ENOUGH;
+    }
+    return rows;
+}
+
+/* [max(-x), max(x)]: first of each row, so that memory is read once, then of all rows. */
+static ir_value extremes(ir_builder *b, ir_value x)
 {
     ir_graph *g = b->g;
     ir_nest nest;
-    ir_value r = fe_reduce(b, kind, x, ~0u, IR_F32, false);
-    if (!fe_broadcast(&nest, b, &r, 1)) return IR_NONE;
-    ir_expr e = ir_nest_read(&nest, r);
-    return ir_nest_map(&nest, IR_F32, ir_x_2(g, op, e, XN(e, 0)));
+    ir_dim space[IR_MAX_RANK + 1], two = ir_dim_const(g, 2);
+    ir_expr idx[IR_MAX_RANK];
+    if (ir_type_of(g, x)->rank == 0) x = ir_unsqueeze(b, x, 0);
+    const ir_type t = *ir_type_of(g, x);
+    int rows = rows_of(g, &t);
+    for (int i = 0; i < t.rank; i++) space[i < rows ? i : i + 1] = t.dims[i];
+    space[rows] = two;
+    ir_nest_begin(&nest, b, t.rank + 1, space, t.rank - rows);
+    for (int i = 0; i < t.rank; i++) idx[i] = ir_nest_index(&nest, i < rows ? i : i + 1);
+    ir_expr first = X2(EQ, ir_nest_index(&nest, rows), XI(0));
+    ir_expr sign = ir_x_select(g, first, ir_x_float(g, IR_F32, -1), ir_x_float(g, IR_F32, 1));
+    ir_value r = ir_nest_reduce(&nest, IR_OP_REDUCE, "max", IR_F32,
+                                X2(MUL, ir_nest_load(&nest, x, idx), sign));
+    return rows && r != IR_NONE ? fe_reduce(b, "max", r, (1u << rows) - 1, IR_F32, false) : r;
+}
+
+/* The extreme of x and 0 that stands at this place of extremes(x). */
+static ir_value extreme(ir_builder *b, ir_value of, int at)
+{
+    ir_graph *g = b->g;
+    ir_nest nest;
+    if (of == IR_NONE) return IR_NONE;
+    ir_nest_begin(&nest, b, 0, NULL, 0);
+    ir_expr place = XI(at), e = ir_nest_load(&nest, of, &place);
+    return ir_nest_map(&nest, IR_F32, at ? X2(MAX, e, XN(e, 0)) : X2(MIN, X1(NEG, e), XN(e, 0)));
 }
 
 bool fe_dynamic_codes(ir_builder *b, ir_value x, fe_codes *q)
 {
     ir_graph *g = b->g;
     ir_nest nest;
-    ir_value low = extreme(b, "min", IR_X_MIN, x), high = extreme(b, "max", IR_X_MAX, x);
+    ir_value both = extremes(b, x), low = extreme(b, both, 0), high = extreme(b, both, 1);
     if (!fe_broadcast(&nest, b, (ir_value[]){low, high}, 2)) return false;
     ir_expr range = X2(SUB, ir_nest_read(&nest, high), ir_nest_read(&nest, low));
     /* A tensor of zeros has no range; any scale gives it back. */

@@ -146,11 +146,12 @@ static cg_val on_int(cg_unit *u, ir_scalar op, ir_elem t, const cg_val *a)
 
 static cg_val is_nan(cg_unit *u, cg_val a) { return LLVMBuildFCmp(u->b, LLVMRealUNO, a, a, ""); }
 
-/* NaN wins; of zeros of different sign either may be returned. */
+/* NaN wins; of zeros of different sign either may be returned. Without order a stays, as x86's
+ * instruction has it, so that only a NaN in b is asked for. */
 static cg_val float_extremum(cg_unit *u, bool max, cg_val a, cg_val b)
 {
-    cg_val a_wins = LLVMBuildFCmp(u->b, max ? LLVMRealUGT : LLVMRealULT, a, b, "");
-    return cg_select(u, is_nan(u, b), b, cg_select(u, a_wins, a, b));
+    cg_val b_wins = LLVMBuildFCmp(u->b, max ? LLVMRealOGT : LLVMRealOLT, b, a, "");
+    return cg_select(u, is_nan(u, b), b, cg_select(u, b_wins, b, a));
 }
 
 static cg_val float_mod(cg_unit *u, const cg_val *a)

@@ -41,6 +41,11 @@ the sum may exceed 32 bits
 the zero point of 'dz' changes along the sum
 END
 
+# A dynamic quantiser finds both extremes in one pass over its tensor, however many products read its codes.
+"$LATHE" compile -q tests/cases/quantised_dynamic/model.onnx --emit ir -o "$dir/dynamic.ir"
+[ "$(grep -c ' = reduce(%0) space=\[2, 2, 3, 24\] nred=2 .*kind="max"' "$dir/dynamic.ir")" = 1 ]
+[ "$(grep -c ' = [a-z]*(%0' "$dir/dynamic.ir")" = 2 ] # the extremes and the codes
+
 "$LATHE" bench tests/cases/quantised_static --seconds 0.05 --profile >"$dir/text"
 grep -qE '^kernel .* i8 .*MatMul scores \(MatMul\)' "$dir/text"
 "$LATHE" bench tests/cases/quantised_static --seconds 0.05 --profile --json | grep -qF '"precision": "i8"'
