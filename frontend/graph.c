@@ -110,6 +110,22 @@ static int64_t contrib_version(fe_import *im, const char *domain)
     return 1;
 }
 
+/* Domains of which nothing is read, and what to do about it. */
+static const struct {
+    const char *domain, *advice;
+} hopeless[] = {
+    {"com.microsoft.nchwc",
+     ": ONNX Runtime laid the channels out for one processor's kernels; save the "
+     "graph at optimisation level extended"},
+};
+
+static const char *advice_on(const char *domain)
+{
+    for (size_t i = 0; i < sizeof hopeless / sizeof *hopeless; i++)
+        if (!strcmp(hopeless[i].domain, domain)) return hopeless[i].advice;
+    return "";
+}
+
 static lathe_status unsupported(node_context *c, const char *domain, int64_t version)
 {
     const char *shown = *domain ? domain : "ai.onnx";
@@ -121,8 +137,8 @@ static lathe_status unsupported(node_context *c, const char *domain, int64_t ver
                             shown, (long long)version);
     }
     return graph_refuse(c, LATHE_UNSUPPORTED,
-                        "operator %s of %s (opset version %lld) is not supported", c->n.op, shown,
-                        (long long)version);
+                        "operator %s of %s (opset version %lld) is not supported%s", c->n.op, shown,
+                        (long long)version, advice_on(domain));
 }
 
 /* A node that reads what a refused one would have made is looked at, but not imported. */

@@ -362,6 +362,9 @@ async function norms() {
         norm('broadcast', ['x', 'one', 'gamma', ...beta]); norm('rows', ['x', 'flat', 'gamma', ...beta]); norm('matrix', ['flat', 'flat', 'gamma', ...beta], [], { epsilon: f(0.01) });
     }
     c.node('SkipLayerNormalization', ['x', 'skip', 'gamma', '', 'bias'], ['no_beta']);
+    c.weight('from', INT64, [], [1n]); c.weight('to', INT64, [], [8n]); c.weight('step', INT64, [], [3n]); c.weight('places', INT64, [2, 2], [1n, 0n, 0n, 2n]);
+    c.node('Range', ['from', 'to', 'step'], [['range', INT64]]); c.node('GatherND', ['x', 'places'], ['gathered']); c.node('Trilu', ['x', 'from'], ['upper']); c.node('Trilu', ['x'], ['lower'], { upper: 0 });
+    c.node('TransposeMatMul', ['x', 'flat'], ['transposed'], { transB: 1, alpha: f(0.5) });
     c.node('BiasGelu', ['x', 'bias'], ['bias_gelu']); c.node('FastGelu', ['x', 'bias'], ['fast_gelu_bias']); c.node('FastGelu', ['x'], ['fast_gelu']); c.node('Gelu', ['x'], ['gelu']);
     c.node('QuickGelu', ['x'], ['quick_gelu']); c.node('QuickGelu', ['x'], ['quick_gelu_alpha'], { alpha: f(0.5) });
     await c.write();
@@ -449,6 +452,9 @@ async function blockRefusals() {
 
 async function quantRefusals() {
     const f = (x) => ({ float: x });
+    const blocked = new Case('nchwc');
+    blocked.input('x', FLOAT, [1, 8, 2, 2]); blocked.node('ReorderInput', ['x'], ['y'], {}, FLOAT, 'com.microsoft.nchwc');
+    await blocked.refuse("operator ReorderInput of com.microsoft.nchwc (opset version 1) is not supported: ONNX Runtime laid the channels out for one processor's kernels; save the graph at optimisation level extended");
     const moe = async (name, message, attributes, { quantised = false, third = false, wide = 2, router = 2 } = {}) => {
         const c = new Case(name), E = 2, H = 16, I = 16, codes = (n, dims) => c.weight(n, UINT8, dims, c.codes(UINT8, dims, 0, 255));
         c.input('x', FLOAT, [1, H]); c.input('r', FLOAT, [1, router]);
@@ -476,6 +482,23 @@ async function quantRefusals() {
         c.node(op, inputs, [['y', type]], attributes);
         await c.refuse(message);
     };
+    const layer = async (name, op, message, inputs, attributes = {}) => {
+        const c = new Case(name);
+        c.input('x', UINT8, [1, 2, 4], c.codes(UINT8, [1, 2, 4], 0, 9)); c.input('f', FLOAT, [3, 1, 4]); c.weight('w', UINT8, [4, 12], c.codes(UINT8, [4, 12], 0, 9)); c.weight('b', FLOAT, [12]); c.weight('b2', FLOAT, [11]); c.weight('s', FLOAT, [], [0.5]);
+        c.weight('s2', FLOAT, [11]); c.weight('z', UINT8, [], [3]); c.weight('zi', INT8, [], [3]); c.weight('lw', UINT8, [1, 4, 8], c.codes(UINT8, [1, 4, 8], 0, 9)); c.weight('lr', UINT8, [1, 2, 8], c.codes(UINT8, [1, 2, 8], 0, 9));
+        c.weight('ls', FLOAT, [1], [0.5]); c.weight('lz', UINT8, [1], [3]); c.weight('ls2', FLOAT, [1, 7]); c.weight('ls3', FLOAT, [1, 1, 8]);
+        c.node(op, inputs, ['y'], attributes);
+        await c.refuse(message);
+    };
+    await layer('qattention_scale', 'QAttention', "tensor 's2': input 4 has dims [11], expected [12]", ['x', 'w', 'b', 's', 's2', '', 'z', 'z'], { num_heads: 2 });
+    await layer('qattention_bias', 'QAttention', "tensor 'b2': input 2 has dims [11], expected [12]", ['x', 'w', 'b2', 's', 's', '', 'z', 'z'], { num_heads: 2 });
+    await layer('qattention_zero', 'QAttention', "tensor 'zi': input 7 has element type i8, expected u8", ['x', 'w', 'b', 's', 's', '', 'z', 'zi'], { num_heads: 2 });
+    await layer('qattention_rotary', 'QAttention', 'attribute do_rotary is 1, only 0 is supported', ['x', 'w', 'b', 's', 's', '', 'z', 'z'], { num_heads: 2, do_rotary: 1 });
+    const lstm = (scale, zero, r = 'lr') => ['f', 'lw', r, '', '', '', '', '', scale, zero, 'ls', 'lz'];
+    await layer('dynamic_lstm_scale', 'DynamicQuantizeLSTM', "tensor 'ls2': input 8 has dims [1, 7], expected [1, 8]", lstm('ls2', 'lz'), { hidden_size: 2 });
+    await layer('dynamic_lstm_rank', 'DynamicQuantizeLSTM', "tensor 'ls3': input 8 has rank 3, expected 1 or 2", lstm('ls3', 'lz'), { hidden_size: 2 });
+    await layer('dynamic_lstm_no_zero', 'DynamicQuantizeLSTM', 'input 9 must be a tensor', lstm('ls', ''), { hidden_size: 2 });
+    await layer('dynamic_lstm_weights', 'DynamicQuantizeLSTM', "tensor 'lw': input 2 has dims [1, 4, 8], expected [1, 2, 8]", lstm('ls', 'lz', 'lw'), { hidden_size: 2 });
     await qlinear('qlinear_scale', 'QLinearAdd', "tensor 's2': input 1 is f32[2], expected one element", ['x', 's2', 'z', 'x', 's', 'z', 's', 'z']);
     await qlinear('qlinear_zero', 'QLinearSigmoid', "tensor 'z2': input 2 is u8[2], expected one element", ['x', 's', 'z2', 's', 'z']);
     await qlinear('qlinear_no_scale', 'QLinearSigmoid', 'input 3 is missing', ['x', 's', 'z', '', 'z']);

@@ -43,7 +43,7 @@ export class Case {
     bytes(known = false) {
         const nodes = this.nodes.filter(({ outputs }) => !known || !(outputs[0] in this.other));
         const outputs = this.outputs.filter(([name]) => !known || !(name in this.other));
-        return model({ ...this, nodes, outputs, imports: { '': this.opset, [MS]: 1 } });
+        return model({ ...this, nodes, outputs, imports: { '': this.opset, [MS]: 1, ...Object.fromEntries(nodes.filter((n) => n.domain).map((n) => [n.domain, 1])) } });
     }
     async run() {
         const session = await ort.InferenceSession.create(this.bytes(true), { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 });
