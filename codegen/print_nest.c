@@ -122,13 +122,12 @@ static void put_attention(const nest_printer *w, const cg_attention *a)
 
 static void put_flags(const nest_printer *w, const cg_nest *n)
 {
-    fprintf(w->f, "  %s", cg_nest_kind_name(n->kind));
-    if (n->kind != CG_NEST_MAP && n->kind != CG_NEST_ROW && n->kind != CG_NEST_ATTENTION)
-        fprintf(w->f, " %s", cg_combine_name(n->combine));
+    fprintf(w->f, "  %s", cg_family_of(n)->name);
+    if (cg_has(n, CG_COMBINES)) fprintf(w->f, " %s", cg_combine_name(n->combine));
     fputs(" over ", w->f);
     put_dims(w, n->space, (size_t)n->rank);
     if (n->nred) fprintf(w->f, ", the last %d reduced", n->nred);
-    if (n->kind == CG_NEST_CUMULATE) fprintf(w->f, ", along axis %d", n->axis);
+    if (cg_family_of(n)->rows == CG_ROWS_ALL_BUT) fprintf(w->f, ", along axis %d", n->axis);
     fprintf(w->f, "%s%s%s\n", n->exclusive ? ", exclusive" : "", n->reverse ? ", reverse" : "",
             n->last ? ", the last one" : "");
 }

@@ -10,14 +10,9 @@
 #include "runtime/abi.h"
 
 typedef enum {
-    CG_NEST_MAP,
-    CG_NEST_REDUCE,
-    CG_NEST_ARG,
-    CG_NEST_CUMULATE,
-    CG_NEST_SCATTER,
-    CG_NEST_ROW,
-    CG_NEST_GEMM,
-    CG_NEST_ATTENTION
+#define KERNEL(id, ...) CG_NEST_##id,
+#include "codegen/kernels/kernels.def"
+#undef KERNEL
 } cg_nest_kind;
 typedef enum { CG_SUM, CG_PROD, CG_MAX, CG_MIN, CG_AND, CG_OR, CG_SET } cg_combine;
 
@@ -145,10 +140,42 @@ typedef struct cg_attention {
 } cg_attention;
 enum { CG_SCORE_ROWS = 16 };
 
-/* Rows that the nest's kernel may be given, [0, rows): the product of the parallel axes but the
- * innermost one that is not known to be 1. CUMULATE: of all axes but `axis`. 1 where rows cannot be
- * told apart safely: SCATTER, and results whose elements share bytes. */
+/* A row of kernels.def. */
+enum {
+    CG_COMBINES = 1 << 0,
+    CG_REDUCES = 1 << 1,
+    CG_FINDS = 1 << 2,
+    CG_ORDERED = 1 << 3,
+    CG_REREADS = 1 << 4,
+    CG_TERMS = 1 << 5,
+};
+#define CG_NEVER INT64_MAX
+typedef enum { CG_ROWS_ALL, CG_ROWS_KEPT, CG_ROWS_ALL_BUT, CG_ROWS_OWN } cg_rows;
+typedef enum {
+    CG_INSIDE_points,
+    CG_INSIDE_cumulated,
+    CG_INSIDE_stages,
+    CG_INSIDE_nothing
+} cg_inside;
+typedef struct cg_family {
+    const char *name;
+    cg_rows rows;
+    cg_inside inside;
+    int64_t stretch;
+    unsigned traits;
+} cg_family;
+/* family.c */
+const cg_family *cg_family_of(const cg_nest *);
+bool cg_has(const cg_nest *, unsigned trait);
+bool cg_is_one(const ir_graph *, ir_dim);
+/* The axis of the innermost parallel loop; -1: there is none. */
+int cg_inner_axis(const ir_graph *, const cg_nest *);
+bool cg_is_row_axis(const ir_graph *, const cg_nest *, int axis);
+/* Rows cannot be told apart safely: they are ordered, or elements of the result share bytes. */
+bool cg_one_worker(const cg_nest *);
+/* Rows that the nest's kernel may be given, [0, rows), and points of the space that each holds. */
 ir_dim cg_nest_rows(ir_graph *, const cg_nest *);
+ir_dim cg_row_points(ir_graph *, const cg_nest *);
 
 typedef struct cg_kernel {
     cg_nest nest;
@@ -222,7 +249,6 @@ void cg_list_origins(cg_program *);
 lathe_status cg_program_print(const cg_program *, FILE *);
 /* program_verify.c: whether it keeps its promises; LATHE_INTERNAL and a message if not. */
 lathe_status cg_program_verify(const cg_program *, lathe_diag *);
-const char *cg_nest_kind_name(cg_nest_kind);
 const char *cg_combine_name(cg_combine);
 
 /* target.c: ISA descriptions. */

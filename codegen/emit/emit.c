@@ -113,6 +113,12 @@ void cg_set_attributes(cg_unit *u, cg_val f)
     set_text_attribute(u, f, "target-features", u->isa->features);
 }
 
+static cg_val (*const emitters[])(cg_unit *, const cg_kernel *) = {
+#define KERNEL(id, name, rows, inside, stretch, traits, emit) [CG_NEST_##id] = cg_emit_##emit,
+#include "codegen/kernels/kernels.def"
+#undef KERNEL
+};
+
 static lathe_status build_target(session *s, const cg_isa *isa, cg_val *kernels)
 {
     cg_unit *u = &s->u;
@@ -121,9 +127,7 @@ static lathe_status build_target(session *s, const cg_isa *isa, cg_val *kernels)
     u->tiles = NULL;
     for (size_t i = 0; i < u->p->nkernels; i++) {
         const cg_kernel *k = &u->p->kernels[i];
-        kernels[i] = k->nest.attention ? cg_emit_attention(u, k)
-                     : k->nest.gemm    ? cg_emit_gemm(u, k)
-                                       : cg_emit_nest(u, k);
+        kernels[i] = emitters[k->nest.kind](u, k);
         cg_set_attributes(u, kernels[i]);
         if (u->status != LATHE_OK)
             return diag_add(s->diag, u->status, NULL, "kernel '%s': %s", k->key, u->defect);

@@ -192,7 +192,7 @@ static cg_val load_packed(cg_unit *u, const cg_place *p, cg_val at)
 cg_val cg_load(cg_kern *k, cg_list *l, const cg_item *it)
 {
     cg_unit *u = k->u;
-    size_t readable = k->n->noperands + (k->n->kind == CG_NEST_ROW);
+    size_t readable = k->n->noperands + cg_has(k->n, CG_REREADS);
     if (it->x->imm < 0 || (size_t)it->x->imm >= readable ||
         it->x->nargs != k->places[it->x->imm].o->rank) {
         cg_defect(u, "a load does not fit its operand");

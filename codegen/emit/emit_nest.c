@@ -17,7 +17,7 @@ static void emit_map(cg_shape *s)
     cg_kern *k = &s->k;
     cg_list_emit(k, s->list, cg_all_depths(s));
     cg_list_faults(k, s->list);
-    if (k->n->kind == CG_NEST_SCATTER)
+    if (cg_has(k->n, CG_ORDERED))
         cg_store_combined(k, s->list, s->first_index, k->n->combine, cg_list_root(k, s->list, 0));
     else cg_store(k, s->list, s->first_index, cg_list_root(k, s->list, 0));
 }
@@ -88,17 +88,9 @@ static void emit_tier(cg_shape *s, int lanes, cg_val start, cg_val end, bool may
     cg_loop_end(k->u, &l, NULL);
 }
 
-static void emit_inner(cg_shape *s)
+static void emit_points(cg_shape *s)
 {
     cg_kern *k = &s->k;
-    if (k->n->kind == CG_NEST_CUMULATE) {
-        emit_cumulated(s);
-        return;
-    }
-    if (k->n->kind == CG_NEST_ROW) {
-        cg_emit_row(s);
-        return;
-    }
     if (s->inner < 0) {
         cg_shape_lanes(s, 1, -1);
         cg_shape_plan(s, s->list);
@@ -112,6 +104,19 @@ static void emit_inner(cg_shape *s)
         emit_tier(s, s->tiers[t], start, end, !LLVMIsConstant(end));
         start = end;
     }
+}
+
+static void emit_nothing(cg_shape *s) { cg_defect(s->k.u, "a nest of another emitter"); }
+
+static void emit_inside(cg_shape *s)
+{
+    static void (*const inside[])(cg_shape *) = {
+        [CG_INSIDE_points] = emit_points,
+        [CG_INSIDE_cumulated] = emit_cumulated,
+        [CG_INSIDE_stages] = cg_emit_row,
+        [CG_INSIDE_nothing] = emit_nothing,
+    };
+    inside[cg_family_of(s->k.n)->inside](s);
 }
 
 /* index of each row axis from the number of the row */
@@ -164,7 +169,7 @@ static void nest_emit_rows(cg_shape *s)
     cg_loop l = cg_loop_guard(k->u, begin, end, 1, true);
     cg_loop_enter(k->u, &l, NULL, 0);
     decode_row(s, axes, n, l.i);
-    emit_inner(s);
+    emit_inside(s);
     cg_loop_end(k->u, &l, NULL);
 }
 
@@ -214,10 +219,11 @@ void cg_kern_arguments(cg_kern *k)
 static void set_depths(cg_shape *s)
 {
     cg_kern *k = &s->k;
+    bool along = cg_family_of(k->n)->rows == CG_ROWS_ALL_BUT;
     int next = 3;
     for (int a = 0; a < k->n->rank; a++) {
         if (cg_is_row_axis(k->u->g, k->n, a)) k->depth_of[a] = 1;
-        else k->depth_of[a] = a == s->inner || k->n->kind == CG_NEST_CUMULATE ? 2 : next++;
+        else k->depth_of[a] = a == s->inner || along ? 2 : next++;
     }
 }
 
@@ -229,7 +235,7 @@ static void make_lists(cg_shape *s)
     int count = 0;
     const ir_expr_node *x = ir_expr_get(u->g, n->body);
     s->type = x->type;
-    s->contract = n->kind == CG_NEST_REDUCE && n->combine == CG_SUM && x->op == IR_X_MUL &&
+    s->contract = cg_is_reduction(s) && n->combine == CG_SUM && x->op == IR_X_MUL &&
                   ir_elem_is_float(x->type);
     if (s->contract) {
         roots[count++] = x->args[0];
@@ -270,7 +276,7 @@ static void nest_emit_body(cg_shape *s)
 static bool well_formed(cg_unit *u, const cg_nest *n)
 {
     const ir_expr_node *x = ir_expr_get(u->g, n->epilogue ? n->epilogue : n->body);
-    bool is_arg = n->kind == CG_NEST_ARG;
+    bool is_arg = cg_has(n, CG_FINDS);
     bool ok = n->body != IR_NONE && n->rank <= IR_MAX_SPACE && n->nred <= n->rank &&
               (!is_arg || n->nred == 1) &&
               (is_arg ? n->out.elem == IR_I64 : ir_elem_arith(n->out.elem) == x->type) &&

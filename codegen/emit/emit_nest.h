@@ -24,11 +24,6 @@ typedef struct cg_shape {
 } cg_shape;
 
 /* ---- emit_tiers.c ---- */
-bool cg_is_one(const ir_graph *, ir_dim);
-/* The axis of the innermost parallel loop; -1: there is none. */
-int cg_inner_axis(const ir_graph *, const cg_nest *);
-bool cg_is_row_axis(const ir_graph *, const cg_nest *, int axis);
-bool cg_one_worker(const cg_nest *);
 bool cg_may_be_empty(const cg_kern *, int axis);
 void cg_choose_tiers(cg_shape *);
 
@@ -38,10 +33,7 @@ void cg_emit_row(cg_shape *);
 /* ---- emit_reduce.c ---- */
 void cg_emit_reduced(cg_shape *);
 
-static inline bool cg_is_reduction(const cg_shape *s)
-{
-    return s->k.n->kind == CG_NEST_REDUCE || s->k.n->kind == CG_NEST_ARG;
-}
+static inline bool cg_is_reduction(const cg_shape *s) { return cg_has(s->k.n, CG_REDUCES); }
 
 /* What a reduction gives may be stored twice: then the last vector ends where the axis ends and
  * overlaps the one before it. A map must not do that, as its result may lie on an operand. */

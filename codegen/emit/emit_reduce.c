@@ -55,7 +55,7 @@ static void reduce_step(cg_shape *s, cg_val *acc)
     cg_kern *k = &s->k;
     cg_list_emit(k, s->list, cg_all_depths(s));
     cg_list_faults(k, s->list);
-    if (k->n->kind == CG_NEST_ARG) {
+    if (cg_has(k->n, CG_FINDS)) {
         arg_step(s, acc);
     } else if (s->contract) {
         acc[0] = cg_fma(k->u, cg_list_root(k, s->list, 0), cg_list_root(k, s->list, 1), acc[0]);
@@ -67,7 +67,7 @@ static void reduce_step(cg_shape *s, cg_val *acc)
 
 static int carried_values(const cg_shape *s)
 {
-    return s->k.n->kind == CG_NEST_ARG || s->along >= 0 ? 2 : 1;
+    return cg_has(s->k.n, CG_FINDS) || s->along >= 0 ? 2 : 1;
 }
 
 /* The last reduced axis with lanes along it: acc[0] for lanes, acc[1] for what remains. */
@@ -129,10 +129,10 @@ void cg_emit_reduced(cg_shape *s)
     int lanes = k->lanes;
     cg_val acc[CG_MOST_CARRIED] = {
         cg_identity(u, k->n->combine, s->type, s->along >= 0 ? s->red_tiers[0] : lanes)};
-    if (k->n->kind == CG_NEST_ARG) acc[1] = cg_int(cg_wide(u->i64, lanes), 0);
+    if (cg_has(k->n, CG_FINDS)) acc[1] = cg_int(cg_wide(u->i64, lanes), 0);
     if (s->along >= 0) acc[1] = cg_identity(u, k->n->combine, s->type, 1);
     if (!s->empty) reduce_axes(s, k->n->rank - k->n->nred, acc);
-    cg_val v = k->n->kind == CG_NEST_ARG ? acc[1] : acc[0];
+    cg_val v = cg_has(k->n, CG_FINDS) ? acc[1] : acc[0];
     if (s->along >= 0) {
         v = cg_horizontal(u, k->n->combine, s->type, acc[0]);
         if (!s->empty) v = cg_combine_values(u, k->n->combine, s->type, v, acc[1]);

@@ -1,48 +1,9 @@
-/* Which axes of a nest are rows, and how many lanes go along which axis.
+/* How many lanes go along which axis of a nest.
  *
  * In: a nest, the target and what a vector of its body costs. Out: the tiers of a cg_shape, lane
  * counts in descending order that cover an axis together. Lanes pay where operands are then read
  * contiguously or not at all. */
 #include "codegen/emit/emit_nest.h"
-
-/* ---- axes ---- */
-
-bool cg_is_one(const ir_graph *g, ir_dim d) { return ir_dim_equals(g, d, 1); }
-
-static int parallel_rank(const cg_nest *n)
-{
-    return n->kind == CG_NEST_MAP || n->kind == CG_NEST_SCATTER ? n->rank : n->rank - n->nred;
-}
-
-/* The axis of the innermost parallel loop; -1: there is none. */
-int cg_inner_axis(const ir_graph *g, const cg_nest *n)
-{
-    if (n->kind == CG_NEST_CUMULATE || n->kind == CG_NEST_ROW) return -1;
-    for (int a = parallel_rank(n) - 1; a >= 0; a--)
-        if (!cg_is_one(g, n->space[a])) return a;
-    return -1;
-}
-
-bool cg_is_row_axis(const ir_graph *g, const cg_nest *n, int axis)
-{
-    if (n->kind == CG_NEST_CUMULATE) return axis != n->axis;
-    return axis < parallel_rank(n) && axis != cg_inner_axis(g, n);
-}
-
-bool cg_one_worker(const cg_nest *n)
-{
-    return n->kind == CG_NEST_SCATTER || ir_elem_bits(n->out.elem) < 8;
-}
-
-ir_dim cg_nest_rows(ir_graph *g, const cg_nest *n)
-{
-    ir_dim rows[IR_MAX_SPACE];
-    int count = 0;
-    if (cg_one_worker(n)) return ir_dim_const(g, 1);
-    for (int a = 0; a < n->rank; a++)
-        if (cg_is_row_axis(g, n, a)) rows[count++] = n->space[a];
-    return ir_dim_product(g, rows, count);
-}
 
 bool cg_may_be_empty(const cg_kern *k, int axis)
 {
@@ -101,8 +62,9 @@ void cg_choose_tiers(cg_shape *s)
     s->along = -1;
     int lanes = 1, red_lanes = 1, last = k->n->rank - 1;
     bool allowed = k->u->level > 0 && !cg_one_worker(k->n);
+    bool sums = cg_is_reduction(s) && !cg_has(k->n, CG_FINDS);
     if (allowed && s->inner >= 0) lanes = choose_lanes(s, s->inner, true, &cost);
-    if (allowed && k->n->kind == CG_NEST_REDUCE && k->n->nred > 0 && known_extent(s, last) > 1)
+    if (allowed && sums && k->n->nred > 0 && known_extent(s, last) > 1)
         red_lanes = choose_lanes(s, last, false, &red_cost);
     if (red_lanes > 1 && red_cost.gathers == 0 && (cost.gathers > 0 || red_lanes > lanes)) {
         s->along = last;
@@ -112,7 +74,7 @@ void cg_choose_tiers(cg_shape *s)
         if (known_extent(s, last) % red_lanes != 0) s->red_tiers[s->nred_tiers++] = 1;
         lanes = 1;
     }
-    bool many = k->n->kind == CG_NEST_REDUCE && cost.items <= 6 && cost.slow + cost.gathers == 0;
+    bool many = sums && cost.items <= 6 && cost.slow + cost.gathers == 0;
     if (lanes > 1 && many && lanes <= CG_MOST_LANES / 4 && known_extent(s, s->inner) >= 4 * lanes)
         s->tiers[s->ntiers++] = 4 * lanes;
     if (lanes > 1) s->tiers[s->ntiers++] = lanes;

@@ -10,9 +10,9 @@
  * value code does not depend on: a term of an index or of an address, a bound that an index is
  * compared with, a whole index, a number in arithmetic. Extents and strides shape loops and lanes.
  * They are worth a slower kernel only where MANY share it, as where every step of a recurrence has
- * a row more than the one before; and only in kinds whose sums do not depend on them. To the
- * emitter a parameter is a size between the least and the greatest of its values, so all that it
- * knew of the constants' range it still knows. */
+ * a row more than the one before; and only where no sum depends on them (the column `stretch` of
+ * kernels.def). To the emitter a parameter is a size between the least and the greatest of its
+ * values, so all that it knew of the constants' range it still knows. */
 #include "codegen/kernels/nest_walk.h"
 
 #include <inttypes.h>
@@ -87,7 +87,7 @@ static bool takes_places(const merging *m, ir_scalar op, ir_elem type, int arg)
     case IR_X_LE:
         return true;
     case IR_X_MUL:
-        return m->sizes || ir_elem_is_float(type);
+        return ir_elem_is_float(type) || (m->sizes && !cg_family_of(m->nest)->stretch);
     case IR_X_DIV:
         return ir_elem_is_float(type);
     case IR_X_SELECT:
@@ -117,7 +117,8 @@ static ir_expr read_parameter(ir_graph *g, ir_dim parameter, ir_elem type)
 
 static bool is_size_place(const merging *m, ir_dim dim, bool place, int64_t *value)
 {
-    return (place || m->sizes) && ir_dim_is_const(m->g, dim, value);
+    return ir_dim_is_const(m->g, dim, value) &&
+           (place || (m->sizes && *value >= cg_family_of(m->nest)->stretch));
 }
 
 static void start_walk(merging *m, uint32_t kernel)
@@ -409,13 +410,12 @@ static void renumber(merging *m)
         if (p->steps[i].kind == LATHE_STEP_KERNEL) p->steps[i].func = number[p->steps[i].func];
 }
 
-/* Sums along a row are added in an order that depends on its length. */
 static bool may_merge(const merging *m, uint32_t leader)
 {
-    cg_nest_kind kind = m->lw->p->kernels[leader].nest.kind;
+    const cg_family *family = cg_family_of(&m->lw->p->kernels[leader].nest);
     if (m->shapes[leader].leader != leader) return false;
     if (!m->sizes) return m->shapes[leader].count > 1;
-    return m->shapes[leader].count >= MANY && (kind == CG_NEST_MAP || kind == CG_NEST_GEMM);
+    return m->shapes[leader].count >= MANY && family->stretch != CG_NEVER;
 }
 
 static void merge_alike(cg_lowering *lw, bool sizes)

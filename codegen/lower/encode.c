@@ -355,7 +355,7 @@ void cg_find_encoded(cg_lowering *lw)
         cg_nest nest;
         if (node->op != IR_OP_CONTRACT || lw->part[node->results[0]]) continue;
         if (strcmp(ir_attr_str(g, node, IR_KEY_weight), "computed") != 0) continue;
-        if (cg_read_contract(lw, node, &nest) != LATHE_OK) continue;
+        if (cg_read_nest(lw, node, &nest) != LATHE_OK) continue;
         if (!cg_product_weight(lw, node, &nest, &m)) continue;
         lw->encoded[id] = find_or_make(lw, &m);
         if (lw->encoded[id]) drop_use(lw, uses, m.value);

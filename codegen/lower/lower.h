@@ -157,8 +157,8 @@ cg_operand cg_operand_of(const ir_type *);
 void cg_keep_stages(cg_lowering *, cg_nest *);
 /* lower_row.c: the stages of a row node; the nest has everything else, its place in memory too. */
 lathe_status cg_read_row(cg_lowering *, const ir_node *, cg_nest *);
-/* The nest of a contract, as it is before it is looked at as a product. */
-lathe_status cg_read_contract(cg_lowering *, const ir_node *, cg_nest *);
+/* What the attributes of a node in nest form say: a contract is not looked at as a product yet. */
+lathe_status cg_read_nest(cg_lowering *, const ir_node *, cg_nest *);
 /* contract.c: lowers a node with the roles of a product in tiles; false: nothing is done. The nest
  * is the node's. weight: its b in panels, if it is to be decoded into them, or NULL. */
 bool cg_lower_product(cg_lowering *, const ir_node *, const cg_nest *, ir_value result,

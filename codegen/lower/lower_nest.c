@@ -14,13 +14,6 @@ static const char *const combine_names[] = {
     [CG_AND] = "and", [CG_OR] = "or",     [CG_SET] = "set",
 };
 
-static const char *const kind_names[] = {
-    [CG_NEST_MAP] = "map",           [CG_NEST_REDUCE] = "reduce",       [CG_NEST_ARG] = "arg",
-    [CG_NEST_CUMULATE] = "cumulate", [CG_NEST_SCATTER] = "scatter",     [CG_NEST_ROW] = "row",
-    [CG_NEST_GEMM] = "gemm",         [CG_NEST_ATTENTION] = "attention",
-};
-
-const char *cg_nest_kind_name(cg_nest_kind kind) { return kind_names[kind]; }
 const char *cg_combine_name(cg_combine combine) { return combine_names[combine]; }
 
 lathe_status cg_read_combine(cg_lowering *lw, const char *kind, size_t length, cg_combine *out)
@@ -42,7 +35,7 @@ static uint32_t add_kernel(cg_lowering *lw, const cg_nest *nest, const char *key
     cg_program *p = lw->p;
     cg_kernel k = {.nest = *nest,
                    .key = ir_format(p->arena, "%s", key),
-                   .name = ir_format(p->arena, "%s_%zu", kind_names[nest->kind], p->nkernels)};
+                   .name = ir_format(p->arena, "%s_%zu", cg_family_of(nest)->name, p->nkernels)};
     return CG_PUSH(p, kernels, k);
 }
 
@@ -68,32 +61,14 @@ static int64_t count_nodes(const char *key)
     return n;
 }
 
-/* Points of the space that one row holds; see cg_nest_rows. */
-static ir_dim points_per_row(ir_graph *g, const cg_nest *n)
-{
-    if (n->kind == CG_NEST_CUMULATE) return n->space[n->axis];
-    int parallel = n->rank - n->nred;
-    ir_dim points = ir_dim_product(g, n->space + parallel, n->nred);
-    for (int i = parallel - 1; i >= 0 && n->kind != CG_NEST_ROW; i--)
-        if (!ir_dim_equals(g, n->space[i], 1)) return ir_dim_mul(g, points, n->space[i]);
-    return points;
-}
-
-/* Whether the rows must run in order, on one thread: two points may store to one place, or in one
- * byte. */
-static bool is_sequential(const cg_nest *n)
-{
-    return n->kind == CG_NEST_SCATTER || ir_elem_bits(n->out.elem) % 8 != 0;
-}
-
 /* What the nest multiplies in, if it is a product of matrices or a sum of products in its place. */
 static const char *precision_of(const ir_graph *g, const cg_nest *n)
 {
-    if (n->kind == CG_NEST_GEMM || n->kind == CG_NEST_ATTENTION) {
+    if (cg_has(n, CG_TERMS)) {
         ir_elem elem = n->operands[0].elem;
         return ir_elem_name(ir_elem_is_int(elem) && ir_elem_bits(elem) <= 8 ? IR_I8 : elem);
     }
-    if (n->kind != CG_NEST_REDUCE || n->combine != CG_SUM) return NULL;
+    if (!cg_has(n, CG_REDUCES) || n->combine != CG_SUM) return NULL;
     const ir_expr_node *x = ir_expr_get(g, n->body);
     if (x->op != IR_X_MUL) return NULL;
     bool loads = true;
@@ -109,7 +84,7 @@ static void describe_cost(cg_lowering *lw, const cg_nest *n, lathe_step *step)
     const char *precision = precision_of(g, n);
     if (precision) {
         ir_dim terms = ir_dim_product(g, n->space, n->rank);
-        if (n->kind == CG_NEST_ATTENTION)
+        if (n->attention)
             terms = ir_dim_add(
                 g, terms, ir_dim_product(g, n->attention->scores.space, n->attention->scores.rank));
         step->a = 1 + cg_slot(lw, terms);
@@ -144,12 +119,12 @@ static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *
 {
     uint32_t func = cg_kernel_of(lw, nest);
     int64_t nodes = count_nodes(lw->p->kernels[func].key);
-    ir_dim work = ir_dim_mul(lw->g, points_per_row(lw->g, nest), ir_dim_const(lw->g, nodes));
+    ir_dim work = ir_dim_mul(lw->g, cg_row_points(lw->g, nest), ir_dim_const(lw->g, nodes));
     uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, nest->noperands + 1);
     for (size_t i = 0; i < nest->noperands; i++) bufs[i] = cg_buffer(lw, operands[i]);
     bufs[nest->noperands] = out;
     return cg_kernel_step(lw, func, nest, bufs, cg_nest_rows(lw->g, nest),
-                          is_sequential(nest) ? IR_NONE : work);
+                          cg_one_worker(nest) ? IR_NONE : work);
 }
 
 /* ---- nests ---- */
@@ -179,8 +154,14 @@ static void store_at_point(ir_graph *g, cg_nest *n)
     for (int i = 0; i < n->out.rank; i++) n->store[i] = ir_x_index(g, i);
 }
 
-/* What all nodes in nest form have in common. */
-static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
+static const cg_nest_kind kind_of[IR_OP_COUNT] = {
+#define NODE(op, kind) [IR_OP_##op] = CG_NEST_##kind,
+#include "codegen/kernels/kernels.def"
+#undef NODE
+};
+
+/* What the attributes of a node in nest form say. */
+lathe_status cg_read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
 {
     const ir_attr *space = ir_attr_find(node, IR_KEY_space),
                   *body = ir_attr_find(node, IR_KEY_body);
@@ -196,48 +177,28 @@ static lathe_status read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
     nest_set_space(n, space->u.dims, (int)space->n);
     set_operands(lw, n, node->operands, node->noperands);
     store_at_point(lw->g, n);
+    n->kind = kind_of[node->op];
+    n->last = ir_attr_int(node, IR_KEY_last, 0) != 0;
+    n->exclusive = ir_attr_int(node, IR_KEY_exclusive, 0) != 0;
+    n->reverse = ir_attr_int(node, IR_KEY_reverse, 0) != 0;
+    if (cg_family_of(n)->rows == CG_ROWS_ALL_BUT) n->axis = (int)ir_attr_int(node, IR_KEY_axis, 0);
     if (node->op == IR_OP_ROW) return LATHE_OK;
     const char *kind = ir_attr_str(lw->g, node, IR_KEY_kind);
     return cg_read_combine(lw, kind, strlen(kind), &n->combine);
 }
 
-lathe_status cg_read_contract(cg_lowering *lw, const ir_node *node, cg_nest *n)
-{
-    TRY(read_nest(lw, node, n));
-    n->kind = CG_NEST_REDUCE;
-    return LATHE_OK;
-}
-
 lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
-    TRY(read_nest(lw, node, &n));
+    TRY(cg_read_nest(lw, node, &n));
     ir_value result = cg_store_as_part(lw, node->results[0], &n);
-    switch (node->op) {
-    case IR_OP_REDUCE:
-    case IR_OP_CONTRACT:
-        n.kind = CG_NEST_REDUCE;
-        if (lw->level > 0 && cg_lower_product(lw, node, &n, result, lw->encoded[lw->node]))
-            return lw->status;
-        break;
-    case IR_OP_ROW:
-        TRY(cg_read_row(lw, node, &n));
-        if (result == node->results[0]) cg_row_in_place(lw, node, &n);
-        break;
-    case IR_OP_ARG_REDUCE:
-        n.kind = CG_NEST_ARG;
-        n.last = ir_attr_int(node, IR_KEY_last, 0) != 0;
-        break;
-    case IR_OP_CUMULATE:
-        n.kind = CG_NEST_CUMULATE;
-        n.axis = (int)ir_attr_int(node, IR_KEY_axis, 0);
-        n.exclusive = ir_attr_int(node, IR_KEY_exclusive, 0) != 0;
-        n.reverse = ir_attr_int(node, IR_KEY_reverse, 0) != 0;
-        break;
-    default:
-        n.kind = CG_NEST_MAP;
-        if (result == node->results[0]) cg_map_in_place(lw, node);
-    }
+    bool own = result == node->results[0];
+    if (n.kind == CG_NEST_REDUCE && lw->level > 0 &&
+        cg_lower_product(lw, node, &n, result, lw->encoded[lw->node]))
+        return lw->status;
+    if (n.kind == CG_NEST_ROW) TRY(cg_read_row(lw, node, &n));
+    if (n.kind == CG_NEST_ROW && own) cg_row_in_place(lw, node, &n);
+    if (n.kind == CG_NEST_MAP && own) cg_map_in_place(lw, node);
     return push_kernel(lw, &n, node->operands, cg_buffer(lw, result));
 }
 
@@ -251,12 +212,11 @@ lathe_status cg_lower_view(cg_lowering *lw, const ir_node *node)
 lathe_status cg_lower_scatter(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
-    TRY(read_nest(lw, node, &n));
+    TRY(cg_read_nest(lw, node, &n));
     const ir_attr *body = ir_attr_find(node, IR_KEY_body);
     if (body->n != (size_t)n.out.rank + 1)
         return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "%zu indices for rank %d", body->n - 1,
                          n.out.rank);
-    n.kind = CG_NEST_SCATTER;
     for (int i = 0; i < n.out.rank; i++) n.store[i] = body->u.exprs[i + 1];
     bool in_place = cg_scatter_in_place(lw, node);
     uint32_t out = cg_buffer(lw, node->results[0]), data = cg_buffer(lw, node->operands[0]);
