@@ -121,6 +121,8 @@ static lathe_status read_model(work *w)
                           .ndims = o->ndims,
                           .custom = o->custom,
                           .ncustom = o->ncustom,
+                          .items = o->items,
+                          .nitems = o->nitems,
                           .keep = o->keep,
                           .nkeep = o->nkeep,
                           .allow_symlinks = o->allow_symlinks,

@@ -46,7 +46,9 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .keep = o->kept.items,
                          .nkeep = o->kept.n,
                          .require = o->require};
-    if (!split_dims(o, s) || !custom_split(o, s)) return false;
+    if (!split_dims(o, s) || !items_split(o, s) || !custom_split(o, s)) return false;
+    l->items = s->items;
+    l->nitems = s->nitems;
     l->custom = s->custom;
     l->ncustom = s->ncustom;
     l->dims = s->dims;
@@ -72,6 +74,7 @@ void storage_free(compile_storage *s)
 {
     free(s->dims);
     free(s->dim_names);
+    items_free(s);
     custom_free(s);
 }
 

@@ -58,6 +58,9 @@ typedef struct compile_storage {
     char *dim_names;
     lathe_custom_option *custom;
     char **custom_texts;
+    lathe_items_option *items;
+    char **item_names;
+    size_t nitems;
     size_t ncustom;
     char runtime[4096];
 } compile_storage;
@@ -70,6 +73,10 @@ bool hidden_features(const cli_options *, uint32_t *);
 /* ---- custom.c ---- */
 bool custom_split(const cli_options *, compile_storage *);
 void custom_free(compile_storage *);
+
+/* ---- items.c ---- */
+bool items_split(const cli_options *, compile_storage *);
+void items_free(compile_storage *);
 
 /* ---- process.c ---- */
 typedef struct process_result {

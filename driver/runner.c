@@ -127,19 +127,30 @@ static void close_model(runner *r)
 
 /* ---- one case ---- */
 
-static lathe_status read_input(runner *r, const char *dir, int k)
+/* Input files hold a tensor each, or those of a sequence or an optional. */
+static lathe_status read_files(runner *r, const char *dir)
 {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/input_%d.pb", dir, k) >= (int)sizeof path)
-        return runner_fail(r, LATHE_NOT_FOUND, "the path is too long");
-    lathe_status s = tensor_read_pb(path, &r->files[k], &r->message);
-    if (s != LATHE_OK) return s;
+    lathe_status s = LATHE_OK;
+    int n = 0;
+    for (int k = 0; n < r->nin && s == LATHE_OK; k++) {
+        char path[PATH_MAX];
+        tensor_list list;
+        if (snprintf(path, sizeof path, "%s/input_%d.pb", dir, k) >= (int)sizeof path)
+            return runner_fail(r, LATHE_NOT_FOUND, "the path is too long");
+        s = tensor_list_read(path, &list, &r->message);
+        if (s == LATHE_OK) s = tensor_list_move(&list, r->files, r->nin, &n, &r->message);
+    }
+    return s;
+}
+
+static lathe_status place_input(runner *r, int k)
+{
     r->in[k] = r->files[k].tensor;
-    if (!r->guard) return s;
+    if (!r->guard) return LATHE_OK;
     r->in[k].data = guarded(r->in[k].size, alignment(r->in[k].elem));
     if (!r->in[k].data) return runner_fail(r, LATHE_OUT_OF_MEMORY, "no guarded memory");
     memcpy(r->in[k].data, r->files[k].tensor.data, r->in[k].size);
-    return s;
+    return LATHE_OK;
 }
 
 static lathe_status run_once(runner *r)
@@ -173,9 +184,9 @@ static lathe_status write_output(runner *r, const char *dir, int k)
 
 static lathe_status run_case(runner *r, const char *in_dir, const char *out_dir)
 {
-    lathe_status s = LATHE_OK;
     memset(r->out, 0, (size_t)r->nout * sizeof *r->out);
-    for (int k = 0; k < r->nin && s == LATHE_OK; k++) s = read_input(r, in_dir, k);
+    lathe_status s = read_files(r, in_dir);
+    for (int k = 0; k < r->nin && s == LATHE_OK; k++) s = place_input(r, k);
     if (s == LATHE_OK) s = r->guard ? run_guarded(r) : run_once(r);
     for (int k = 0; k < r->nout && s == LATHE_OK; k++) s = write_output(r, out_dir, k);
     for (int k = 0; k < r->nin; k++) tensor_free(&r->files[k]);

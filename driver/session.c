@@ -71,29 +71,69 @@ static int unknown_input(const loaded *m, const char *name, size_t length)
     return fail_unknown(LATHE_NOT_FOUND, text, word, names, n);
 }
 
+/* The tensors of a sequence go to the inputs NAME[0], NAME[1], ... */
+static int read_items(loaded *m, const char *name, size_t length, const char *path)
+{
+    tensor_message message;
+    tensor_list list;
+    int code = EXIT_OK;
+    lathe_status s = tensor_list_read(path, &list, &message);
+    if (s != LATHE_OK) return fail_file(s, path, message.text);
+    for (size_t k = 0; k < list.n && code == EXIT_OK; k++) {
+        char item[512];
+        int size = snprintf(item, sizeof item, "%.*s[%zu]", (int)length, name, k);
+        int i = find_input(m->lib->desc, m->nin, item, (size_t)size);
+        if (i < 0) {
+            code = unknown_input(m, item, (size_t)size);
+            continue;
+        }
+        tensor_free(&m->files[i]);
+        m->files[i] = list.items[k];
+        list.items[k] = (tensor_file){0};
+    }
+    tensor_list_free(&list);
+    return code;
+}
+
+static bool is_sequence(const loaded *m, const char *name, size_t length)
+{
+    char item[512];
+    int size = snprintf(item, sizeof item, "%.*s[0]", (int)length, name);
+    return size > 0 && size < (int)sizeof item &&
+           find_input(m->lib->desc, m->nin, item, (size_t)size) >= 0;
+}
+
 static int read_named(const cli_options *o, loaded *m)
 {
     tensor_message message;
-    for (size_t k = 0; k < o->inputs.n; k++) {
+    int code = EXIT_OK;
+    for (size_t k = 0; k < o->inputs.n && code == EXIT_OK; k++) {
         const char *text = o->inputs.items[k], *equals = strchr(text, '=');
         size_t length = equals ? (size_t)(equals - text) : 0;
         int i = equals ? find_input(m->lib->desc, m->nin, text, length) : -1;
         if (!equals) return usage_error("--input takes NAME=FILE, not '%s'", text);
-        if (i < 0) return unknown_input(m, text, length);
+        if (i < 0) {
+            code = is_sequence(m, text, length) ? read_items(m, text, length, equals + 1)
+                                                : unknown_input(m, text, length);
+            continue;
+        }
         tensor_free(&m->files[i]);
         lathe_status s = tensor_read(equals + 1, &m->files[i], &message);
-        if (s != LATHE_OK) return fail_file(s, equals + 1, message.text);
+        if (s != LATHE_OK) code = fail_file(s, equals + 1, message.text);
     }
-    return EXIT_OK;
+    return code;
 }
 
 static int read_case(const cli_options *o, loaded *m)
 {
     tensor_message message;
-    for (int i = 0; o->case_dir && i < m->nin; i++) {
+    int n = 0;
+    for (int k = 0; o->case_dir && n < m->nin; k++) {
         char path[4096];
-        snprintf(path, sizeof path, "%s/input_%d.pb", o->case_dir, i);
-        lathe_status s = tensor_read_pb(path, &m->files[i], &message);
+        tensor_list list;
+        snprintf(path, sizeof path, "%s/input_%d.pb", o->case_dir, k);
+        lathe_status s = tensor_list_read(path, &list, &message);
+        if (s == LATHE_OK) s = tensor_list_move(&list, m->files, m->nin, &n, &message);
         if (s != LATHE_OK) return fail_file(s, path, message.text);
     }
     return EXIT_OK;

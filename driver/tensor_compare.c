@@ -44,8 +44,9 @@ static bool element_equal(const lathe_tensor *got, const lathe_tensor *want, int
     char class = tensor_elem_class(want->elem);
     if (class == 'T') {
         *difference = 0;
-        return strcmp(((const char *const *)got->data)[i], ((const char *const *)want->data)[i]) ==
-               0;
+        lathe_string a = ((const lathe_string *)got->data)[i],
+                     b = ((const lathe_string *)want->data)[i];
+        return a.size == b.size && (!a.size || !memcmp(a.data, b.data, a.size));
     }
     double a = tensor_value(got, i), b = tensor_value(want, i);
     *difference = fabs(a - b);
@@ -73,9 +74,12 @@ static void explain(const lathe_tensor *got, const lathe_tensor *want, int64_t n
     char at[300];
     index_text(want, c->first, at, sizeof at);
     if (want->elem == LATHE_STRING) {
-        tensor_fail(m, LATHE_OK, "%s is '%.100s', expected '%.100s'; %lld of %lld differ", at,
-                    ((const char *const *)got->data)[c->first],
-                    ((const char *const *)want->data)[c->first], (long long)c->wrong, (long long)n);
+        lathe_string a = ((const lathe_string *)got->data)[c->first],
+                     b = ((const lathe_string *)want->data)[c->first];
+        tensor_fail(m, LATHE_OK, "%s is '%.*s', expected '%.*s'; %lld of %lld differ", at,
+                    (int)(a.size < 100 ? a.size : 100), a.size ? a.data : "",
+                    (int)(b.size < 100 ? b.size : 100), b.size ? b.data : "", (long long)c->wrong,
+                    (long long)n);
         return;
     }
     tensor_fail(m, LATHE_OK, "%s is %.9g, expected %.9g; %lld of %lld differ, by at most %.3g", at,

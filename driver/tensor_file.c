@@ -43,11 +43,7 @@ const char *tensor_elem_name(lathe_elem elem)
     return tensor_file_known(elem) ? elems[elem].name : "?";
 }
 
-int tensor_elem_bits(lathe_elem elem)
-{
-    if (elem == LATHE_STRING) return 8 * (int)sizeof(char *);
-    return tensor_file_known(elem) ? elems[elem].bits : 0;
-}
+int tensor_elem_bits(lathe_elem elem) { return tensor_file_known(elem) ? elems[elem].bits : 0; }
 
 char tensor_elem_class(lathe_elem elem) { return tensor_file_known(elem) ? elems[elem].class : 0; }
 
@@ -173,12 +169,9 @@ void tensor_free(tensor_file *f)
     *f = (tensor_file){0};
 }
 
-lathe_status tensor_with_file(const char *path, tensor_file *f, tensor_message *m,
-                              lathe_status (*parse)(const void *, size_t, tensor_file *,
-                                                    tensor_message *))
+lathe_status tensor_with_file(const char *path, void *out, tensor_message *m, tensor_parser parse)
 {
     static const char nothing[1];
-    *f = (tensor_file){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return tensor_fail(m, errno == ENOENT ? LATHE_NOT_FOUND : LATHE_IO, "%s: %s", path,
@@ -192,7 +185,7 @@ lathe_status tensor_with_file(const char *path, tensor_file *f, tensor_message *
     if (!ok) return tensor_fail(m, LATHE_IO, "%s: not a regular file", path);
     if (bytes == MAP_FAILED) return tensor_fail(m, LATHE_IO, "%s: cannot be read", path);
     tensor_message inner = {{0}};
-    lathe_status s = parse(bytes, size, f, &inner);
+    lathe_status s = parse(bytes, size, out, &inner);
     if (size) munmap(bytes, size);
     return s == LATHE_OK ? s : tensor_fail(m, s, "%.250s: %.250s", path, inner.text);
 }
@@ -212,14 +205,26 @@ lathe_status tensor_to_file(const char *path, const lathe_tensor *t, const char 
     return s;
 }
 
+static lathe_status parse_pb(const void *bytes, size_t size, void *out, tensor_message *m)
+{
+    return tensor_parse_pb(bytes, size, out, m);
+}
+
+static lathe_status parse_npy(const void *bytes, size_t size, void *out, tensor_message *m)
+{
+    return tensor_parse_npy(bytes, size, out, m);
+}
+
 lathe_status tensor_read_pb(const char *path, tensor_file *f, tensor_message *m)
 {
-    return tensor_with_file(path, f, m, tensor_parse_pb);
+    *f = (tensor_file){0};
+    return tensor_with_file(path, f, m, parse_pb);
 }
 
 lathe_status tensor_read_npy(const char *path, tensor_file *f, tensor_message *m)
 {
-    return tensor_with_file(path, f, m, tensor_parse_npy);
+    *f = (tensor_file){0};
+    return tensor_with_file(path, f, m, parse_npy);
 }
 
 lathe_status tensor_read(const char *path, tensor_file *f, tensor_message *m)

@@ -23,17 +23,9 @@ enum {
     UINT64_DATA = 11,
     DATA_LOCATION = 14
 };
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
-
-typedef struct reader {
-    const unsigned char *at, *end;
-} reader;
-
-typedef struct field {
-    uint32_t number, wire;
-    uint64_t value; /* of the number kinds */
-    reader bytes;
-} field;
+enum { VARINT = PB_VARINT, FIXED64 = 1, BYTES = PB_BYTES, FIXED32 = 5 };
+typedef pb_reader reader;
+typedef pb_field field;
 
 static bool read_varint(reader *r, uint64_t *value)
 {
@@ -72,7 +64,7 @@ static bool read_number(reader *r, uint32_t wire, uint64_t *value)
     }
 }
 
-static bool read_field(reader *r, field *f)
+bool pb_next(pb_reader *r, pb_field *f)
 {
     uint64_t key, size;
     if (!read_varint(r, &key) || key >> 32) return false;
@@ -109,7 +101,7 @@ static source source_of(lathe_elem elem)
     case LATHE_U64:
         return (source){UINT64_DATA, VARINT, width};
     case LATHE_STRING:
-        return (source){STRING_DATA, BYTES, sizeof(char *)};
+        return (source){STRING_DATA, BYTES, sizeof(lathe_string)};
     default:
         return (source){INT32_DATA, VARINT, width ? width : 1};
     }
@@ -178,7 +170,7 @@ static lathe_status read_head(tensor_proto *p, tensor_message *m)
 {
     for (reader r = p->all; r.at < r.end;) {
         field f;
-        if (!read_field(&r, &f)) return tensor_fail(m, LATHE_BAD_INPUT, "not a TensorProto");
+        if (!pb_next(&r, &f)) return tensor_fail(m, LATHE_BAD_INPUT, "not a TensorProto");
         lathe_status s = read_head_field(p, &f, m);
         if (s != LATHE_OK) return s;
     }
@@ -199,7 +191,7 @@ static bool walk_numbers(const tensor_proto *p, source from, unsigned char *to, 
     for (reader r = p->all; r.at < r.end;) {
         field f;
         uint64_t value;
-        if (!read_field(&r, &f)) return false;
+        if (!pb_next(&r, &f)) return false;
         if (f.number != from.field) continue;
         if (f.wire != BYTES && f.wire != from.wire) return false;
         reader packed = f.bytes;
@@ -215,35 +207,36 @@ static bool walk_numbers(const tensor_proto *p, source from, unsigned char *to, 
     return true;
 }
 
-/* Pointers first, then the characters. */
+/* Elements first, then their bytes. */
 static lathe_status read_strings(const tensor_proto *p, size_t n, tensor_file *out,
                                  tensor_message *m)
 {
     size_t count = 0, chars = 0;
     for (reader r = p->all; r.at < r.end;) {
         field f;
-        if (!read_field(&r, &f)) return tensor_fail(m, LATHE_BAD_INPUT, "not a TensorProto");
+        if (!pb_next(&r, &f)) return tensor_fail(m, LATHE_BAD_INPUT, "not a TensorProto");
         if (f.number != STRING_DATA) continue;
         if (f.wire != BYTES) return tensor_fail(m, LATHE_BAD_INPUT, "strings that are no strings");
         chars += (size_t)(f.bytes.end - f.bytes.at) + 1;
         count++;
     }
     if (count != n) return tensor_fail(m, LATHE_BAD_INPUT, "%zu strings, dims say %zu", count, n);
-    const char **pointers = malloc(n * sizeof *pointers + chars + 1);
-    if (!pointers) return tensor_fail(m, LATHE_OUT_OF_MEMORY, "out of memory");
-    char *at = (char *)(pointers + n);
+    lathe_string *strings = malloc(n * sizeof *strings + chars + 1);
+    if (!strings) return tensor_fail(m, LATHE_OUT_OF_MEMORY, "out of memory");
+    char *at = (char *)(strings + n);
     count = 0;
     for (reader r = p->all; r.at < r.end;) {
         field f;
-        if (!read_field(&r, &f)) break;
+        if (!pb_next(&r, &f)) break;
         if (f.number != STRING_DATA) continue;
         size_t size = (size_t)(f.bytes.end - f.bytes.at);
-        pointers[count++] = memcpy(at, f.bytes.at, size);
+        if (size) memcpy(at, f.bytes.at, size);
+        strings[count++] = (lathe_string){at, size};
         at[size] = '\0';
         at += size + 1;
     }
     out->tensor = p->tensor;
-    out->tensor.data = pointers;
+    out->tensor.data = strings;
     return LATHE_OK;
 }
 
@@ -251,7 +244,7 @@ static lathe_status read_data(const tensor_proto *p, tensor_file *out, tensor_me
 {
     size_t bytes = p->tensor.size, raw = (size_t)(p->raw.end - p->raw.at), count = 0;
     source from = source_of(p->tensor.elem);
-    if (p->tensor.elem == LATHE_STRING) return read_strings(p, bytes / sizeof(char *), out, m);
+    if (p->tensor.elem == LATHE_STRING) return read_strings(p, bytes / from.width, out, m);
     if (p->has_raw ? raw != bytes : !walk_numbers(p, from, NULL, &count))
         return tensor_fail(m, LATHE_BAD_INPUT, "%zu bytes of raw data, dims say %zu", raw, bytes);
     if (!p->has_raw && count != bytes / from.width)
@@ -314,9 +307,9 @@ static lathe_status write_pb(FILE *out, const lathe_tensor *t, const char *name,
         put_bytes(out, RAW_DATA, t->data, bytes);
         return LATHE_OK;
     }
-    const char *const *strings = t->data;
+    const lathe_string *strings = t->data;
     for (size_t i = 0; i < bytes / sizeof *strings; i++)
-        put_bytes(out, STRING_DATA, strings[i], strlen(strings[i]));
+        put_bytes(out, STRING_DATA, strings[i].data, strings[i].size);
     return LATHE_OK;
 }
 

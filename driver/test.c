@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_SETS = 64, MAX_WORDS = 16 };
+enum { MAX_SETS = 64, MAX_WORDS = 16, MAX_FILES = 1024 };
 typedef enum { RUNNING, PASSED, FAILED, SKIPPED } verdict;
 
 /* One case in flight; its line is what the child said. */
@@ -78,15 +78,43 @@ static int count_sets(const char *dir)
     return n;
 }
 
+/* --items for the sequences and optionals of the first data set. */
+static bool case_items(test_case *c, cli_options *o)
+{
+    o->items.items = calloc(MAX_FILES + 1, sizeof *o->items.items);
+    o->items.n = 0;
+    for (int k = 0; o->items.items && k < MAX_FILES; k++) {
+        char path[4300], *text;
+        tensor_list list;
+        tensor_message message;
+        snprintf(path, sizeof path, "%s/test_data_set_0/input_%d.pb", c->dir, k);
+        if (access(path, F_OK) != 0) break;
+        if (tensor_list_read(path, &list, &message) != LATHE_OK)
+            return fail_case(c, "%s", message.text);
+        if (list.is_list) {
+            int n = list.n
+                        ? asprintf(&text, "%s=%zu:%d", list.name, list.n, list.items[0].tensor.rank)
+                        : asprintf(&text, "%s=0", list.name);
+            if (n < 0) return fail_case(c, "out of memory");
+            o->items.items[o->items.n++] = text;
+        }
+        tensor_list_free(&list);
+    }
+    return o->items.items || fail_case(c, "out of memory");
+}
+
 static bool compile_case(test_case *c)
 {
     char model[4200];
     lathe_options l;
     compile_storage storage;
+    cli_options with_items = *c->o;
+    if (!case_items(c, &with_items)) return false;
     snprintf(model, sizeof model, "%s/model.onnx", c->dir);
     snprintf(c->library, sizeof c->library, "%s/libmodel.so", c->work);
     lathe_diag *diag = lathe_diag_new();
-    if (!diag || !fill_options(c->o, model, &l, &storage)) return fail_case(c, "out of memory");
+    if (!diag || !fill_options(&with_items, model, &l, &storage))
+        return fail_case(c, "out of memory");
     l.name = "model";
     l.output = c->library;
     lathe_status s = lathe_compile(&l, diag);
@@ -147,44 +175,57 @@ static bool run_case(test_case *c)
     return fail_case(c, "run: %s", error ? error : "the runner failed");
 }
 
-static bool compare_output(test_case *c, int set, int k, double atol, double rtol)
+/* The expected files, spread to tensors, are the model's outputs. */
+static bool compare_output(test_case *c, int set, int k, const tensor_file *want, double atol,
+                           double rtol)
 {
-    char want_path[4300], got_path[4300];
-    tensor_file want = {0}, got = {0};
+    char path[4300];
+    tensor_file got = {0};
     tensor_message message = {""};
-    snprintf(want_path, sizeof want_path, "%s/test_data_set_%d/output_%d.pb", c->dir, set, k);
-    snprintf(got_path, sizeof got_path, "%s/out_%d/output_%d.pb", c->work, set, k);
-    bool ok = tensor_read_pb(want_path, &want, &message) == LATHE_OK &&
-              tensor_read_pb(got_path, &got, &message) == LATHE_OK &&
-              tensor_compare(&got.tensor, &want.tensor, atol, rtol, &message);
-    if (!ok) fail_case(c, "data set %d: output %d '%.100s': %s", set, k, want.name, message.text);
-    tensor_free(&want);
+    snprintf(path, sizeof path, "%s/out_%d/output_%d.pb", c->work, set, k);
+    if (access(path, F_OK) != 0) return fail_case(c, "data set %d: output %d is missing", set, k);
+    bool ok = tensor_read_pb(path, &got, &message) == LATHE_OK &&
+              tensor_compare(&got.tensor, &want->tensor, atol, rtol, &message);
+    if (!ok) fail_case(c, "data set %d: output %d '%.100s': %s", set, k, want->name, message.text);
     tensor_free(&got);
     return ok;
 }
 
-static bool exists(const char *dir, int set, const char *name, int k)
+/* *n: outputs so far. */
+static bool compare_file(test_case *c, int set, const char *path, int *n, double atol, double rtol)
+{
+    tensor_list want;
+    tensor_message message = {""};
+    if (tensor_list_read(path, &want, &message) != LATHE_OK)
+        return fail_case(c, "data set %d: %s", set, message.text);
+    bool ok = true;
+    for (size_t i = 0; i < want.n && ok; i++)
+        ok = compare_output(c, set, (*n)++, &want.items[i], atol, rtol);
+    tensor_list_free(&want);
+    return ok;
+}
+
+static bool compare_set(test_case *c, int set, double atol, double rtol)
 {
     char path[4300];
-    snprintf(path, sizeof path, "%s/%s_%d/output_%d.pb", dir, name, set, k);
-    return access(path, F_OK) == 0;
+    int files = 0, n = 0;
+    for (;; files++) {
+        snprintf(path, sizeof path, "%s/test_data_set_%d/output_%d.pb", c->dir, set, files);
+        if (access(path, F_OK) != 0) break;
+        if (!compare_file(c, set, path, &n, atol, rtol)) return false;
+    }
+    if (!files) return fail_case(c, "data set %d: there are no expected outputs", set);
+    snprintf(path, sizeof path, "%s/out_%d/output_%d.pb", c->work, set, n);
+    return access(path, F_OK) != 0 ||
+           fail_case(c, "data set %d: output %d was not expected", set, n);
 }
 
 static bool compare_case(test_case *c)
 {
     double atol, rtol;
     case_tolerance(c->dir, &atol, &rtol);
-    for (int set = 0; set < c->nsets; set++) {
-        int k = 0;
-        for (; exists(c->dir, set, "test_data_set", k); k++) {
-            if (!exists(c->work, set, "out", k))
-                return fail_case(c, "data set %d: output %d is missing", set, k);
-            if (!compare_output(c, set, k, atol, rtol)) return false;
-        }
-        if (k == 0) return fail_case(c, "data set %d: there are no expected outputs", set);
-        if (exists(c->work, set, "out", k))
-            return fail_case(c, "data set %d: output %d was not expected", set, k);
-    }
+    for (int set = 0; set < c->nsets; set++)
+        if (!compare_set(c, set, atol, rtol)) return false;
     return true;
 }
 

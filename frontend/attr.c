@@ -88,6 +88,17 @@ const char *const *fe_attr_strs(const fe_node *n, const char *name, size_t *coun
     return texts;
 }
 
+const ProtobufCBinaryData *fe_attr_bytes(const fe_node *n, const char *name, size_t *count)
+{
+    static const ProtobufCBinaryData none[1];
+    const Onnx__AttributeProto *a = attr_find(n, name);
+    bool one = a && a->type == TYPE(STRING);
+    a = typed(n, name, one ? TYPE(STRING) : TYPE(STRINGS), true);
+    *count = a ? one ? 1 : a->n_strings : 0;
+    if (!a) return NULL;
+    return one ? &a->s : a->n_strings ? a->strings : none;
+}
+
 const int64_t *fe_attr_ints(const fe_node *n, const char *name, size_t *count)
 {
     static const int64_t none[1];

@@ -78,6 +78,8 @@ const char *fe_attr_str(const fe_node *, const char *name, const char *otherwise
 const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n); /* NULL if absent */
 const float *fe_attr_floats(const fe_node *, const char *name, size_t *n);
 const char *const *fe_attr_strs(const fe_node *, const char *name, size_t *n);
+/* A string, or the strings of a list, with any bytes. */
+const ProtobufCBinaryData *fe_attr_bytes(const fe_node *, const char *name, size_t *n);
 const Onnx__TensorProto *fe_attr_tensor(const fe_node *, const char *name);
 const Onnx__GraphProto *fe_attr_graph(const fe_node *, const char *name);
 
@@ -117,6 +119,8 @@ typedef struct fe_options {
     size_t ndims;
     const lathe_custom_option *custom;
     size_t ncustom;
+    const lathe_items_option *items;
+    size_t nitems;
     const char *const *keep; /* values of the main graph that become outputs */
     size_t nkeep;
     bool allow_symlinks;

@@ -51,6 +51,7 @@ struct fe_import {
     fe_map dims, words; /* dim_param to symbol; names of symbols */
     bool *dim_used;     /* one for each of options->dims */
     bool *custom_used;  /* one for each of options->custom */
+    bool *items_used;   /* one for each of options->items */
     int depth;
     uint32_t imported, skipped; /* nodes */
     bool assumed;               /* that contrib operators are of version 1; it was said */
@@ -132,7 +133,7 @@ void fe_read_inputs(fe_scope *, const Onnx__GraphProto *);
 lathe_status fe_read_outputs(fe_scope *, const Onnx__GraphProto *);
 /* Makes the values of options->keep outputs too, behind the graph's own. */
 void fe_keep_values(fe_scope *, const Onnx__GraphProto *);
-/* --dim options that no input dim has taken. */
+/* --dim and --items options that no input has taken. */
 void fe_check_dims(fe_import *);
 /* The size that inputs call by this name, or an option fixes; IR_NONE if there is none. */
 ir_dim fe_known_dim(fe_import *, const char *name);

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#include "frontend/sequence.h"
+
+enum { MOST_ITEMS = 4096 }; /* of a sequence among inputs or outputs */
+
 /* ---- dims ---- */
 
 /* A name as the IR's text form writes symbols: letters, digits, '_' and '.', and not taken yet. */
@@ -82,60 +86,131 @@ static const char *kind_of(const Onnx__TypeProto *t)
     return "of unknown type";
 }
 
-/* The tensor type that an input or output declares. */
-static lathe_status tensor_type(fe_import *im, const Onnx__ValueInfoProto *v, const char *what,
-                                const Onnx__TypeProto__Tensor **out)
+static lathe_status check_elem(fe_import *im, const char *name, const char *what,
+                               const Onnx__TypeProto__Tensor *t)
 {
-    const char *name = fe_text(v->name);
-    if (!*name) return fe_error(im, LATHE_BAD_INPUT, NULL, "an %s without a name", what);
-    if (!v->type) return fe_error(im, LATHE_BAD_INPUT, name, "the %s has no type", what);
-    *out = v->type->tensor_type;
-    if (!*out) {
-        return fe_error(im, LATHE_UNSUPPORTED, name, "the %s is %s, only tensors are supported",
-                        what, kind_of(v->type));
-    }
-    int32_t elem = (*out)->has_elem_type ? (*out)->elem_type : 0;
-    if (elem <= 0 || elem >= IR_ELEM_COUNT) {
-        return fe_error(im, LATHE_BAD_INPUT, name, "element type %d of the %s is unknown",
-                        (int)elem, what);
-    }
-    return LATHE_OK;
+    int32_t elem = t->has_elem_type ? t->elem_type : 0;
+    if (elem > 0 && elem < IR_ELEM_COUNT) return LATHE_OK;
+    return fe_error(im, LATHE_BAD_INPUT, name, "element type %d of the %s is unknown", (int)elem,
+                    what);
 }
 
-static lathe_status read_type(fe_import *im, const Onnx__ValueInfoProto *v, ir_type *type)
+/* The type of what an input or output holds: a tensor, what an optional may hold, or the tensors of
+ * a sequence. */
+static lathe_status inner_type(fe_import *im, const char *name, const char *what,
+                               const Onnx__TypeProto *type, bool *optional, bool *sequence,
+                               const Onnx__TypeProto__Tensor **out)
 {
-    const Onnx__TypeProto__Tensor *t;
-    TRY(tensor_type(im, v, "input", &t));
+    const Onnx__TypeProto *inner = type;
+    if (!type) return fe_error(im, LATHE_BAD_INPUT, name, "the %s has no type", what);
+    *optional = inner->optional_type != NULL;
+    if (*optional) inner = inner->optional_type->elem_type;
+    *sequence = inner && inner->sequence_type;
+    if (*sequence) inner = inner->sequence_type->elem_type;
+    *out = inner ? inner->tensor_type : NULL;
+    if (*out) return check_elem(im, name, what, *out);
+    return fe_error(im, LATHE_UNSUPPORTED, name,
+                    "the %s is %s%s; tensors, sequences and optionals of tensors are supported",
+                    what, kind_of(type),
+                    inner && inner != type ? ir_format(im->arena, " of %s", kind_of(inner)) : "");
+}
+
+/* rank: what to take where the type has no shape; -1: that is refused. own: the dims have names of
+ * their own, whatever the type calls them. */
+static lathe_status read_type(fe_import *im, const char *name, const Onnx__TypeProto__Tensor *t,
+                              int rank, bool own, ir_type *type)
+{
     *type = (ir_type){.elem = (ir_elem)t->elem_type};
     if (ir_elem_arith(type->elem) == IR_ELEM_NONE) {
-        return fe_error(im, LATHE_UNSUPPORTED, v->name, "the input has elements of type %s",
+        return fe_error(im, LATHE_UNSUPPORTED, name, "the input has elements of type %s",
                         ir_elem_name(type->elem));
     }
-    if (!t->shape) {
-        return fe_error(im, LATHE_UNSUPPORTED, v->name,
-                        "the input has no shape; its rank must be known");
+    if (!t->shape && rank < 0) {
+        return fe_error(im, LATHE_UNSUPPORTED, name,
+                        "the input has no shape; its rank must be known%s",
+                        own ? " (--items NAME=N:RANK)" : "");
     }
-    if (t->shape->n_dim > IR_MAX_RANK) {
-        return fe_error(im, LATHE_LIMIT, v->name, "the input has rank %zu, at most %d",
-                        t->shape->n_dim, IR_MAX_RANK);
-    }
-    type->rank = (int)t->shape->n_dim;
-    for (size_t i = 0; i < t->shape->n_dim; i++) {
-        TRY(read_dim(im, v->name, i, t->shape->dim[i], &type->dims[i]));
+    size_t n = t->shape ? t->shape->n_dim : (size_t)rank;
+    if (n > IR_MAX_RANK)
+        return fe_error(im, LATHE_LIMIT, name, "the input has rank %zu, at most %d", n,
+                        IR_MAX_RANK);
+    type->rank = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        static const Onnx__TensorShapeProto__Dimension unknown;
+        const Onnx__TensorShapeProto__Dimension *d = t->shape ? t->shape->dim[i] : &unknown;
+        if (own && !d->has_dim_value && !find_option(im, fe_text(d->dim_param))) d = &unknown;
+        TRY(read_dim(im, name, i, d, &type->dims[i]));
     }
     return LATHE_OK;
 }
 
 /* ---- the graph's ---- */
 
+static const lathe_items_option *find_items(fe_import *im, const char *name)
+{
+    const fe_options *o = im->options;
+    for (size_t i = 0; i < o->nitems; i++) {
+        if (strcmp(o->items[i].name, name)) continue;
+        im->items_used[i] = true;
+        return &o->items[i];
+    }
+    return NULL;
+}
+
+static lathe_status read_tensor(fe_import *im, const char *name, const Onnx__TypeProto__Tensor *t,
+                                int rank, bool own, fe_value *out)
+{
+    ir_type type;
+    TRY(read_type(im, name, t, rank, own, &type));
+    *out = (fe_value){.kind = FE_TENSOR, .tensor = ir_param(im->g, 1, &type, name)};
+    return LATHE_OK;
+}
+
+/* As many inputs as the option says, each with sizes of its own. */
+static lathe_status read_sequence(fe_import *im, const char *name, const Onnx__TypeProto__Tensor *t,
+                                  const lathe_items_option *option, fe_value *out)
+{
+    if (!option)
+        return fe_error(im, LATHE_UNSUPPORTED, name,
+                        "the input is a sequence: say how many tensors it has (--items %s=N)",
+                        name);
+    if (option->count < 0 || option->count > MOST_ITEMS)
+        return fe_error(im, LATHE_LIMIT, name, "a sequence of %lld tensors, at most %d",
+                        (long long)option->count, MOST_ITEMS);
+    fe_value *items = IR_NEW_N(im->arena, fe_value, (size_t)option->count + 1);
+    for (int64_t i = 0; i < option->count; i++)
+        TRY(read_tensor(im, ir_format(im->arena, "%s[%lld]", name, (long long)i), t, option->rank,
+                        true, &items[i]));
+    *out = (fe_value){.kind = FE_SEQUENCE,
+                      .items = items,
+                      .nitems = (size_t)option->count,
+                      .elem = (ir_elem)t->elem_type};
+    return LATHE_OK;
+}
+
+static lathe_status read_value(fe_import *im, const Onnx__ValueInfoProto *v, fe_value *out)
+{
+    const char *name = fe_text(v->name);
+    const Onnx__TypeProto__Tensor *t;
+    bool optional, sequence;
+    if (!*name) return fe_error(im, LATHE_BAD_INPUT, NULL, "an input without a name");
+    TRY(inner_type(im, name, "input", v->type, &optional, &sequence, &t));
+    const lathe_items_option *option = optional || sequence ? find_items(im, name) : NULL;
+    if (sequence) return read_sequence(im, name, t, option, out);
+    if (optional && option && option->count == 0) {
+        *out = (fe_value){.kind = FE_OPTIONAL_NONE};
+        return LATHE_OK;
+    }
+    if (option && option->count != 1)
+        return fe_error(im, LATHE_BAD_INPUT, name, "the optional has %lld tensors, expected 0 or 1",
+                        (long long)option->count);
+    return read_tensor(im, name, t, option ? option->rank : -1, false, out);
+}
+
 static void read_input(fe_scope *s, const Onnx__ValueInfoProto *v)
 {
-    fe_import *im = s->im;
-    ir_type type;
     fe_value value = {.kind = FE_POISON};
-    if (read_type(im, v, &type) == LATHE_OK) {
-        value = (fe_value){.kind = FE_TENSOR, .tensor = ir_param(im->g, 1, &type, v->name)};
-    }
+    if (read_value(s->im, v, &value) != LATHE_OK) value = (fe_value){.kind = FE_POISON};
     fe_scope_add(s, fe_text(v->name), value);
 }
 
@@ -147,26 +222,61 @@ void fe_read_inputs(fe_scope *s, const Onnx__GraphProto *graph)
     }
 }
 
+static void add_output(fe_import *im, ir_value v, const char *name,
+                       const Onnx__TypeProto__Tensor *declared)
+{
+    ir_elem elem = ir_type_of(im->g, v)->elem;
+    if (!declared || (ir_elem)declared->elem_type == elem) {
+        ir_output(im->g, v, name);
+        return;
+    }
+    fe_error(im, LATHE_BAD_INPUT, name, "the output is declared as %s but is %s",
+             ir_elem_name((ir_elem)declared->elem_type), ir_elem_name(elem));
+}
+
+/* A sequence that is held as tensors: its items if their number is known, else all of them stacked.
+ */
+static lathe_status add_packed(fe_import *im, const fe_value *v, const char *name,
+                               const Onnx__TypeProto__Tensor *declared)
+{
+    static Onnx__NodeProto none;
+    fe_node n = {.im = im, .g = im->g, .b = {.g = im->g, .block = 1}, .proto = &none, .op = name};
+    int64_t count;
+    bool known = ir_dim_is_const(im->g, fe_seq_length(im->g, v), &count) && count <= MOST_ITEMS;
+    if (!known && v->lens)
+        return fe_error(
+            im, LATHE_UNSUPPORTED, name,
+            "only a run knows how many tensors the sequence has, and they differ in size");
+    if (!known) add_output(im, v->tensor, name, declared);
+    for (int64_t i = 0; known && i < count; i++) {
+        ir_value item;
+        TRY(fe_note(im, fe_seq_at(&n, v, ir_const_ints(&n.b, IR_I64, 0, NULL, &i), &item)));
+        add_output(im, item, ir_format(im->arena, "%s[%lld]", name, (long long)i), declared);
+    }
+    return LATHE_OK;
+}
+
+/* A sequence is one output a tensor. */
 static void read_output(fe_scope *s, const Onnx__ValueInfoProto *v)
 {
     fe_import *im = s->im;
+    const char *name = fe_text(v->name);
     const Onnx__TypeProto__Tensor *t = NULL;
-    fe_value value = fe_scope_output(s, fe_text(v->name));
+    bool optional, sequence;
+    fe_value value = fe_scope_output(s, name);
     if (value.kind == FE_POISON) return;
-    if (value.kind != FE_TENSOR) {
-        fe_error(im, LATHE_UNSUPPORTED, fe_text(v->name),
-                 "the output is %s, only tensors are supported",
-                 value.kind == FE_SEQUENCE ? "a sequence" : "an empty optional");
+    if (v->type && inner_type(im, name, "output", v->type, &optional, &sequence, &t) != LATHE_OK)
         return;
+    if (value.kind == FE_OPTIONAL_NONE) {
+        fe_error(im, LATHE_UNSUPPORTED, name, "the output is an empty optional");
+    } else if (value.kind == FE_TENSOR) {
+        add_output(im, value.tensor, name, t);
+    } else if (value.tensor) {
+        add_packed(im, &value, name, t);
+    } else {
+        for (size_t i = 0; i < value.nitems; i++)
+            add_output(im, value.items[i].tensor, ir_format(im->arena, "%s[%zu]", name, i), t);
     }
-    if (v->type && tensor_type(im, v, "output", &t) != LATHE_OK) return;
-    ir_elem elem = ir_type_of(im->g, value.tensor)->elem;
-    if (t && (ir_elem)t->elem_type != elem) {
-        fe_error(im, LATHE_BAD_INPUT, v->name, "the output is declared as %s but is %s",
-                 ir_elem_name((ir_elem)t->elem_type), ir_elem_name(elem));
-        return;
-    }
-    ir_output(im->g, value.tensor, v->name);
 }
 
 lathe_status fe_read_outputs(fe_scope *s, const Onnx__GraphProto *graph)
@@ -184,6 +294,9 @@ lathe_status fe_read_outputs(fe_scope *s, const Onnx__GraphProto *graph)
         fe_map_put(s->im->arena, &seen, key, 1);
         read_output(s, graph->output[i]);
     }
+    if (s->im->status == LATHE_OK && s->im->g->blocks[1].nresults == 0)
+        return fe_error(s->im, LATHE_UNSUPPORTED, NULL,
+                        "the outputs are sequences without tensors");
     return LATHE_OK;
 }
 
@@ -241,4 +354,8 @@ void fe_check_dims(fe_import *im)
                  im->options->dims[i].name);
         suggest_dim(im, im->options->dims[i].name);
     }
+    for (size_t i = 0; i < im->options->nitems; i++)
+        if (!im->items_used[i])
+            fe_error(im, LATHE_NOT_FOUND, NULL, "no input is a sequence or an optional called '%s'",
+                     im->options->items[i].name);
 }

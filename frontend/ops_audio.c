@@ -10,7 +10,7 @@ static lathe_status output_type(const fe_node *n, ir_elem *elem)
 {
     int64_t number = fe_attr_int(n, "output_datatype", IR_F32);
     *elem = number > 0 && number < IR_ELEM_COUNT ? (ir_elem)number : IR_ELEM_NONE;
-    if (ir_elem_arith(*elem) == IR_ELEM_NONE)
+    if (!ir_elem_computes(*elem))
         return fe_fail(n, LATHE_UNSUPPORTED, "output_datatype %lld", (long long)number);
     return LATHE_OK;
 }

@@ -47,7 +47,7 @@ static lathe_status import_cast(fe_node *n, ir_elem to)
     if (strcmp(mode, "up") != 0 && strcmp(mode, "down") != 0 && strcmp(mode, "nearest") != 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute round_mode is '%s'", mode);
     TRY(fe_need_class(n, 0, NUMBERS "B"));
-    if (ir_elem_arith(to) == IR_ELEM_NONE)
+    if (!ir_elem_computes(to))
         return fe_fail(n, LATHE_UNSUPPORTED, "a cast to %s", ir_elem_name(to));
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;
     fe_out(n, 0, ir_nest_map(&nest, to, converted(n, ir_nest_read(&nest, v), to)));
@@ -89,7 +89,7 @@ lathe_status fe_import_bitcast(fe_node *n)
     ir_nest nest;
     TRY(fe_need_class(n, 0, NUMBERS "B"));
     ir_elem from = fe_type(n, 0)->elem, to = attr_elem(n);
-    if (ir_elem_arith(to) == IR_ELEM_NONE)
+    if (!ir_elem_computes(to))
         return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast to %s", ir_elem_name(to));
     if (ir_elem_bits(from) != ir_elem_bits(to))
         return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width",

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-/* Classes of element types (types.def); strings and complex numbers are in none of them. */
+#include "frontend/strings.h"
+
+/* Classes of element types (types.def); complex numbers are in none of them. */
 #define FLOATS "FL"
 #define INTS "SU"
 #define NUMBERS "FLSU"
@@ -156,6 +158,7 @@ lathe_status fe_import_binary(fe_node *n)
     size_t i = 0;
     while (i < sizeof binary / sizeof *binary && strcmp(binary[i].op, n->op) != 0) i++;
     if (i == sizeof binary / sizeof *binary) return fe_fail(n, LATHE_INTERNAL, "not in the table");
+    if (binary[i].scalar == IR_X_EQ && fe_are_strings(n)) return fe_import_equal_strings(n);
     TRY(begin_binary(n, binary[i].classes, &nest, &x, &y));
     TRY(fe_need_same(n, 0, 1));
     ir_expr r = binary[i].swap ? ir_x_2(n->g, binary[i].scalar, y, x)
@@ -273,8 +276,8 @@ lathe_status fe_import_where(fe_node *n)
 {
     ir_nest nest;
     TRY(fe_need_class(n, 0, "B"));
-    TRY(fe_need_class(n, 1, NUMBERS "B"));
-    TRY(fe_need_class(n, 2, NUMBERS "B"));
+    TRY(fe_need_class(n, 1, NUMBERS "BT"));
+    TRY(fe_need_class(n, 2, NUMBERS "BT"));
     TRY(fe_need_same(n, 1, 2));
     ir_value v[] = {fe_in(n, 0), fe_in(n, 1), fe_in(n, 2)};
     TRY(broadcast(n, &nest, v, 3));

@@ -59,7 +59,7 @@ ir_value fe_gather(fe_node *n, ir_value data, ir_value indices, int axis)
 
 lathe_status fe_import_gather(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     TRY(need_index(n, 1));
     int axis;
     TRY(fe_attr_axis(n, "axis", 0, fe_type(n, 0)->rank, &axis));
@@ -75,7 +75,7 @@ static ir_expr along(ir_graph *g, ir_expr index, ir_dim runs, ir_dim size)
 
 lathe_status fe_import_gather_elements(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     TRY(need_index(n, 1));
     ir_graph *g = n->g;
     const ir_type d = *fe_type(n, 0), t = *fe_type(n, 1);
@@ -94,7 +94,7 @@ lathe_status fe_import_gather_elements(fe_node *n)
 
 lathe_status fe_import_gather_nd(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     TRY(need_index(n, 1));
     ir_graph *g = n->g;
     const ir_type d = *fe_type(n, 0), t = *fe_type(n, 1);
@@ -240,7 +240,7 @@ lathe_status fe_import_tensor_scatter(fe_node *n)
 
 lathe_status fe_import_reverse_sequence(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     TRY(need_index(n, 1));
     TRY(fe_need_rank(n, 1, 1));
     ir_graph *g = n->g;

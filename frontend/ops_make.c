@@ -129,7 +129,7 @@ lathe_status fe_import_eye_like(fe_node *n)
     ir_graph *g = n->g;
     ir_elem elem = (ir_elem)fe_attr_int(n, "dtype", fe_type(n, 0)->elem),
             arith = ir_elem_arith(elem);
-    if (arith == IR_ELEM_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "dtype %d", (int)elem);
+    if (!ir_elem_computes(elem)) return fe_fail(n, LATHE_UNSUPPORTED, "dtype %d", (int)elem);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 2, fe_type(n, 0)->dims, 0);
     ir_expr column = X2(ADD, ir_x_index(g, 0), XI(fe_attr_int(n, "k", 0)));

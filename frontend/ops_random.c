@@ -98,7 +98,7 @@ lathe_status fe_import_bernoulli(fe_node *n)
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     ir_elem elem = asked_for(n, t.elem);
-    if (ir_elem_arith(elem) == IR_ELEM_NONE)
+    if (!ir_elem_computes(elem))
         return fe_fail(n, LATHE_UNSUPPORTED, "dtype %lld", (long long)fe_attr_int(n, "dtype", 0));
     ir_value numbers;
     TRY(draw_numbers(n, plain, t.rank, t.dims, &numbers));

@@ -73,7 +73,7 @@ lathe_status fe_import_non_zero(fe_node *n)
 
 lathe_status fe_import_compress(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     TRY(fe_need_class(n, 1, "B"));
     TRY(fe_need_rank(n, 1, 1));
     ir_graph *g = n->g;

@@ -299,7 +299,7 @@ static lathe_status split_by_data(fe_node *n, int axis)
 
 lathe_status fe_import_split_to_sequence(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     int axis;

@@ -370,7 +370,7 @@ lathe_status fe_import_split(fe_node *n)
 
 lathe_status fe_import_expand(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     TRY(fe_need_rank(n, 1, -1));
     const ir_dim *want;
     size_t rank;
@@ -399,7 +399,7 @@ static lathe_status old_repeats(fe_node *n, int rank, const ir_dim **repeats, si
 
 lathe_status fe_import_tile(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     const ir_dim *repeats;

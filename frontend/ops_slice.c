@@ -100,7 +100,7 @@ static lathe_status range_inputs(fe_node *n, range *r)
 
 lathe_status fe_import_slice(fe_node *n)
 {
-    TRY(fe_need_arith(n, 0));
+    TRY(fe_need_movable(n, 0));
     range r = {0};
     int64_t defaults[IR_MAX_RANK], ones[IR_MAX_RANK];
     TRY(n->version < 10 ? range_attrs(n, &r) : range_inputs(n, &r));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frontend/ml.h"
+#include "frontend/strings.h"
 
 /* As in runtime/ops_ngrams.c. */
 enum { START, SIZE, COLUMN, GRAM_FIELDS };
@@ -135,24 +136,52 @@ static lathe_status weigh(fe_node *n, const vocabulary *v, ir_value *counts)
     return LATHE_OK;
 }
 
+static int compare_words(const void *a, const void *b) { return fe_bytes_compare(a, b); }
+
+/* The pool's numbers, and the tokens of the input as such. A word's number is its place among the
+ * words of the pool in order; one that is not there is given a number that none has. */
+static lathe_status read_tokens(fe_node *n, vocabulary *v, ir_value *x)
+{
+    if (!fe_is_string(n, 0)) {
+        TRY(fe_need_class(n, 0, "S"));
+        v->pool = fe_attr_ints(n, "pool_int64s", &v->npool);
+        *x = ir_cast(&n->b, fe_in(n, 0), IR_I64);
+        return v->pool ? LATHE_OK : fe_fail(n, LATHE_BAD_INPUT, "attribute pool_int64s is missing");
+    }
+    const fe_bytes *words = fe_attr_bytes(n, "pool_strings", &v->npool);
+    if (!words) return fe_fail(n, LATHE_BAD_INPUT, "attribute pool_strings is missing");
+    fe_bytes *sorted = ir_copy(n->g->arena, words, v->npool, sizeof *words);
+    int64_t *pool = IR_NEW_N(n->g->arena, int64_t, v->npool + 1);
+    size_t count = 0;
+    qsort(sorted, v->npool, sizeof *sorted, compare_words);
+    for (size_t i = 0; i < v->npool; i++)
+        if (!count || fe_bytes_compare(&sorted[count - 1], &sorted[i])) sorted[count++] = sorted[i];
+    for (size_t i = 0; i < v->npool; i++) {
+        const fe_bytes *at = bsearch(&words[i], sorted, count, sizeof *sorted, compare_words);
+        pool[i] = at - sorted;
+    }
+    v->pool = pool;
+    const fe_keys keys = {.elem = IR_STRING, .n = count, .strings = sorted};
+    return fe_find(n, fe_in(n, 0), &keys, x);
+}
+
 lathe_status fe_import_tfidf(fe_node *n)
 {
     ir_graph *g = n->g;
     vocabulary v = {0};
     int64_t least = fe_attr_int(n, "min_gram_length", 1),
             most = fe_attr_int(n, "max_gram_length", 1);
-    TRY(fe_need_class(n, 0, "S"));
+    TRY(fe_need_movable(n, 0));
     int rank = fe_type(n, 0)->rank;
     if (rank != 1 && rank != 2)
         return fe_expect_input(n, 0, "has rank", fe_number(n, rank), "1 or 2");
     if (least < 1 || most < least)
         return fe_fail(n, LATHE_BAD_INPUT, "n-grams of %lld to %lld tokens", (long long)least,
                        (long long)most);
-    v.pool = fe_attr_ints(n, "pool_int64s", &v.npool);
-    if (!v.pool) return fe_fail(n, LATHE_BAD_INPUT, "attribute pool_int64s is missing");
+    ir_value x, counts;
+    TRY(read_tokens(n, &v, &x));
     TRY(read_columns(n, &v));
     TRY(read_grams(n, &v, least, most));
-    ir_value x = ir_cast(&n->b, fe_in(n, 0), IR_I64), counts;
     if (rank == 1) x = ir_unsqueeze(&n->b, x, 0);
     TRY(count_grams(n, &v, x, least, most, &counts));
     TRY(weigh(n, &v, &counts));

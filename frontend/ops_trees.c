@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frontend/ml.h"
+#include "frontend/strings.h"
 
 /* As in runtime/ops_trees.c. */
 enum { FEATURE, MODE, YES, NO, MISSING, BEGIN, END, NODE_FIELDS };
@@ -391,5 +392,104 @@ lathe_status fe_import_tree_regressor(fe_node *n)
     v = fe_add_columns(n, v, base.values, base.n);
     TRY(fe_post_transform(n, fe_attr_str(n, "post_transform", "NONE"), v, &v));
     fe_out(n, 0, ir_cast(&n->b, v, IR_F32));
+    return LATHE_OK;
+}
+
+/* ---- the classifier ---- */
+
+typedef struct classes {
+    size_t n;
+    int64_t only; /* the one class that has weights, if it is one of two; else -1 */
+    bool positive;
+    fe_numbers base;
+    const char *transform;
+} classes;
+
+static lathe_status read_classes(fe_node *n, const forest *f, classes *c)
+{
+    TRY(fe_attr_numbers(n, "base_values", "base_values_as_tensor", &c->base));
+    c->transform = fe_attr_str(n, "post_transform", "NONE");
+    c->only = c->n == 2 && f->leaves ? f->targets[0] : -1;
+    c->positive = true;
+    for (size_t i = 0; i < f->leaves; i++) {
+        if (f->targets[i] != c->only) c->only = -1;
+        c->positive = c->positive && f->weights[i] >= 0;
+    }
+    if (c->n < 2)
+        return fe_fail(n, LATHE_UNSUPPORTED, "%zu classes; 2 or more are supported", c->n);
+    if (c->only < 0) {
+        if (c->base.n) TRY(same_length(n, "base_values", c->base.n, c->n));
+        return LATHE_OK;
+    }
+    if (c->base.n > 1 || (c->base.n && c->only))
+        return fe_fail(n, LATHE_UNSUPPORTED, "base_values of two classes of which one has weights");
+    if (!c->only && strcmp(c->transform, "NONE") && strcmp(c->transform, "LOGISTIC"))
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "post_transform %s for two classes of which one has weights", c->transform);
+    return LATHE_OK;
+}
+
+/* The score of the one class that has weights, [rows, 2], as both classes'. If no weight is
+ * negative it is a probability, else it is above 0 for the second class. */
+static ir_value pair(fe_node *n, const classes *c, ir_value v)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_nest_begin(&nest, &n->b, 2, ir_type_of(g, v)->dims, 0);
+    ir_expr at[] = {ir_nest_index(&nest, 0), XI(0)}, s = ir_nest_load(&nest, v, at);
+    ir_expr base = XN(s, c->base.n ? c->base.values[0] : 0);
+    s = X2(ADD, s, base);
+    bool logistic = !strcmp(c->transform, "LOGISTIC");
+    ir_expr first = X1(NEG, s), second = s;
+    if (logistic) {
+        first = X1(SIGMOID, first);
+        second = X1(SIGMOID, second);
+    } else if (c->positive) {
+        first = X2(SUB, XN(s, 1), s);
+    }
+    return ir_nest_map(&nest, IR_F64,
+                       ir_x_select(g, X2(EQ, ir_nest_index(&nest, 1), XI(0)), first, second));
+}
+
+/* The class of each row, from the scores before they are transformed. */
+static ir_value best_class(fe_node *n, const classes *c, ir_value v)
+{
+    ir_graph *g = n->g;
+    const ir_type t = *ir_type_of(g, v);
+    ir_nest nest;
+    if (c->only < 0) {
+        ir_nest_begin(&nest, &n->b, 2, t.dims, 1);
+        ir_expr here[] = {ir_nest_index(&nest, 0), ir_nest_index(&nest, 1)};
+        return ir_nest_arg(&nest, "max", false, ir_nest_load(&nest, v, here));
+    }
+    ir_nest_begin(&nest, &n->b, 1, t.dims, 0);
+    ir_expr at[] = {ir_nest_index(&nest, 0), XI(c->only)}, s = ir_nest_load(&nest, v, at);
+    ir_expr most = XN(s, (c->positive ? 0.5 : 0) - (c->base.n ? c->base.values[0] : 0));
+    return ir_nest_map(&nest, IR_I64, ir_x_cast(g, X2(LT, most, s), IR_I64));
+}
+
+lathe_status fe_import_tree_classifier(fe_node *n)
+{
+    forest f = {.aggregate = 1};
+    classes c = {0};
+    size_t nints, nnames;
+    const int64_t *ints = fe_attr_ints(n, "classlabels_int64s", &nints);
+    const fe_bytes *names = fe_attr_bytes(n, "classlabels_strings", &nnames);
+    if (!ints == !names)
+        return fe_fail(n, LATHE_BAD_INPUT, "either classlabels_int64s or classlabels_strings");
+    c.n = ints ? nints : nnames;
+    f.ntargets = (int64_t)c.n;
+    ir_value v, labels;
+    TRY(read_old(n, &f, "class"));
+    TRY(read_classes(n, &f, &c));
+    TRY(scores(n, &f, &v));
+    if (c.only < 0) v = fe_add_columns(n, v, c.base.values, c.base.n);
+    ir_value best = best_class(n, &c, v);
+    if (c.only == 0) v = pair(n, &c, v);
+    else TRY(fe_post_transform(n, c.transform, v, &v));
+    ir_dim count = ir_dim_const(n->g, (int64_t)c.n);
+    labels = ints ? fe_const_i64(n, ints, nints) : fe_strings(&n->b, names, nnames, 1, &count);
+    fe_out(n, 0, fe_gather(n, labels, best, 0));
+    fe_out(n, 1, ir_cast(&n->b, v, IR_F32));
     return LATHE_OK;
 }

@@ -74,10 +74,16 @@ lathe_status fe_need_rank(const fe_node *n, size_t k, int rank)
     return LATHE_OK;
 }
 
+lathe_status fe_need_movable(const fe_node *n, size_t k)
+{
+    TRY(fe_need_rank(n, k, -1));
+    return fe_type(n, k)->elem == IR_STRING ? LATHE_OK : fe_need_arith(n, k);
+}
+
 lathe_status fe_need_arith(const fe_node *n, size_t k)
 {
     TRY(fe_need_rank(n, k, -1));
-    if (ir_elem_arith(fe_type(n, k)->elem) == IR_ELEM_NONE)
+    if (!ir_elem_computes(fe_type(n, k)->elem))
         return fe_fail_input(n, k, LATHE_UNSUPPORTED, "element type %s is not supported here",
                              ir_elem_name(fe_type(n, k)->elem));
     return LATHE_OK;

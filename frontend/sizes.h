@@ -29,6 +29,8 @@ ir_value fe_nest_move(ir_nest *, bool affine, ir_elem, ir_expr load);
 
 /* Input k has an element type that expressions can compute with; a message otherwise. */
 lathe_status fe_need_arith(const fe_node *, size_t k);
+/* ... or that expressions can at least load and store: strings too. */
+lathe_status fe_need_movable(const fe_node *, size_t k);
 /* Input k is present and of this rank (-1: any). */
 lathe_status fe_need_rank(const fe_node *, size_t k, int rank);
 

@@ -7,6 +7,7 @@
 
 #include "frontend/format.h"
 #include "frontend/import.h"
+#include "frontend/strings.h"
 
 enum { SMALL = 4096 };
 
@@ -32,9 +33,6 @@ static lathe_status tensor_type(fe_import *im, const diag_place *place, const On
     if (elem <= 0 || elem >= IR_ELEM_COUNT) {
         return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: element type %d is unknown",
                         (int)elem);
-    }
-    if (elem == IR_STRING) {
-        return diag_add(im->diag, LATHE_UNSUPPORTED, place, "tensor data: strings");
     }
     if (t->n_dims > IR_MAX_RANK) {
         return diag_add(im->diag, LATHE_LIMIT, place, "tensor data: rank %zu, at most %d",
@@ -211,12 +209,28 @@ lathe_status fe_tensor_data(fe_import *im, const diag_place *place, const Onnx__
 {
     int64_t count = 0, need = 0;
     TRY(tensor_type(im, place, t, type, &count));
+    if (type->elem == IR_STRING)
+        return diag_add(im->diag, LATHE_UNSUPPORTED, place, "tensor data: strings");
     if (!ir_elem_bytes(type->elem, count, &need)) {
         return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: too many elements");
     }
     TRY(tensor_bytes(im, place, t, type, (size_t)need, blob));
     if (type->elem == IR_BOOL) normalise_bool(im, blob);
     if (blob->size <= SMALL) blob->bytes = ir_copy(im->arena, blob->bytes, blob->size, 1);
+    return LATHE_OK;
+}
+
+static lathe_status string_tensor(fe_import *im, ir_builder *b, const diag_place *place,
+                                  const Onnx__TensorProto *t, ir_value *out)
+{
+    ir_type type;
+    int64_t count;
+    TRY(tensor_type(im, place, t, &type, &count));
+    if (t->n_string_data != (uint64_t)count || typed_total(t) != t->n_string_data)
+        return diag_add(im->diag, LATHE_BAD_INPUT, place,
+                        "tensor data: %zu strings, the dims say %lld", t->n_string_data,
+                        (long long)count);
+    *out = fe_strings(b, t->string_data, t->n_string_data, type.rank, type.dims);
     return LATHE_OK;
 }
 
@@ -230,8 +244,12 @@ lathe_status fe_tensor(fe_import *im, ir_builder *b, const Onnx__TensorProto *t,
     place.file = im->path;
     place.tensor = tensor;
     *out = IR_NONE;
-    TRY(fe_tensor_data(im, &place, t, &type, &blob));
-    *out = ir_const(b, &type, &blob);
+    if (t->has_data_type && t->data_type == IR_STRING) {
+        TRY(string_tensor(im, b, &place, t, out));
+    } else {
+        TRY(fe_tensor_data(im, &place, t, &type, &blob));
+        *out = ir_const(b, &type, &blob);
+    }
     if (*out && tensor && *tensor && !im->g->values[*out].name) {
         im->g->values[*out].name = ir_intern(im->g, tensor);
     }

@@ -65,6 +65,15 @@ typedef struct lathe_custom_option {
     size_t nlike;
 } lathe_custom_option;
 
+/* How many tensors a sequence or an optional among the inputs has: input x becomes the inputs x[0],
+ * x[1], ..., an optional with a tensor (1) the input x, one without (0) none. rank: of the tensors,
+ * where the model does not say; else -1. */
+typedef struct lathe_items_option {
+    const char *name;
+    int64_t count;
+    int rank;
+} lathe_items_option;
+
 /* Zero-initialise, then set `model`. */
 typedef struct lathe_options {
     const char *model;     /* path of the ONNX file, or of a .ir text */
@@ -78,6 +87,8 @@ typedef struct lathe_options {
     size_t ndims;
     const lathe_custom_option *custom;
     size_t ncustom;
+    const lathe_items_option *items;
+    size_t nitems;
     const char *const *disabled; /* passes switched off, by name */
     size_t ndisabled;
     const char *const *keep; /* values inside of the graph that become outputs, by name */

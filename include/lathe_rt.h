@@ -49,7 +49,7 @@ typedef enum lathe_elem {
     LATHE_I16,
     LATHE_I32,
     LATHE_I64,
-    LATHE_STRING,
+    LATHE_STRING, /* elements are lathe_string */
     LATHE_BOOL,
     LATHE_F16,
     LATHE_F64,
@@ -73,6 +73,14 @@ typedef enum lathe_elem {
 typedef struct lathe_desc lathe_desc;
 typedef struct lathe_model lathe_model;
 typedef struct lathe_session lathe_session;
+
+/* An element of a string tensor: bytes, usually of UTF-8, with any values. The bytes of an input
+ * must stay until the run has ended; those of an output lie in an input, in the model, or in the
+ * session's memory until its next run. data may be NULL if size is 0. */
+typedef struct lathe_string {
+    const char *data;
+    size_t size;
+} lathe_string;
 
 /* A dense row-major tensor. As an input, data is read and size is its bytes. As an output, data is
  * where to write (NULL: the session's own memory, valid until its next run) and size the capacity;

@@ -101,6 +101,8 @@ static ir_elem type_node(const ir_graph *g, ir_scalar op, ir_elem type, const ir
         if (ir_expr_get(g, args[0])->type != IR_BOOL) return IR_ELEM_NONE;
         return common_type(g, args + 1, 2);
     }
+    for (int i = 0; i < n; i++)
+        if (ir_expr_get(g, args[i])->type == IR_STRING) return IR_ELEM_NONE;
     switch (scalar_info[op].result) {
     case RESULT_A:
         return common_type(g, args, n);

@@ -45,8 +45,10 @@ char ir_elem_class(ir_elem);    /* 'F' 'L' 'S' 'U' 'B' 'C' 'T', 0 if unknown */
 bool ir_elem_is_float(ir_elem); /* F or L */
 bool ir_elem_is_int(ir_elem);   /* S or U */
 /* The type in which an expression computes with values of this element type: f32 for low-precision
- * floats, the i8/u8 for sub-byte integers, itself otherwise. IR_ELEM_NONE for strings, complex. */
+ * floats, the i8/u8 for sub-byte integers, itself otherwise. IR_ELEM_NONE for complex. Strings can
+ * be loaded, selected and stored, nothing else. */
 ir_elem ir_elem_arith(ir_elem);
+bool ir_elem_computes(ir_elem); /* expressions can compute with it: a number or a bool */
 /* ceil(count * bits / 8); false on overflow or a type without a size. */
 bool ir_elem_bytes(ir_elem, int64_t count, int64_t *bytes);
 

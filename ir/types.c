@@ -50,11 +50,14 @@ ir_elem ir_elem_arith(ir_elem e)
         return ir_elem_bits(e) < 8 ? IR_U8 : e;
     case 'F':
     case 'B':
+    case 'T':
         return e;
     default:
         return IR_ELEM_NONE;
     }
 }
+
+bool ir_elem_computes(ir_elem e) { return ir_elem_arith(e) != IR_ELEM_NONE && e != IR_STRING; }
 
 bool ir_elem_bytes(ir_elem e, int64_t count, int64_t *bytes)
 {

@@ -43,6 +43,16 @@ typedef struct lathe_random {
     uint64_t seed, draws;
 } lathe_random;
 
+/* Memory for what a run makes and cannot plan, the bytes of strings: until the session's next. */
+typedef struct lathe_page {
+    struct lathe_page *next;
+    size_t size, used; /* of what follows */
+} lathe_page;
+typedef struct lathe_pages {
+    const lathe_allocator *allocator;
+    lathe_page *first;
+} lathe_pages;
+
 /* A plain C operator of the runtime archive. tensors: operands, then results; result data has room
  * for its bound; the function sets results' dims and syms[]. Returns LATHE_OK or sets message. */
 typedef struct lathe_call {
@@ -54,6 +64,7 @@ typedef struct lathe_call {
     int32_t nin, nout, nints, nfloats, nsyms;
     char *message; /* 256 bytes */
     lathe_random *random;
+    lathe_pages *pages;
 } lathe_call;
 typedef lathe_status (*lathe_func)(lathe_call *);
 

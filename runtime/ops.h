@@ -1,7 +1,7 @@
 /* Operators that are plain C: those whose result size is data, or whose steps depend on data. A
  * call node names the function; the linker takes a file of them from the archive only where a model
- * calls it. They allocate nothing: what they need beside their results, they keep in the results.
- * See lathe_call in abi.h. */
+ * calls it. They allocate nothing but the bytes of strings (strings.h): what else they need beside
+ * their results, they keep in the results. See lathe_call in abi.h. */
 #ifndef LATHE_RUNTIME_OPS_H
 #define LATHE_RUNTIME_OPS_H
 
@@ -28,6 +28,24 @@ lathe_status lathe_rt_trees(lathe_call *);
 /* i64 x[rows, tokens], i64 pool, i64 grams[n, 3] sorted -> f32[rows, columns]; ints: least and
  * largest size, tokens that may be skipped. */
 lathe_status lathe_rt_ngrams(lathe_call *);
+
+/* ops_strings.c: a u8 constant, see strings.h -> its strings; two tensors of the same dims -> bool
+ * or strings. */
+lathe_status lathe_rt_strings(lathe_call *);
+lathe_status lathe_rt_string_equal(lathe_call *);
+lathe_status lathe_rt_string_concat(lathe_call *);
+/* ops_find.c: x, sorted keys -> i64 numbers of keys; ints: how many keys there are. */
+lathe_status lathe_rt_find(lathe_call *);
+/* ops_split.c: x, a constant with the delimiter -> i64 numbers of parts, the parts; ints: splits at
+ * most; syms of the first: the largest number. */
+lathe_status lathe_rt_string_count(lathe_call *);
+lathe_status lathe_rt_string_split(lathe_call *);
+/* ops_case.c: x -> x in other letters; ints: which. x, words -> x without the words; ints: which
+ * letters, whether words are compared in lower case; syms: strings that stay. */
+lathe_status lathe_rt_string_case(lathe_call *);
+lathe_status lathe_rt_string_normalize(lathe_call *);
+/* ops_regex.c: x, i64 program[n, 3], i64 ranges[m, 2] -> bool. */
+lathe_status lathe_rt_regex(lathe_call *);
 
 /* Width in bytes and kind ('U', 'S', 'F'; 0: none that can be compared) of an element type. */
 typedef struct rt_scalar_kind {

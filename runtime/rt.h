@@ -51,7 +51,7 @@ static inline bool rt_some(uint32_t number) { return number != LATHE_NO_SLOT; }
 
 /* ---- element types (text.c) ---- */
 const char *rt_elem_name(uint32_t elem);
-unsigned rt_elem_bits(uint32_t elem); /* strings: of a pointer; 0: unknown */
+unsigned rt_elem_bits(uint32_t elem); /* 0: unknown */
 unsigned rt_elem_align(uint32_t elem);
 
 /* ---- the processor (cpu.c, target.c) ---- */
@@ -136,6 +136,7 @@ struct lathe_session {
     atomic_bool cancelled;
     lathe_fault fault;
     lathe_random random;
+    lathe_pages pages;
     lathe_watch watch; /* begin NULL: nobody is told of steps */
     rt_text text;
 };
@@ -148,6 +149,7 @@ lathe_status rt_session_reserve(lathe_session *, const int64_t *maxima);
 lathe_status rt_session_memory(const lathe_session *, lathe_memory *);
 const char *rt_session_message(const lathe_session *);
 void rt_session_cancel(lathe_session *);
+void rt_session_drop_pages(lathe_session *);
 lathe_status rt_session_seed(lathe_session *, uint64_t seed);
 lathe_status rt_run(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
 

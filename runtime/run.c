@@ -138,7 +138,8 @@ static lathe_status run_call(lathe_session *s, const lathe_step *st)
                        .nfloats = (int32_t)info->nfloats,
                        .nsyms = (int32_t)info->nsyms,
                        .message = message,
-                       .random = &s->random};
+                       .random = &s->random,
+                       .pages = &s->pages};
     memset(s->call_syms, 0, info->nsyms * sizeof *s->call_syms);
     status = info->custom ? call_custom(s, st, &call) : v->desc->funcs[st->func](&call);
     if (status) return rt_fail_node(s, status, st->node, "%.255s", message);
@@ -255,6 +256,7 @@ static lathe_status run_session(lathe_session *s, const lathe_tensor *inputs, la
 {
     s->text.s[0] = 0;
     s->fault = (lathe_fault){0};
+    rt_session_drop_pages(s);
     atomic_store_explicit(&s->cancelled, false, memory_order_relaxed);
     lathe_status status = rt_bind(s, inputs, outputs);
     if (status) return status;

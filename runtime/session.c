@@ -68,6 +68,7 @@ static lathe_session *session_make(lathe_model *m, void *block, size_t size)
     s->rt = m->rt;
     s->model = m;
     s->v = &m->v;
+    s->pages.allocator = &m->allocator;
     s->size = size;
     return s;
 }
@@ -146,10 +147,20 @@ lathe_status rt_session_new(lathe_model *m, const int64_t *maxima, lathe_buffer 
     return rt_tell(&m->log, status, &text);
 }
 
+void rt_session_drop_pages(lathe_session *s)
+{
+    for (lathe_page *page = s->pages.first, *next; page; page = next) {
+        next = page->next;
+        rt_free(s->model, page, sizeof *page + page->size);
+    }
+    s->pages.first = NULL;
+}
+
 void rt_session_free(lathe_session *s)
 {
     if (!s) return;
     bool allocated = !s->in_block;
+    rt_session_drop_pages(s);
     rt_unplan(s);
     if (allocated) rt_free(s->model, s, s->size);
 }

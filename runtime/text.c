@@ -27,7 +27,7 @@ static const struct {
     unsigned char bits, align;
 } elems[] = {
 #define ELEM(NAME, text, onnx, width, class)                                                       \
-    [onnx] = {text, #class[0] == 'T' ? 64 : width,                                                 \
+    [onnx] = {text, width,                                                                         \
               #class[0] == 'T'   ? 8                                                               \
               : #class[0] == 'C' ? width / 16                                                      \
               : width < 8        ? 1                                                               \

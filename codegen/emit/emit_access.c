@@ -64,7 +64,11 @@ static cg_val spread(cg_kern *k, const offset *o)
     return sum(u, o->rest, v);
 }
 
-static int alignment(ir_elem elem) { return ir_elem_bits(elem) < 8 ? 1 : ir_elem_bits(elem) / 8; }
+static int alignment(ir_elem elem)
+{
+    int bits = ir_elem_bits(elem);
+    return bits < 8 ? 1 : bits > 64 ? 8 : bits / 8;
+}
 
 static cg_val address(cg_unit *u, const cg_place *p, cg_val at)
 {

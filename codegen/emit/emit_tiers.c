@@ -36,6 +36,7 @@ static int choose_lanes(cg_shape *s, int axis, bool stored, cg_cost *cost)
     int bits = cost->widest, out_bits = ir_elem_bits(k->n->out.elem);
     if (stored && out_bits > bits) bits = out_bits;
     if (bits < ir_elem_bits(s->type)) bits = ir_elem_bits(s->type);
+    if (bits > 64) return 1; /* strings */
     int most = k->u->isa->vector_bits / (bits < 8 ? 8 : bits);
     if (cost->slow > 0 && most > 8) most = 8;
     if (most > CG_MOST_LANES) most = CG_MOST_LANES;

@@ -24,10 +24,11 @@ typedef struct header {
 static const char *c_type(ir_elem elem)
 {
     static const char *const types[IR_ELEM_COUNT] = {
-        [IR_F32] = "float",     [IR_F64] = "double",   [IR_I8] = "int8_t",  [IR_I16] = "int16_t",
-        [IR_I32] = "int32_t",   [IR_I64] = "int64_t",  [IR_U8] = "uint8_t", [IR_U16] = "uint16_t",
-        [IR_U32] = "uint32_t",  [IR_U64] = "uint64_t", [IR_BOOL] = "bool",  [IR_F16] = "uint16_t",
-        [IR_BF16] = "uint16_t",
+        [IR_F32] = "float",     [IR_F64] = "double",          [IR_I8] = "int8_t",
+        [IR_I16] = "int16_t",   [IR_I32] = "int32_t",         [IR_I64] = "int64_t",
+        [IR_U8] = "uint8_t",    [IR_U16] = "uint16_t",        [IR_U32] = "uint32_t",
+        [IR_U64] = "uint64_t",  [IR_BOOL] = "bool",           [IR_F16] = "uint16_t",
+        [IR_BF16] = "uint16_t", [IR_STRING] = "lathe_string",
     };
     return types[elem] ? types[elem] : "uint8_t";
 }

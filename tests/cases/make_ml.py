@@ -119,6 +119,66 @@ def tree_regressor():
          [([tensor("x", [len(ROWS), 2], sum(ROWS, []))], [tensor(*out) for out in outs])], domains={ML: 3})
 
 
+# Trees of one feature for classes: of one of two classes, all weights positive or not; of both; of three.
+def stump(split, yes, no):
+    return [(0, "BRANCH_LEQ", split, 1, 2, 0), yes, no]
+
+
+ONE = [stump(0.5, {0: 0.3}, {0: 0.9}), stump(0.0, {0: 0.0}, {0: 0.15})]
+MIXED = [stump(0.5, {0: -0.3}, {0: 0.9}), stump(0.0, {0: 0.0}, {0: 0.15})]
+SECOND = [stump(0.5, {1: 0.3}, {1: 0.9}), stump(0.0, {1: 0.0}, {1: 0.15})]
+BOTH = [stump(0.5, {0: 0.7, 1: 0.3}, {0: 0.2, 1: 0.8}), stump(0.0, {0: 0.0, 1: 0.1}, {1: 0.15})]
+THREE = [stump(0.5, {0: 0.7, 1: -0.3, 2: 0.1}, {2: 0.2, 1: 0.8}), stump(0.0, {0: -0.9}, {1: -0.15})]
+
+
+def tree_classifier():
+    rows = [[0.2], [0.8], [-1.0]]
+    nodes, outs, want = [], [], []
+
+    def add(trees, labels, transform="NONE", base=()):
+        k, n = len(nodes), len(labels)
+        only = {c for t in trees for leaf_ in t if isinstance(leaf_, dict) for c in leaf_}
+        positive = all(w >= 0 for t in trees for leaf_ in t if isinstance(leaf_, dict) for w in leaf_.values())
+        more = {"base_values": list(base)} if base else {}
+        more["classlabels_int64s" if isinstance(labels[0], int) else "classlabels_strings"] = labels
+        nodes.append(node("TreeEnsembleClassifier", ["x"], ["y%d" % k, "z%d" % k], ML, post_transform=transform, **more,
+                          **tree_lists("class", trees)))
+        chosen, z = [], []
+        for row in rows:
+            s = tree_scores(row, "SUM", n, trees)
+            if n == 2 and len(only) == 1:
+                c = only.pop()
+                only.add(c)
+                one = s[c] + (base[0] if base else 0.0)
+                best = int(one > (0.5 if positive else 0.0))
+                if c == 0:
+                    s = logistic([-one, one]) if transform == "LOGISTIC" else [1 - one if positive else -one, one]
+                else:
+                    s = TRANSFORMS[transform](s)
+            else:
+                s = [a + b for a, b in zip(s, base)] if base else s
+                best = s.index(max(s))
+                s = TRANSFORMS[transform](s)
+            chosen.append(labels[best])
+            z += s
+        elem = INT64 if isinstance(labels[0], int) else STRING
+        outs.extend([value("y%d" % k, elem, ["n"]), value("z%d" % k, FLOAT, ["n", n])])
+        want.extend([tensor("y%d" % k, [3], chosen, elem), tensor("z%d" % k, [3, n], z)])
+    for transform in ("NONE", "LOGISTIC"):
+        for trees in (ONE, MIXED, SECOND):
+            add(trees, [10, 20], transform)
+        add(ONE, ["no", "yes"], transform, [0.25])
+        add(MIXED, [0, 1], transform, [0.25])
+    for transform in TRANSFORMS:
+        add(SECOND, [10, 20], transform)
+        add(THREE, ["a", "b", "c"], transform)
+        add(THREE, [7, 8, 9], transform, [0.25, 0.5, 0.75])
+        add(BOTH, [10, 20], transform)
+    case("tree_classifier", graph(nodes, [value("x", FLOAT, ["n", 1])], outs), [([tensor("x", [3, 1], sum(rows, []))], want)],
+         domains={ML: 3})
+
+
 if __name__ == "__main__":
+    tree_classifier()
     ml_numbers()
     tree_regressor()

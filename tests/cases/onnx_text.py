@@ -2,7 +2,7 @@
 the cases beside it need. Every function returns the bytes of one message."""
 import struct
 
-FLOAT, UINT8, INT8, INT32, INT64, BOOL, FLOAT16, DOUBLE = 1, 2, 3, 6, 7, 9, 10, 11
+FLOAT, UINT8, INT8, INT32, INT64, STRING, BOOL, FLOAT16, DOUBLE = 1, 2, 3, 6, 7, 8, 9, 10, 11
 FORMATS = {FLOAT: "f", UINT8: "B", INT8: "b", INT32: "i", INT64: "q", BOOL: "?", FLOAT16: "e",
            DOUBLE: "d"}
 
@@ -30,6 +30,8 @@ def fields(number, values):
 
 
 def tensor(name, dims, values, elem=FLOAT):
+    if elem == STRING:
+        return fields(1, dims) + field(2, elem) + fields(6, values) + field(8, name)
     raw = struct.pack("<%d%s" % (len(values), FORMATS[elem]), *values)
     return fields(1, dims) + field(2, elem) + field(8, name) + field(9, raw)
 
@@ -69,6 +71,16 @@ def value(name, elem, dims=None):
 
 def sequence(name, elem):
     return field(1, name) + field(2, field(4, field(1, field(1, field(1, elem)))))
+
+
+def optional(name, elem, dims):
+    kind = value(name, elem, dims)[len(field(1, name)):]  # field 2, the type
+    return field(1, name) + field(2, field(9, kind.replace(b"\x12", b"\x0a", 1)))
+
+
+def listed(name, tensors):
+    """A SequenceProto, or, of one tensor or none, an OptionalProto."""
+    return field(1, name) + field(2, 1) + fields(3, tensors)
 
 
 def graph(nodes, inputs, outputs, initializers=()):

@@ -22,6 +22,9 @@ expect 1 "--dim batch: 'x' is not a size" compile model.onnx --dim batch=x
 for custom in com.example:Snake Snake=f :=f com.example:=f com.example:Snake= com.example:Snake=f: com.example:Snake=f:0,; do
     expect 1 "--custom takes DOMAIN:OP=FUNCTION[:INPUT,...], not '$custom'" compile model.onnx "--custom=$custom"
 done
+for items in x x= =2 x=-1 x=2: x=2:a x=2:1:1; do
+    expect 1 "--items takes NAME=N or NAME=N:RANK, not '$items'" compile model.onnx "--items=$items"
+done
 expect 1 "--emit takes so, obj, a, ir, llvm, asm or program, not 'exe'" compile model.onnx --emit exe
 expect 1 "--weights takes file or embed, not 'here'" compile model.onnx --weights here
 expect 1 "--output-format takes npy or pb, not 'txt'" run model.onnx --output-format txt

@@ -134,13 +134,14 @@ typedef enum { ALL, FLOATS, INTEGERS, FEW, PARTS } part;
 static const char *const part_names[] = {"everywhere", "in floats", "in integers", "here and there",
                                          "in one input"};
 
-static const char *hostile_string(kind k)
+static lathe_string hostile_string(kind k)
 {
     static const char *const strings[] = {
         "", "-", "1e999", "nan", "\xff\xfe\xc0", "%s%n", "0x", "-9223372036854775809"};
     static char longest[5000];
     memset(longest, 'a', sizeof longest - 1);
-    return k == HIGHEST ? longest : strings[chance() % (sizeof strings / sizeof *strings)];
+    const char *s = k == HIGHEST ? longest : strings[chance() % (sizeof strings / sizeof *strings)];
+    return (lathe_string){k == ZERO ? NULL : s, k == ZERO ? 0 : strlen(s) + (k == TINY)};
 }
 
 static void fill(lathe_tensor *t, kind k, part p)
@@ -157,7 +158,7 @@ static void fill(lathe_tensor *t, kind k, part p)
         kind now = k == MIXED ? (kind)(chance() % MIXED) : k;
         uint64_t value = f ? float_bits(f, now) : integer_bits((int)bytes * 8, class == 'S', now);
         if (p == FEW && chance() % 5) continue;
-        if (elem == LATHE_STRING) ((const char **)t->data)[i] = hostile_string(now);
+        if (elem == LATHE_STRING) ((lathe_string *)t->data)[i] = hostile_string(now);
         else memcpy((char *)t->data + i * bytes, &value, bytes); /* little-endian */
     }
 }

@@ -184,13 +184,16 @@ Test(ir_base, element_types)
     cr_expect_eq(ir_elem_arith(IR_BF16), IR_F32);
     cr_expect_eq(ir_elem_arith(IR_U4), IR_U8);
     cr_expect_eq(ir_elem_arith(IR_I2), IR_I8);
-    cr_expect_eq(ir_elem_arith(IR_STRING), IR_ELEM_NONE);
+    cr_expect_eq(ir_elem_arith(IR_STRING), IR_STRING);
+    cr_expect_not(ir_elem_computes(IR_STRING));
+    cr_expect(ir_elem_computes(IR_BOOL));
+    cr_expect_eq(ir_elem_arith(IR_C64), IR_ELEM_NONE);
     cr_expect_str_eq(ir_elem_name((ir_elem)99), "?");
     cr_expect(ir_elem_bytes(IR_I4, 3, &bytes) && bytes == 2);
     cr_expect(ir_elem_bytes(IR_F64, 3, &bytes) && bytes == 24);
     cr_expect_not(ir_elem_bytes(IR_F64, INT64_MAX / 4, &bytes));
     cr_expect_not(ir_elem_bytes(IR_F64, -1, &bytes));
-    cr_expect_not(ir_elem_bytes(IR_STRING, 1, &bytes));
+    cr_expect(ir_elem_bytes(IR_STRING, 3, &bytes) && bytes == 48);
 }
 
 Test(ir_base, tables)

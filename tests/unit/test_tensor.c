@@ -43,7 +43,7 @@ static Onnx__TensorProto *tensor3(int elem) { return tensor_new("w", elem, 1, th
         Onnx__TensorProto *t = tensor3(onnx);                                                      \
         size_t size = (3 * width + 7) / 8;                                                         \
         tensor_raw(t, bytes, size);                                                                \
-        if (class == 'T') refused(t, LATHE_UNSUPPORTED, "strings");                                \
+        if (class == 'T') refused(t, LATHE_BAD_INPUT, "0 strings, the dims say 3");                \
         else expect(t, bytes, size);                                                               \
     }
 enum { F = 'F', L = 'L', S = 'S', U = 'U', B = 'B', C = 'C', T = 'T' };

@@ -52,13 +52,16 @@ Test(tensor, pb_round_trip_of_every_type)
 
 Test(tensor, pb_strings_and_scalars)
 {
-    const char *strings[] = {"", "two words", "\xC3\xA9"};
+    lathe_string strings[] = {{NULL, 0}, {"two words", 9}, {"\xC3\xA9\0x", 4}};
     lathe_tensor t = make(LATHE_STRING, strings, 1, (int64_t[]){3});
     tensor_file back;
     cr_assert_eq(tensor_write_pb(path, NULL, &t, &message), LATHE_OK);
     cr_assert_eq(tensor_read_pb(path, &back, &message), LATHE_OK, "%s", message.text);
     cr_expect(tensor_compare(&back.tensor, &t, 0, 0, &message));
-    strings[1] = "two word";
+    strings[2].size--;
+    cr_expect_not(tensor_compare(&back.tensor, &t, 0, 0, &message));
+    strings[2].size++;
+    strings[1].size--;
     cr_expect_not(tensor_compare(&back.tensor, &t, 0, 0, &message));
     cr_expect_str_eq(message.text, "[1] is 'two words', expected 'two word'; 1 of 3 differ");
     tensor_free(&back);
@@ -69,6 +72,57 @@ Test(tensor, pb_strings_and_scalars)
     cr_expect_eq(back.tensor.rank, 0);
     cr_expect_float_eq(tensor_value(&back.tensor, 0), 2.5, 0);
     tensor_free(&back);
+}
+
+/* ---- sequences and optionals ---- */
+
+#define LIST(...)                                                                                  \
+    tensor_list_parse((unsigned char[]){__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__}), &l,  \
+                      &message)
+
+Test(tensor, pb_sequences_are_lists_of_tensors)
+{
+    tensor_list l;
+    /* name "x", kind 1, two u8 tensors of dims [1] and [2] */
+    cr_assert_eq(
+        LIST(10, 1, 'x', 16, 1, 26, 7, 8, 1, 16, 2, 74, 1, 5, 26, 8, 8, 2, 16, 2, 74, 2, 6, 7),
+        LATHE_OK, "%s", message.text);
+    cr_expect(l.is_list);
+    cr_expect_str_eq(l.name, "x");
+    cr_assert_eq(l.n, 2);
+    cr_expect_eq(l.items[1].tensor.dims[0], 2);
+    cr_expect_float_eq(tensor_value(&l.items[1].tensor, 1), 7, 0);
+    tensor_list_free(&l);
+    cr_assert_eq(LIST(10, 1, 'x', 16, 0), LATHE_OK, "an empty optional");
+    cr_expect(l.is_list && l.n == 0);
+    tensor_list_free(&l);
+    /* an optional, name "o", kind 3, that holds a sequence of one tensor */
+    cr_assert_eq(LIST(10, 1, 'o', 16, 3, 42, 12, 10, 1, 's', 26, 7, 8, 1, 16, 2, 74, 1, 9),
+                 LATHE_OK);
+    cr_expect_str_eq(l.name, "o");
+    cr_assert_eq(l.n, 1);
+    cr_expect_float_eq(tensor_value(&l.items[0].tensor, 0), 9, 0);
+    tensor_list_free(&l);
+}
+
+Test(tensor, pb_tensors_are_no_sequences)
+{
+    tensor_list l;
+    cr_assert_eq(LIST(8, 1, 16, 2, 74, 1, 5), LATHE_OK, "%s", message.text);
+    cr_expect(!l.is_list && l.n == 1);
+    tensor_list_free(&l);
+    cr_assert_eq(LIST(10, 1, 0, 16, 2), LATHE_OK, "packed dims [0], no data");
+    cr_expect(!l.is_list && l.n == 1);
+    tensor_list_free(&l);
+    cr_assert_eq(LIST(10, 1, 65, 16, 2, 66, 1, 'n', 74, 65, /* packed dims [65] */
+                      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+                      23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41,
+                      42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60,
+                      61, 62, 63, 64, 65),
+                 LATHE_OK, "%s", message.text);
+    cr_expect(!l.is_list && l.n == 1);
+    tensor_list_free(&l);
+    cr_expect_neq(LIST(10, 1, 'x', 16, 1, 26, 200, 8, 1), LATHE_OK, "a tensor beyond the end");
 }
 
 #define PARSE(...)                                                                                 \

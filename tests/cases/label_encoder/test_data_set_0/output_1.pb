@@ -1,0 +1,1 @@
+2B2none2none2none2ABw_w

@@ -1,0 +1,1 @@
+2five2_Unused2_Unused2sevenBn_w
