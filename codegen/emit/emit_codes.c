@@ -54,15 +54,17 @@ static int column_of(const codes *w, int pair, int i)
 
 /* ---- rows ---- */
 
-/* Numbers of a row, not less than 0, as i32. */
+/* Numbers of a row, as i32. */
 static void read_numbers(codes *w, cg_val row, int pair, int n, cg_val *out)
 {
     cg_unit *u = w->u;
-    bool halves = cg_code_bits(w->c->code) == 4;
+    bool halves = cg_code_bits(w->c->code) == 4, is_signed = w->c->code == CG_CODE_S8;
     LLVMTypeRef bytes = cg_wide(u->i8, w->lanes);
     for (int i = 0; i < 2 * n; i += halves ? 2 : 1) {
         cg_val at = bytes_at(w, row, num(w, column_of(w, pair, i)));
-        cg_val v = LLVMBuildZExt(u->b, codes_load(w, bytes, at, 1), w->numbers, "");
+        cg_val v = codes_load(w, bytes, at, 1);
+        v = is_signed ? LLVMBuildSExt(u->b, v, w->numbers, "")
+                      : LLVMBuildZExt(u->b, v, w->numbers, "");
         out[i] = v;
         if (!halves) continue;
         out[i] = LLVMBuildAnd(u->b, v, cg_int(w->numbers, 15), "");

@@ -64,10 +64,33 @@ static int operand_of(decoding *d, ir_value v, const ir_blob *blob)
     return (int)d->noperands++;
 }
 
+/* The integer that all elements of a constant are, as zero points often are. */
+static bool is_uniform(ir_elem elem, const ir_blob *blob, int64_t *value)
+{
+    enum { MOST_BYTES = 1 << 20 };
+    const unsigned char *bytes = blob->bytes;
+    ir_scalar_value first, last;
+    if (!ir_elem_is_int(elem) || ir_elem_bits(elem) > 8 || !blob->size || blob->size > MOST_BYTES)
+        return false;
+    if (memcmp(bytes, bytes + 1, blob->size - 1) != 0) return false;
+    int in_byte = 8 / ir_elem_bits(elem);
+    for (int i = 0; i < in_byte; i++) {
+        if (!ir_blob_get(elem, blob, i, &last) || (i && last.i != first.i)) return false;
+        first = last;
+    }
+    *value = first.i;
+    return true;
+}
+
 static ir_expr of_constant(decoding *d, ir_value v, const ir_node *n, const ir_expr *idx)
 {
     const ir_type *t = ir_type_of(d->g, v);
-    int k = operand_of(d, v, &ir_attr_find(n, IR_KEY_data)->u.blob);
+    const ir_blob *blob = &ir_attr_find(n, IR_KEY_data)->u.blob;
+    int64_t value;
+    bool checks = ir_x_measure(d->g, idx, (size_t)t->rank).checks;
+    if (!checks && is_uniform(t->elem, blob, &value))
+        return ir_x_int(d->g, ir_elem_arith(t->elem), value);
+    int k = operand_of(d, v, blob);
     if (k < 0 || ir_elem_arith(t->elem) == IR_ELEM_NONE) return encode_fail(d);
     return ir_x_load(d->g, ir_elem_arith(t->elem), k, idx, t->rank);
 }
@@ -281,8 +304,8 @@ static bool encode_build(decoding *d)
     const cg_element element = {x, d->k, d->panel, e->k, d->elems};
     if (!cg_find_codes(d->g, &element, &e->matrix.panels.codes, part)) {
         e->matrix.panels.codes = (cg_codes){0};
+        for (int i = 0; i < CG_CODED_PARTS; i++) part[i] = (cg_coded_part){0};
         part[CG_PART_CODE] = (cg_coded_part){x, IR_F32};
-        part[CG_PART_SCALE] = part[CG_PART_ZERO] = (cg_coded_part){IR_NONE, IR_ELEM_NONE};
     }
     for (int i = 0; i < CG_CODED_PARTS; i++)
         if (part[i].body && !make_part(d, &part[i], exists, i, &e->part[i])) return false;

@@ -298,27 +298,38 @@ static ir_elem narrow_elem(const finding *f, ir_expr e)
     return elem == IR_F16 || elem == IR_BF16 ? elem : IR_F32;
 }
 
-static ir_expr from_zero(const finding *f, ir_expr e, int64_t low)
+static ir_expr less(const finding *f, ir_expr e, int64_t low, ir_elem as)
 {
-    ir_expr moved = ir_x_2(f->g, IR_X_SUB, e, ir_x_int(f->g, IR_I32, low));
-    return ir_x_cast(f->g, moved, IR_U8);
+    return ir_x_cast(f->g, ir_x_2(f->g, IR_X_SUB, e, ir_x_int(f->g, IR_I32, low)), as);
+}
+
+/* Numbers from 0 on; with a sign where that leaves nothing to subtract. */
+static bool describe_numbers(finding *f, const form *m, cg_codes *codes, cg_coded_part *part)
+{
+    range c, z;
+    if (!range_of(f, m->code, &c) || !range_of(f, m->zero, &z)) return false;
+    int64_t most = c.high - c.low > z.high - z.low ? c.high - c.low : z.high - z.low;
+    bool zeros = z.low != z.high;
+    if (most > UINT8_MAX) return false;
+    if (!zeros && most > 15 && c.low - z.low >= INT8_MIN && c.high - z.low <= INT8_MAX) {
+        *codes = (cg_codes){.code = CG_CODE_S8};
+        part[CG_PART_CODE] = (cg_coded_part){less(f, m->code, z.low, IR_I8), IR_I8};
+        return true;
+    }
+    *codes = (cg_codes){
+        .code = most > 15 ? CG_CODE_8 : CG_CODE_4, .zeros = zeros, .offset = z.low - c.low};
+    part[CG_PART_CODE] = (cg_coded_part){less(f, m->code, c.low, IR_U8), IR_U8};
+    if (zeros) part[CG_PART_ZERO] = (cg_coded_part){less(f, m->zero, z.low, IR_U8), IR_U8};
+    return true;
 }
 
 static bool describe(finding *f, const form *m, cg_codes *codes, cg_coded_part *part)
 {
-    range c, z;
     double one;
     int64_t unused;
-    if (!range_of(f, m->code, &c) || !range_of(f, m->zero, &z)) return false;
-    int64_t most = c.high - c.low > z.high - z.low ? c.high - c.low : z.high - z.low;
-    if (most > UINT8_MAX) return false;
-    *codes = (cg_codes){.code = most < 16 ? CG_CODE_4 : CG_CODE_8, .zeros = z.low != z.high};
-    codes->offset = z.low - c.low;
+    if (!describe_numbers(f, m, codes, part)) return false;
     codes->block = gcd(blocks_of(f, m->scale), blocks_of(f, m->zero));
     if (codes->block && codes->block < LEAST_BLOCK) return false;
-    part[CG_PART_CODE] = (cg_coded_part){from_zero(f, m->code, c.low), IR_U8};
-    part[CG_PART_SCALE] = part[CG_PART_ZERO] = (cg_coded_part){IR_NONE, IR_ELEM_NONE};
-    if (codes->zeros) part[CG_PART_ZERO] = (cg_coded_part){from_zero(f, m->zero, z.low), IR_U8};
     if (ir_x_is_const(f->g, m->scale, &unused, &one) && one == 1) return true;
     codes->scale = narrow_elem(f, m->scale);
     part[CG_PART_SCALE] = (cg_coded_part){m->scale, codes->scale};
@@ -330,12 +341,12 @@ bool cg_find_codes(ir_graph *g, const cg_element *x, cg_codes *codes,
 {
     finding f = {.g = g, .x = x, .steps = MOST_STEPS};
     form m;
+    for (int i = 0; i < CG_CODED_PARTS; i++) part[i] = (cg_coded_part){IR_NONE, IR_ELEM_NONE};
     if (x->size_k < LEAST_BLOCK) return false;
     ir_elem narrow = narrow_elem(&f, x->body);
     if (narrow != IR_F32) {
         *codes = (cg_codes){.code = narrow == IR_F16 ? CG_CODE_F16 : CG_CODE_BF16};
         part[CG_PART_CODE] = (cg_coded_part){x->body, narrow};
-        part[CG_PART_SCALE] = part[CG_PART_ZERO] = (cg_coded_part){IR_NONE, IR_ELEM_NONE};
     } else if (!match(&f, x->body, &m) || !describe(&f, &m, codes, part) || f.steps < 0) {
         return false;
     }

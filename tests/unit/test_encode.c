@@ -61,6 +61,7 @@ static float float_at(const char *bytes, ir_elem elem, int64_t i)
 static int64_t number_at(const cg_codes *c, const char *row, int lane)
 {
     const unsigned char *at = (const unsigned char *)row;
+    if (c->code == CG_CODE_S8) return (signed char)row[lane];
     if (cg_code_bits(c->code) == 8) return at[lane];
     return lane < CG_PANEL / 2 ? at[lane] & 15 : at[lane - CG_PANEL / 2] >> 4;
 }
@@ -311,8 +312,8 @@ Test(encode, bytes_with_one_zero_point_have_no_rows_of_it)
     lower(WEIGHT("  %c: u8[2] = const() data=[16, 255]\n", "%c",
                  "sub(cast($0[mod(add(i0, i1), 2)], f32), 128.0)"));
     expect_panels(8, 1, 48, 32, in_bytes);
-    cr_expect_eq(found()->offset, 128);
-    cr_expect_not(found()->zeros);
+    cr_expect_eq(found()->code, CG_CODE_S8);
+    cr_expect_eq(found()->offset, 0);
     cr_expect_eq(found()->scale, IR_ELEM_NONE);
 }
 
@@ -352,9 +353,32 @@ Test(encode, a_difference_that_wraps_is_not_taken_apart)
     cr_expect_not(found()->zeros);
 }
 
+static float uniform(int64_t batch, int64_t k, int64_t n)
+{
+    (void)batch;
+    return (float)(code(n + 3 * k) - 5);
+}
+
+Test(encode, equal_zero_points_are_one_number)
+{
+    lower(WEIGHT(CODES "  %z: u4[4] = const() data=hex(\"5555\")\n", "%c, %z",
+                 "cast(sub(" CODE ", cast($1[" BLOCK "], i32)), f32)"));
+    expect_panels(4, 1, 48, 32, uniform);
+    cr_expect_not(found()->zeros);
+    cr_expect_eq(found()->offset, 13);
+}
+
 Test(encode, wider_numbers_stay_floats)
 {
     lower(WEIGHT("  %c: i16[2] = const() data=[16, 255]\n", "%c",
                  "cast($0[mod(add(i0, i1), 2)], f32)"));
     cr_expect_eq(found()->code, CG_CODE_NONE);
+}
+
+Test(encode, equal_zero_points_hide_no_fault)
+{
+    lower(WEIGHT(CODES "  %z: u4[4] = const() data=hex(\"5555\")\n"
+                       "  %g: i64[3] = const() data=[0, 1, 9]\n",
+                 "%c, %z, %g", "cast(sub(" CODE ", cast($1[check($2[" BLOCK "], 4)], i32)), f32)"));
+    cr_expect_eq(program->nencoded, 0);
 }
