@@ -24,16 +24,35 @@ static const char text[] =
     "    region() {\n      return %6\n    }\n"
     "  return %8 \"a\", %7 \"b\"\n}\n";
 
-static void begin(void)
+/* A loop with a value that grows, a call whose result has a size of its own, sizes that must be
+ * equal. */
+static const char calls_text[] =
+    "graph \"t\" file \"t.onnx\"\n"
+    "symbol s: input [0, inf]\nsymbol u: input [0, inf]\nsymbol n: data [0, inf]\n"
+    "symbol r: region [0, inf]\nsymbol f: data [0, inf]\nsymbol picked: data [0, 50]\n"
+    "region(%0: i64[] \"m\", %1: bool[] \"c\", %2: f32[3] \"x\", %3: f32[s, u] \"y\") {\n"
+    "  %4: f32[f] = loop(%0, %1, %2) syms=[n, f]\n"
+    "    region(%5: i64[] \"i\", %6: bool[] \"k\", %7: f32[r] \"a\") {\n"
+    "      %8: f32[r + 3] = concat(%7, %2) axis=0\n"
+    "      return %6, %8\n    }\n"
+    "  %9: f32[s, u] = map(%3) space=[s, u] body=[neg($0[i0, i1])]\n"
+    "  %10: i64[2, picked], %11: i64[] \"count\" = call(%9) syms=[picked] func=\"rt_nonzero\"\n"
+    "  return %4 \"a\", %10 \"b\", %11 \"n\"\n}\nguard s = u at %9\n";
+
+static void begin_with(const char *graph)
 {
     fixture_begin();
-    fx.g = ir_parse(&fx.arena, fx.diag, "test.ir", text, strlen(text));
+    fx.g = ir_parse(&fx.arena, fx.diag, "test.ir", graph, strlen(graph));
     cr_assert(fx.g);
     cr_assert_eq(cg_lower(fx.g, "m", 0, NULL, &p), LATHE_OK);
     cr_assert_eq(cg_program_verify(p, fx.diag), LATHE_OK);
 }
 
+static void begin(void) { begin_with(text); }
+static void begin_calls(void) { begin_with(calls_text); }
+
 TestSuite(program, .init = begin, .fini = fixture_end);
+TestSuite(program_calls, .init = begin_calls, .fini = fixture_end);
 
 static void breaks(const char *message)
 {
@@ -67,12 +86,28 @@ static lathe_dim_op *computed(void)
     return NULL;
 }
 
-#define BREAKS(name, message, ...)                                                                 \
-    Test(program, name)                                                                            \
+static lathe_step *last_kernel(void)
+{
+    size_t i = p->nsteps;
+    while (p->steps[i - 1].kind != LATHE_STEP_KERNEL) i--;
+    return &p->steps[i - 1];
+}
+
+static uint32_t slot_in(uint32_t segment)
+{
+    uint32_t i = 0;
+    while (p->dims[i].segment != segment) i++;
+    return i;
+}
+
+#define BREAKS_IN(suite, name, message, ...)                                                       \
+    Test(suite, name)                                                                              \
     {                                                                                              \
         __VA_ARGS__;                                                                               \
         breaks(message);                                                                           \
     }
+#define BREAKS(...) BREAKS_IN(program, __VA_ARGS__)
+#define CALLS_BREAK(...) BREAKS_IN(program_calls, __VA_ARGS__)
 
 BREAKS(slot_operator, "has no operator or segment", p->dims[0].op = 99)
 BREAKS(slot_segment, "has no operator or segment", p->dims[0].segment = p->n_segments)
@@ -111,3 +146,36 @@ BREAKS(writes_input, "writes buffer 0, which is an input",
 BREAKS(reads_early, "which nothing has written",
        p->u32s[p->steps[0].args] = p->u32s[p->steps[0].args + 1])
 BREAKS(early_slot, "which is not computed there", step_of(LATHE_STEP_SEGMENT)->a = 0)
+BREAKS(symbol_bound, "symbol 0 has no values", p->syms[0].bound_slot = 9999)
+BREAKS(weights_end, "weight 0 is not at its buffer's place", p->weights_size = 0)
+BREAKS(kernel_dims, "names what is not there", p->steps[0].ndims = 1,
+       p->u32s[p->steps[0].args + 2] = 9999)
+BREAKS(kernel_range, "step 0 names what is not there", p->steps[0].range = 9999)
+BREAKS(kernel_work, "step 0 names what is not there", p->steps[0].work = 9999)
+BREAKS(if_condition, "names what is not there", p->u32s[step_of(LATHE_STEP_IF)->args] = 9999)
+
+CALLS_BREAK(guard_slot, "guard 0 names what is not there", p->guards[0].b = 9999)
+CALLS_BREAK(guard_node, "guard 0 names what is not there", p->guards[0].node = 9999)
+CALLS_BREAK(guard_segment, "guard 0 is in no segment", p->guards[0].segment = p->n_segments)
+CALLS_BREAK(value_buffer, "value 0 names what is not there", p->values[0].buffer = 9999)
+CALLS_BREAK(value_dims, "value 0 names what is not there", p->values[0].dims = 9999)
+CALLS_BREAK(call_number, "names what is not there", step_of(LATHE_STEP_CALL)->a = 9999)
+CALLS_BREAK(call_function, "names what is not there", step_of(LATHE_STEP_CALL)->func = 9999)
+CALLS_BREAK(call_values, "names what is not there", p->calls[0].nin++)
+CALLS_BREAK(call_list, "names what is not there", p->u32s[step_of(LATHE_STEP_CALL)->args] = 9999)
+CALLS_BREAK(call_symbols, "names what is not there", p->u32s[p->calls[0].syms] = 9999)
+CALLS_BREAK(loop_number, "names what is not there", step_of(LATHE_STEP_LOOP)->a = 9999)
+CALLS_BREAK(loop_trip, "names what is not there", p->loops[0].trip = 9999)
+CALLS_BREAK(loop_condition, "names what is not there", p->loops[0].cond_result = 9999)
+CALLS_BREAK(loop_turns, "names what is not there", p->loops[0].turns = 9999)
+CALLS_BREAK(loop_segment, "names what is not there", p->loops[0].segment = 9999)
+CALLS_BREAK(loop_carried, "names what is not there", p->u32s[p->loops[0].carried + 2] = 9999)
+CALLS_BREAK(loop_bytes, "names what is not there", p->u32s[p->loops[0].carried + 4] = 9999)
+CALLS_BREAK(loop_symbols, "names what is not there", p->u32s[p->loops[0].syms] = 9999)
+CALLS_BREAK(loop_next, "names what is not there", p->u32s[p->loops[0].syms + 2] = 9999)
+/* A carried result is read at the end of the turn. */
+CALLS_BREAK(loop_result_life, "which is alive in",
+            p->bufs[p->u32s[p->loops[0].carried + 2]].last =
+                p->bufs[p->u32s[p->loops[0].carried + 2]].first)
+CALLS_BREAK(body_slot_outside, "which is not computed there",
+            last_kernel()->range = slot_in(p->loops[0].segment))
