@@ -270,7 +270,7 @@ Test(compile, check_reports_what_does_not_lower)
     lathe_options o = options_for(ADD);
     cr_expect_eq(lathe_check(&o, diag), LATHE_OK);
     o = options_for(
-        "graph \"t\" file \"t.onnx\"\nregion(%0: string[2] \"x\") {\n  return %0 \"y\"\n}\n");
+        "graph \"t\" file \"t.onnx\"\nregion(%0: c64[2] \"x\") {\n  return %0 \"y\"\n}\n");
     cr_expect_eq(lathe_check(&o, diag), LATHE_UNSUPPORTED);
     cr_expect_eq(count_files(), 0);
 }
