@@ -34,12 +34,50 @@ static ir_dim join_dim(fe_node *n, joint *j, ir_dim x, ir_dim y)
     return ir_dim_sym(n->g, s);
 }
 
+typedef struct fixed_sizes {
+    ir_graph *g;
+    ir_dim *map; /* of symbols */
+} fixed_sizes;
+
+static ir_dim fix_size(void *ctx, ir_dim d)
+{
+    const fixed_sizes *f = ctx;
+    return ir_dim_subst(f->g, d, f->map);
+}
+
+/* The inputs' sizes that decide a condition, as "a, b"; "" where data does. */
+static const char *deciding_sizes(ir_graph *g, ir_value cond)
+{
+    size_t n;
+    const char *list = "";
+    const ir_expr *content = cond ? ir_content(g, cond, &n) : NULL;
+    if (!content || n != 1) return list;
+    fixed_sizes f = {g, IR_NEW_N(g->arena, ir_dim, g->nsyms)};
+    const ir_rewrite fix = {.ctx = &f, .dim = fix_size};
+    for (ir_sym s = 1; s < g->nsyms; s++) {
+        f.map[s] = ir_dim_const(g, 1);
+        if (g->syms[s].kind == IR_SYM_INPUT && ir_x_rewrite(g, content[0], &fix) != content[0])
+            list =
+                ir_format(g->arena, "%s%s%s", list, *list ? ", " : "", ir_text(g, g->syms[s].name));
+        f.map[s] = IR_NONE;
+    }
+    return list;
+}
+
+static lathe_status ranks_differ(fe_node *n, size_t k, const ir_type *x, const ir_type *y)
+{
+    const char *sizes = deciding_sizes(n->g, fe_in(n, 0));
+    fe_fail(n, LATHE_UNSUPPORTED,
+            "output %zu is %s in one branch and %s in the other, expected one type and rank", k,
+            ir_type_text(n->g, x), ir_type_text(n->g, y));
+    if (*sizes) diag_hint(n->g->diag, "--dim NAME=N for %s decides which branch it is", sizes);
+    return LATHE_UNSUPPORTED;
+}
+
 static lathe_status join(fe_node *n, joint *j, size_t k, ir_value a, ir_value b, ir_type *type)
 {
     const ir_type x = *ir_type_of(n->g, a), y = *ir_type_of(n->g, b);
-    if (x.elem != y.elem || x.rank != y.rank)
-        return fe_fail(n, LATHE_UNSUPPORTED, "output %zu is %s in one branch, %s in the other", k,
-                       ir_type_text(n->g, &x), ir_type_text(n->g, &y));
+    if (x.elem != y.elem || x.rank != y.rank) return ranks_differ(n, k, &x, &y);
     *type = x;
     for (int i = 0; i < x.rank; i++) type->dims[i] = join_dim(n, j, x.dims[i], y.dims[i]);
     return LATHE_OK;

@@ -2,8 +2,9 @@
  * arena of the compilation that made them.
  *
  * In: places and printf formats. Out: lathe_message. Invariant: `nerrors` counts every error, also
- * those whose message was lost to the cap or to a lack of memory; strings are never NULL for a
- * reader. The last message kept says that others follow. */
+ * those whose message was lost to the cap or to a lack of memory, or that are counted by an equal
+ * one about another node; strings are never NULL for a reader. The last message kept says that
+ * others follow. */
 #include "ir/diag.h"
 
 #include <stdlib.h>
@@ -19,11 +20,14 @@ typedef struct message {
     lathe_status status;
     int version;
     char *strings[NSTRINGS]; /* NULL: none */
+    size_t more;             /* nodes with the same complaint, which have no message of their own */
+    size_t length;           /* of the text without their number */
 } message;
 
 struct lathe_diag {
     message *messages;
     size_t n, cap, nerrors;
+    bool merged; /* the message added last is counted by an earlier one */
 };
 
 lathe_diag *lathe_diag_new(void) { return calloc(1, sizeof(lathe_diag)); }
@@ -83,30 +87,91 @@ static char *format_string(const char *format, va_list args)
     return vasprintf(&text, format, args) < 0 ? NULL : text;
 }
 
+static bool same_string(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* The complaint about another node of the same operator that this one repeats. */
+static message *equal_message(lathe_diag *d, const message *m)
+{
+    enum { LOOK_BACK = 64 };
+    size_t length = m->strings[TEXT] ? strlen(m->strings[TEXT]) : 0;
+    if (!m->strings[NODE] || !m->strings[OP] || !length) return NULL;
+    for (size_t i = d->n; i-- > 0 && d->n - i <= LOOK_BACK;) {
+        message *old = &d->messages[i];
+        bool same = old->severity == m->severity && old->status == m->status &&
+                    old->version == m->version && old->strings[NODE] && old->strings[TEXT] &&
+                    old->length == length;
+        same = same && !memcmp(old->strings[TEXT], m->strings[TEXT], length);
+        for (int s = FILE_NAME; s <= TENSOR && same; s++)
+            same = s == NODE || same_string(old->strings[s], m->strings[s]);
+        if (same) return old;
+    }
+    return NULL;
+}
+
+/* Fifty equal complaints are one with their number. */
+static bool count_as_equal(lathe_diag *d, message *m)
+{
+    char *text;
+    message *old = equal_message(d, m);
+    if (!old) return false;
+    bool again = same_string(old->strings[NODE], m->strings[NODE]);
+    old->more += !again;
+    if (!again && asprintf(&text, "%.*s (and %zu more node%s of this kind)", (int)old->length,
+                           old->strings[TEXT], old->more, old->more > 1 ? "s" : "") >= 0) {
+        free(old->strings[TEXT]);
+        old->strings[TEXT] = text;
+    }
+    for (int s = 0; s < NSTRINGS; s++) free(m->strings[s]);
+    return true;
+}
+
 static void add(lathe_diag *d, lathe_severity severity, lathe_status status,
                 const diag_place *place, const char *format, va_list args)
 {
-    message *m = new_message(d);
-    if (!m) return;
-    m->severity = severity;
-    m->status = status;
-    if (d->n == MAX_MESSAGES) {
-        m->strings[TEXT] = copy_string("too many messages; the others are not kept");
+    message m = {.severity = severity, .status = status};
+    m.strings[TEXT] = format_string(format, args);
+    m.length = m.strings[TEXT] ? strlen(m.strings[TEXT]) : 0;
+    if (place) {
+        m.strings[FILE_NAME] = copy_string(place->file);
+        m.strings[NODE] = copy_string(place->node);
+        m.strings[OP] = copy_string(place->op);
+        m.version = place->version;
+        m.strings[TENSOR] = copy_string(place->tensor);
+    }
+    d->merged = count_as_equal(d, &m);
+    if (d->merged) return;
+    message *kept = new_message(d);
+    if (kept && d->n < MAX_MESSAGES) {
+        *kept = m;
         return;
     }
-    m->strings[TEXT] = format_string(format, args);
-    if (!place) return;
-    m->strings[FILE_NAME] = copy_string(place->file);
-    m->strings[NODE] = copy_string(place->node);
-    m->strings[OP] = copy_string(place->op);
-    m->version = place->version;
-    m->strings[TENSOR] = copy_string(place->tensor);
+    for (int s = 0; s < NSTRINGS; s++) free(m.strings[s]);
+    if (!kept) return;
+    kept->severity = severity;
+    kept->status = status;
+    kept->strings[TEXT] = copy_string("too many messages; the others are not kept");
+}
+
+/* What goes wrong inside of the compiler after the model was refused follows from that. */
+static bool is_consequence(const lathe_diag *d, lathe_status status, lathe_status *first)
+{
+    if (status != LATHE_INTERNAL) return false;
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->messages[i].severity != LATHE_ERROR || d->messages[i].status == LATHE_INTERNAL)
+            continue;
+        *first = d->messages[i].status;
+        return true;
+    }
+    return false;
 }
 
 lathe_status diag_add(lathe_diag *d, lathe_status status, const diag_place *place,
                       const char *format, ...)
 {
-    if (!d) return status;
+    if (!d || is_consequence(d, status, &status)) return status;
     va_list args;
     va_start(args, format);
     add(d, LATHE_ERROR, status, place, format, args);
@@ -137,7 +202,7 @@ lathe_status diag_mismatch(lathe_diag *d, lathe_status status, const diag_place 
 
 void diag_hint(lathe_diag *d, const char *format, ...)
 {
-    if (!d || !d->n || d->n == MAX_MESSAGES) return;
+    if (!d || !d->n || d->n == MAX_MESSAGES || d->merged) return;
     va_list args;
     va_start(args, format);
     char **hint = &d->messages[d->n - 1].strings[HINT];

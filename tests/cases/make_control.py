@@ -1,9 +1,19 @@
 #!/usr/bin/env python3
 """Writes the cases of control flow, sequences and sizes that a run decides; see make.py."""
+import os
 import random
 
-from make import case
+from make import HERE, case
 from onnx_text import *
+
+
+def refused(name, body, text):
+    """A model of tests/refused with the text that its messages must have."""
+    path = os.path.join(HERE, "..", "refused", name)
+    with open(path + ".onnx", "wb") as f:
+        f.write(model(body))
+    with open(path + ".txt", "w") as f:
+        f.write(text + "\n")
 
 
 def floats(n):
@@ -292,7 +302,39 @@ def far_slices():
            [tensor("y%d" % i, [len(cut(*f))], cut(*f)) for i, f in enumerate(forms)])])
 
 
+def refusals():
+    squeezed = graph([node("Squeeze", ["x", "axis"], ["t"])], [], [value("t", FLOAT)])
+    kept = graph([node("Identity", ["x"], ["e"])], [], [value("e", FLOAT)])
+    refused("if_ranks", graph(
+        [node("Shape", ["x"], ["s"]), node("Gather", ["s", "axis"], ["d"]),
+         node("Equal", ["d", "axis"], ["one"]),
+         node("If", ["one"], ["y"], then_branch=("graph", squeezed), else_branch=("graph", kept))],
+        [value("x", FLOAT, ["a", "b"])], [value("y", FLOAT)], [ints("axis", [1], [1])]),
+        "node 'y_If' (If-18): output 0 is f32[a] in one branch and f32[a, b] in the other, expected "
+        "one type and rank; hint: --dim NAME=N for b decides which branch it is")
+    scale = tensor("w", [5], [1.0] * 5)
+    refused("norm_scale", graph(
+        [node("LayerNormalization", ["x", "w"], ["y"])], [value("x", FLOAT, [1, 1, 1, 1])],
+        [value("y", FLOAT)], [scale]), "tensor 'w': dims that do not broadcast: f32[5]")
+    items = graph([node("SequenceAt", ["s", "i"], ["r"]), node("SequenceInsert", ["s", "r"], ["s2"]),
+                   node("Identity", ["go"], ["go2"])],
+                  [value("i", INT64, []), value("go", BOOL, []), sequence("s", FLOAT)],
+                  [value("go2", BOOL, []), sequence("s2", FLOAT)])
+    refused("sequence_read_first", graph(
+        [node("SequenceEmpty", [], ["s0"], dtype=FLOAT),
+         node("Loop", ["n", "", "s0"], ["all"], body=("graph", items)),
+         node("ConcatFromSequence", ["all"], ["y"], axis=0)],
+        [value("n", INT64, [])], [value("y", FLOAT)]),
+        "node 'r_SequenceAt' (SequenceAt-18): the loop reads the sequence before it is known what its "
+        "items are; start it with a sequence that has an item, or insert one first")
+    fifty = [node("Whatever", ["x"], ["y%d" % i]) for i in range(50)]
+    refused("fifty_equal", graph(fifty, [value("x", FLOAT, [1])], [value("y0", FLOAT)]),
+            "node 'y0_Whatever' (Whatever): operator Whatever of ai.onnx (opset version 18) is not "
+            "supported (and 49 more nodes of this kind)")
+
+
 if __name__ == "__main__":
+    refusals()
     far_slices()
     sequences_in_loops()
     split_to_sequence()

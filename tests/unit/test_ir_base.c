@@ -93,6 +93,35 @@ Test(ir_base, diag_formats_what_applies)
     cr_expect_eq(lathe_diag_get(fx.diag, 3).severity, LATHE_WARNING);
 }
 
+Test(ir_base, diag_counts_equal_complaints_about_other_nodes)
+{
+    diag_place place = {.file = "m.onnx", .node = "n0", .op = "Foo", .version = 9};
+    for (const char *node = "abc"; *node; node++) {
+        place.node = (char[]){*node, 0};
+        diag_add(fx.diag, LATHE_UNSUPPORTED, &place, "not supported");
+    }
+    place.op = "Bar";
+    diag_add(fx.diag, LATHE_UNSUPPORTED, &place, "not supported");
+    diag_hint(fx.diag, "another");
+    place.op = "Foo";
+    place.node = "d";
+    diag_add(fx.diag, LATHE_UNSUPPORTED, &place, "not supported");
+    diag_hint(fx.diag, "of one that has no message");
+    cr_expect_eq(lathe_diag_count(fx.diag), 2);
+    cr_expect_eq(lathe_diag_errors(fx.diag), 5);
+    cr_expect_str_eq(lathe_diag_get(fx.diag, 0).text,
+                     "not supported (and 3 more nodes of this kind)");
+    cr_expect_str_eq(lathe_diag_get(fx.diag, 1).hint, "another");
+}
+
+Test(ir_base, diag_leaves_out_what_follows_from_a_refusal)
+{
+    cr_expect_eq(diag_add(fx.diag, LATHE_INTERNAL, NULL, "broken"), LATHE_INTERNAL);
+    diag_add(fx.diag, LATHE_LIMIT, NULL, "too large");
+    cr_expect_eq(diag_add(fx.diag, LATHE_INTERNAL, NULL, "broken"), LATHE_LIMIT);
+    cr_expect_eq(lathe_diag_count(fx.diag), 2);
+}
+
 Test(ir_base, diag_keeps_both_sides_of_a_mismatch)
 {
     diag_place place = {.op = "MatMul", .version = 13};
