@@ -35,8 +35,8 @@ offers 'so' lathe compile --emit s
 offers 'file embed' lathe compile --weights ''
 offers 'file' lathe compile --weights = f
 offers 'file embed' lathe compile --weights =
-offers 'x86-64-v3' lathe compile --target x86-64-v3
-offers 'aarch64,x86-64-v3' lathe compile -t aarch64,x86-64-v3
+offers 'x86-64-v3 x86-64-v3+avxvnni' lathe compile --target x86-64-v3
+offers 'aarch64,x86-64-v3 aarch64,x86-64-v3+avxvnni' lathe compile -t aarch64,x86-64-v3
 offers 'fuse_rows' lathe test --disable-pass fuse_r
 offers 'cse,dce' lathe opt --passes cse,dc
 offers 'lathe.man' lathe compile lathe.m

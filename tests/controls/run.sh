@@ -26,11 +26,17 @@ size=$(stat -c %s "$expected")
 printf '\377\377' | dd of="$expected" bs=1 seek=$((size - 20)) conv=notrunc 2>/dev/null
 must_fail value "output 0"
 
-# Dims come first in a TensorProto: field 1, varints. 0x08 N is one dim.
+# Dims come first in a TensorProto: field 1, varints. 0x08 N is one dim. The first one and the second
+# change places; then the first one is larger than the data has elements for.
 make_case dims
+dd if="$expected" of="$WORK/first" bs=1 skip=1 count=1 2>/dev/null
+dd if="$expected" of="$WORK/second" bs=1 skip=3 count=1 2>/dev/null
+dd if="$WORK/second" of="$expected" bs=1 seek=1 conv=notrunc 2>/dev/null
+dd if="$WORK/first" of="$expected" bs=1 seek=3 conv=notrunc 2>/dev/null
+must_fail dims "output 0"
 old=$(od -An -tu1 -j1 -N1 "$expected" | tr -d ' ')
 printf "\\$(printf %03o $((old + 1)))" | dd of="$expected" bs=1 seek=1 conv=notrunc 2>/dev/null
-must_fail dims "output 0"
+must_fail dims "bytes of raw data, dims say"
 
 # data_type is field 2: the bytes 0x10 0x01 (float) become 0x10 0x06 (int32).
 make_case type
