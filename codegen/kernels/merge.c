@@ -115,10 +115,12 @@ static ir_expr read_parameter(ir_graph *g, ir_dim parameter, ir_elem type)
     return type == IR_F64 ? x : ir_x_cast(g, x, type);
 }
 
+/* A size of 1 is never one: an axis of one point counts neither as rows nor as lanes, a step of 1
+ * is contiguous, and the range of a step was computed for what its own nest has. */
 static bool is_size_place(const merging *m, ir_dim dim, bool place, int64_t *value)
 {
     return ir_dim_is_const(m->g, dim, value) &&
-           (place || (m->sizes && *value >= cg_family_of(m->nest)->stretch));
+           (place || (m->sizes && *value != 1 && *value >= cg_family_of(m->nest)->stretch));
 }
 
 static void start_walk(merging *m, uint32_t kernel)

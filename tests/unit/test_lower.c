@@ -392,6 +392,13 @@ Test(lower, kernels_that_differ_in_sizes_are_one_if_they_are_many)
     }
 }
 
+/* An axis of one point is walked otherwise, and the range of a step counts other rows. */
+Test(lower, a_size_of_1_is_no_size_among_others)
+{
+    lower(longer_and_longer(17, 1, false));
+    cr_expect_eq(p->nkernels, 2);
+}
+
 Test(lower, sums_are_one_only_where_their_order_does_not_depend_on_the_length)
 {
     lower(longer_and_longer(16, 48, true));
