@@ -156,10 +156,13 @@ static void fill(lathe_tensor *t, kind k, part p)
     if ((p == FLOATS && !f) || (p == INTEGERS && class != 'S' && class != 'U')) return;
     for (size_t i = 0; i < t->size / bytes; i++) {
         kind now = k == MIXED ? (kind)(chance() % MIXED) : k;
-        uint64_t value = f ? float_bits(f, now) : integer_bits((int)bytes * 8, class == 'S', now);
         if (p == FEW && chance() % 5) continue;
-        if (elem == LATHE_STRING) ((lathe_string *)t->data)[i] = hostile_string(now);
-        else memcpy((char *)t->data + i * bytes, &value, bytes); /* little-endian */
+        if (elem == LATHE_STRING) {
+            ((lathe_string *)t->data)[i] = hostile_string(now);
+            continue;
+        }
+        uint64_t value = f ? float_bits(f, now) : integer_bits((int)bytes * 8, class == 'S', now);
+        memcpy((char *)t->data + i * bytes, &value, bytes); /* little-endian */
     }
 }
 

@@ -96,8 +96,9 @@ Test(ir_base, diag_formats_what_applies)
 Test(ir_base, diag_counts_equal_complaints_about_other_nodes)
 {
     diag_place place = {.file = "m.onnx", .node = "n0", .op = "Foo", .version = 9};
-    for (const char *node = "abc"; *node; node++) {
-        place.node = (char[]){*node, 0};
+    static const char *const nodes[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        place.node = nodes[i];
         diag_add(fx.diag, LATHE_UNSUPPORTED, &place, "not supported");
     }
     place.op = "Bar";
