@@ -232,6 +232,62 @@ Test(emit_convert, f64_is_rounded_once)
     }
 }
 
+/* Towards zero, to the nearest bound beyond the range, NaN to 0. */
+static int64_t integer(double x, int bits, bool is_signed)
+{
+    double least = is_signed ? -ldexp(1, bits - 1) : 0, end = ldexp(1, bits - is_signed);
+    if (isnan(x)) return 0;
+    if (x <= least) return (int64_t)least;
+    return x >= end ? (int64_t)(end - 1) : (int64_t)x;
+}
+
+static int64_t integer_at(const void *out, size_t i, int bits, bool is_signed)
+{
+    switch (bits) {
+    case 8:
+        return is_signed ? ((const int8_t *)out)[i] : ((const uint8_t *)out)[i];
+    case 16:
+        return is_signed ? ((const int16_t *)out)[i] : ((const uint16_t *)out)[i];
+    default:
+        return ((const int32_t *)out)[i];
+    }
+}
+
+Test(emit_convert, floats_become_integers_of_every_size)
+{
+    static const ir_elem elems[] = {IR_I8, IR_U8, IR_I16, IR_U16, IR_I32};
+    static double doubles[SAMPLES];
+    static int32_t out[SAMPLES];
+    static const float edges[] = {-129,     -128.9f,   127.9f, 128,      255.9f,    256,
+                                  -0.9f,    32767.5f,  32768,  65535.5f, 65536,     0x1p31f,
+                                  -0x1p31f, 0x1.8p31f, NAN,    INFINITY, -INFINITY, 0x1.fffffep30f};
+    const cg_isa *isas[8];
+    size_t n = runnable(isas, 8), nedges = sizeof edges / sizeof *edges;
+    for (size_t i = 0; i < nedges; i++) floats[i * 7] = edges[i];
+    for (size_t i = 0; i < SAMPLES; i++)
+        doubles[i] = i % 3 ? floats[i] : ldexp(1 + (double)i / SAMPLES, (int)(i % 40)) - 1e-9;
+    for (size_t e = 0; e < 5; e++) {
+        add_map(IR_F32, elems[e], SAMPLES, ir_x_cast(fx.g, load(IR_F32), elems[e]));
+        add_map(IR_F64, elems[e], SAMPLES, ir_x_cast(fx.g, load(IR_F64), elems[e]));
+    }
+    for (size_t t = 0; t < n; t++) {
+        kernels_load(isas[t], 2);
+        for (size_t k = 0; k < 10; k++) {
+            int bits = ir_elem_bits(elems[k / 2]);
+            bool is_signed = ir_elem_class(elems[k / 2]) == 'S';
+            kernels_run(k, (void *[]){k % 2 ? (void *)doubles : (void *)floats, out}, NULL, 1);
+            for (size_t i = 0; i < SAMPLES; i++) {
+                double x = k % 2 ? doubles[i] : floats[i];
+                int64_t want = integer(x, bits, is_signed),
+                        got = integer_at(out, i, bits, is_signed);
+                cr_assert_eq(got, want, "%s: %.17g as %s: %lld, not %lld", isas[t]->name, x,
+                             ir_elem_name(elems[k / 2]), (long long)got, (long long)want);
+            }
+        }
+        kernels_unload();
+    }
+}
+
 Test(emit_convert, bitcasts_keep_the_bits)
 {
     static float in[64];
