@@ -1,15 +1,15 @@
 /* zero_points: zero points of products of codes leave the sum.
  *
  * In: contracts of i32, sum of (cast(a) - za) * (cast(b) - zb), as integer_products leaves them,
- * where b, the factor along the result's innermost axis, is a constant. Out: what integer kernels
- * take, the sum of cast(a) * cast(b), with as its epilogue
+ * where b is the factor along the result's innermost axis. Out: what integer kernels take, the sum
+ * of cast(a) * cast(b), with as its epilogue
  *
  *     acc - za * (sum of b) - zb * ((sum of a) - terms * za)
  *
- * in front of the epilogue that there was. The sum of b is a constant when folding has seen it; the
- * sum of a is a node, made only where zb is not 0. b gets a sign: codes of u8 become those of i8,
- * 128 less, and so does zb. Integers wrap, so that this is the same number whatever the sizes. A b
- * that the run makes is left alone: no kernel would take it. */
+ * in front of the epilogue that there was. A sum is a node, made only where the other zero point is
+ * not 0; that of a constant is a constant when folding has seen it. A constant factor gets a sign:
+ * codes of u8 become those of i8, 128 less, and so does its zero point. Integers wrap, so that this
+ * is the same number whatever the sizes. */
 #include "passes/nest.h"
 #include "passes/pass.h"
 #include "passes/rewrite.h"
@@ -17,7 +17,7 @@
 typedef struct factor {
     ir_expr load, zero; /* zero: IR_NONE: 0 */
     ir_value value;     /* what is loaded */
-    ir_value codes;     /* what is loaded instead */
+    ir_value codes;     /* what is loaded instead: the same, or with a sign */
 } factor;
 
 typedef struct product {
@@ -62,9 +62,10 @@ static int right_factor(const product *p)
     return moves[0] == moves[1] ? -1 : moves[1];
 }
 
-static bool is_constant(const ir_graph *g, ir_value v)
+static bool gets_sign(const ir_graph *g, const factor *f)
 {
-    return g->nodes[g->values[v].def].op == IR_OP_CONST;
+    return g->nodes[g->values[f->value].def].op == IR_OP_CONST &&
+           ir_type_of(g, f->value)->elem == IR_U8;
 }
 
 /* ---- building ---- */
@@ -140,18 +141,23 @@ static ir_expr terms(const product *p)
     return ir_x_cast(p->g, ir_x_dim(p->g, n), IR_I32);
 }
 
-/* What the sum with zero points is, of the sum without. */
-static ir_expr corrected(product *p, const factor *a, const factor *b, bool signs)
+/* The zero point of what is loaded instead; IR_NONE: 0. */
+static ir_expr zero_of(product *p, const factor *f)
 {
     ir_graph *g = p->g;
-    ir_expr acc = ir_x_acc(g, IR_I32, 0), za = IR_NONE, zb = IR_NONE;
-    if (a->zero != IR_NONE) {
-        za = renamed(p, &p->nest, a->zero, NULL, NULL);
-        acc = ir_x_2(g, IR_X_SUB, acc, ir_x_2(g, IR_X_MUL, za, sum_of(p, b)));
-    }
-    if (b->zero != IR_NONE) zb = renamed(p, &p->nest, b->zero, NULL, NULL);
-    else if (signs) zb = ir_x_int(g, IR_I32, 0);
-    if (signs) zb = ir_x_2(g, IR_X_SUB, zb, ir_x_int(g, IR_I32, 128));
+    ir_expr z = f->zero;
+    if (z != IR_NONE) z = renamed(p, &p->nest, z, NULL, NULL);
+    if (f->codes == f->value) return z;
+    ir_expr most = ir_x_int(g, IR_I32, 128);
+    return z == IR_NONE ? ir_x_int(g, IR_I32, -128) : ir_x_2(g, IR_X_SUB, z, most);
+}
+
+/* What the sum with zero points is, of the sum without. */
+static ir_expr corrected(product *p, const factor *a, const factor *b)
+{
+    ir_graph *g = p->g;
+    ir_expr acc = ir_x_acc(g, IR_I32, 0), za = zero_of(p, a), zb = zero_of(p, b);
+    if (za != IR_NONE) acc = ir_x_2(g, IR_X_SUB, acc, ir_x_2(g, IR_X_MUL, za, sum_of(p, b)));
     if (zb == IR_NONE) return acc;
     ir_expr sum = sum_of(p, a);
     if (za != IR_NONE) sum = ir_x_2(g, IR_X_SUB, sum, ir_x_2(g, IR_X_MUL, terms(p), za));
@@ -181,13 +187,12 @@ static ir_expr epilogue(product *p, ir_expr acc)
 static ir_value build(product *p, int right)
 {
     ir_graph *g = p->g;
-    factor *b = &p->of[right];
-    const bool signs = ir_type_of(g, b->value)->elem == IR_U8;
-    if (signs) b->codes = with_sign(p, b->value);
+    for (int i = 0; i < 2; i++)
+        if (gets_sign(g, &p->of[i])) p->of[i].codes = with_sign(p, p->of[i].value);
     ir_nest_begin(&p->nest, p->b, p->rank, p->space, p->nred);
     ir_expr body =
         ir_x_2(g, IR_X_MUL, term(p, &p->nest, &p->of[0], NULL), term(p, &p->nest, &p->of[1], NULL));
-    ir_expr end = epilogue(p, corrected(p, &p->of[1 - right], b, signs));
+    ir_expr end = epilogue(p, corrected(p, &p->of[1 - right], &p->of[right]));
     if (body == IR_NONE || end == IR_NONE || p->nest.failed) return IR_NONE;
     const ir_attr attrs[] = {*ir_attr_find(p->n, IR_KEY_space), ir_a_int(IR_KEY_nred, p->nred),
                              ir_a_exprs(g, IR_KEY_body, &body, 1),
@@ -215,9 +220,9 @@ static bool rewrite(pass_sweep *s, ir_node_id id)
     if (!read_factor(&p, x.args[0], &p.of[0]) || !read_factor(&p, x.args[1], &p.of[1]))
         return false;
     int right = right_factor(&p);
-    if (right < 0 || !is_constant(g, p.of[right].value)) return false;
-    bool done = p.of[0].zero == IR_NONE && p.of[1].zero == IR_NONE;
-    if (done && ir_type_of(g, p.of[right].value)->elem == IR_I8) return false;
+    bool done = true;
+    for (int i = 0; i < 2; i++) done = done && p.of[i].zero == IR_NONE && !gets_sign(g, &p.of[i]);
+    if (right < 0 || done) return false;
     ir_value v = build(&p, right);
     if (v != IR_NONE) pass_replace(s, n.results[0], v);
     return v != IR_NONE;

@@ -4,7 +4,7 @@
  * column beyond the last one repeats it: what it gives is never stored, and nothing outside of b is
  * read. Contiguous columns are copied; where k is contiguous instead, blocks are transposed in
  * registers; of everything else - the windows of a convolution - the runs of contiguous columns are
- * found once a panel, and copied for each k. */
+ * found once a panel, and copied for each k. Codes of a byte are collected four k at a time. */
 #include "codegen/emit/emit_gemm.h"
 
 enum { MOST_LANES = 16, LINE = 16 /* elements of a cache line */ };
@@ -218,6 +218,117 @@ static void pack_transposed(packing *p, cg_val first, cg_val start, cg_val end)
     cg_loop_end(u, &k, NULL);
 }
 
+/* ---- codes of a byte: groups of four k ---- */
+
+enum { GROUP = 4, CHUNK = 4 };
+
+/* A flag for each chunk of columns: they stand side by side in b. */
+static cg_val find_chunks(packing *p)
+{
+    cg_unit *u = p->u;
+    cg_val flags = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i8, CG_PANEL), "");
+    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), CHUNK, false);
+    cg_loop_enter(u, &l, NULL, 0);
+    cg_val first = column_at(p, l.i), together = cg_int(u->i1, 1);
+    for (int i = 1; i < CHUNK; i++) {
+        cg_val at = column_at(p, pack_add(p, l.i, pack_num(p, i)));
+        cg_val next = LLVMBuildICmp(u->b, LLVMIntEQ, at, pack_add(p, first, pack_num(p, i)), "");
+        together = LLVMBuildAnd(u->b, together, next, "");
+    }
+    LLVMBuildStore(u->b, LLVMBuildZExt(u->b, together, u->i8, ""),
+                   pack_place(p, u->i8, flags, l.i));
+    cg_loop_end(u, &l, NULL);
+    return flags;
+}
+
+static void copy_codes(packing *p, LLVMTypeRef type, cg_val from, cg_val to)
+{
+    cg_val v = LLVMBuildLoad2(p->u->b, type, from, "");
+    LLVMSetAlignment(v, 1);
+    LLVMSetAlignment(LLVMBuildStore(p->u->b, v, to), 1);
+}
+
+/* The panel's columns at one k, side by side. */
+static void pack_columns(packing *p, cg_val flags, cg_val k, cg_val to)
+{
+    cg_unit *u = p->u;
+    cg_val from = pack_place(p, u->i8, p->from, offset(p, &p->g->k, k));
+    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), CHUNK, false);
+    cg_loop_enter(u, &l, NULL, 0);
+    LLVMBasicBlockRef whole = cg_block(u), parts = cg_block(u), done = cg_block(u);
+    cg_val flag = LLVMBuildLoad2(u->b, u->i8, pack_place(p, u->i8, flags, l.i), "");
+    cg_val together = LLVMBuildICmp(u->b, LLVMIntNE, flag, cg_int(u->i8, 0), "");
+    LLVMBuildCondBr(u->b, together, whole, parts);
+    LLVMPositionBuilderAtEnd(u->b, whole);
+    copy_codes(p, u->i32, pack_place(p, u->i8, from, column_at(p, l.i)),
+               pack_place(p, u->i8, to, l.i));
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, parts);
+    for (int i = 0; i < CHUNK; i++) {
+        cg_val c = pack_add(p, l.i, pack_num(p, i));
+        copy_codes(p, u->i8, pack_place(p, u->i8, from, column_at(p, c)),
+                   pack_place(p, u->i8, to, c));
+    }
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, done);
+    cg_loop_end(u, &l, NULL);
+}
+
+/* Elements of x and y in turn. */
+static cg_val in_turn(packing *p, cg_val x, cg_val y)
+{
+    cg_val pick[CG_PANEL];
+    int n = cg_lanes(x);
+    for (int i = 0; i < 2 * n; i++) pick[i] = cg_int(p->u->i32, i / 2 + i % 2 * n);
+    return LLVMBuildShuffleVector(p->u->b, x, y, LLVMConstVector(pick, (unsigned)(2 * n)), "");
+}
+
+/* Four rows of columns become a row of groups. */
+static void store_groups(packing *p, cg_val rows, cg_val to)
+{
+    enum { WIDTH = 16 };
+    cg_unit *u = p->u;
+    for (int c = 0; c < CG_PANEL; c += WIDTH) {
+        cg_val row[GROUP], pair[2];
+        for (int i = 0; i < GROUP; i++) {
+            cg_val at = pack_place(p, u->i8, rows, pack_num(p, (int64_t)i * CG_PANEL + c));
+            row[i] = LLVMBuildLoad2(u->b, cg_wide(u->i8, WIDTH), at, "");
+            LLVMSetAlignment(row[i], 1);
+        }
+        for (int i = 0; i < 2; i++)
+            pair[i] = LLVMBuildBitCast(u->b, in_turn(p, row[2 * i], row[2 * i + 1]),
+                                       cg_wide(u->i16, WIDTH), "");
+        cg_val at = pack_place(p, u->i8, to, pack_num(p, (int64_t)c * GROUP));
+        LLVMSetAlignment(LLVMBuildStore(u->b, in_turn(p, pair[0], pair[1]), at), 1);
+    }
+}
+
+/* What is left of the last group is zeros. */
+static void pack_codes(packing *p, cg_val first, cg_val count)
+{
+    cg_unit *u = p->u;
+    cg_val flags = find_chunks(p), group = pack_num(p, GROUP);
+    cg_val rows = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i8, (uint64_t)GROUP * CG_PANEL), "");
+    cg_loop g = cg_loop_guard(u, pack_num(p, 0), count, GROUP, true);
+    cg_loop_enter(u, &g, NULL, 0);
+    cg_loop i = cg_loop_guard(u, pack_num(p, 0), group, 1, false);
+    cg_loop_enter(u, &i, NULL, 0);
+    LLVMBasicBlockRef some = cg_block(u), none = cg_block(u), done = cg_block(u);
+    cg_val k = pack_add(p, g.i, i.i),
+           to = pack_place(p, u->i8, rows, pack_mul(p, i.i, pack_num(p, CG_PANEL)));
+    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntSLT, k, count, ""), some, none);
+    LLVMPositionBuilderAtEnd(u->b, some);
+    pack_columns(p, flags, pack_add(p, first, k), to);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, none);
+    LLVMSetAlignment(LLVMBuildStore(u->b, LLVMConstNull(cg_wide(u->i8, CG_PANEL)), to), 1);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, done);
+    cg_loop_end(u, &i, NULL);
+    store_groups(p, rows, pack_place(p, u->i8, p->to, pack_mul(p, g.i, pack_num(p, CG_PANEL))));
+    cg_loop_end(u, &g, NULL);
+}
+
 /* ---- the choice ---- */
 
 static bool is_unit(const packing *p, const cg_axes *axes)
@@ -242,6 +353,11 @@ static void pack_emit_body(packing *p)
            count = pack_param(p, CG_PACK_COUNT);
     cg_val column = pack_param(p, CG_PACK_N);
     find_columns(p, column);
+    if (p->g->format != CG_FORMAT_F32) {
+        pack_codes(p, first, count);
+        LLVMBuildRetVoid(u->b);
+        return;
+    }
     if (p->g->n.n == 1 && is_unit(p, &p->g->n)) {
         LLVMBasicBlockRef whole = cg_block(u), rest = cg_block(u);
         cg_val fits =

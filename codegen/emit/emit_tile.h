@@ -32,6 +32,7 @@ CG_MULTIPLY(vpdpbusd); /* emit_tile_i8.c */
 CG_MULTIPLY(pmaddwd);
 CG_MULTIPLY(sdot);
 CG_MULTIPLY(smull);
+CG_MULTIPLY(widen);
 
 cg_val cg_tile_at(cg_tile *, LLVMTypeRef elements, cg_val base, cg_val at);
 cg_val cg_tile_load(cg_tile *, LLVMTypeRef, cg_val at, unsigned align);

@@ -55,7 +55,9 @@ void cg_multiply_vpdpbusd(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step,
         cg_val x = codes_of(t, a, i, step, left);
         for (int j = 0; j < vectors; j++) {
             cg_val *s = &sum[i * vectors + j];
-            *s = cg_intrinsic_of(t->u, name, NULL, 0, (cg_val[]){*s, x, row[j]}, 3);
+            cg_val args[] = {*s, x, row[j]}; /* the second one has no sign */
+            if (t->form->elem == IR_U8) args[1] = row[j], args[2] = x;
+            *s = cg_intrinsic_of(t->u, name, NULL, 0, args, 3);
         }
     }
 }
@@ -82,7 +84,7 @@ void cg_multiply_pmaddwd(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, 
     cg_val row[CG_TILE_MOST_VECTORS][2];
     for (int j = 0; j < vectors; j++) {
         cg_val v = LLVMBuildBitCast(u->b, load_b(t, b, step, j), halves, "");
-        for (int h = 0; h < 2; h++) row[j][h] = widen(u, v, h, true);
+        for (int h = 0; h < 2; h++) row[j][h] = widen(u, v, h, t->form->elem == IR_I8);
     }
     for (int i = 0; i < t->rows; i++) {
         cg_val x = LLVMBuildBitCast(u->b, codes_of(t, a, i, step, left), halves, "");
@@ -91,6 +93,34 @@ void cg_multiply_pmaddwd(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, 
             for (int j = 0; j < vectors; j++) {
                 cg_val pairs = cg_intrinsic_of(u, name, NULL, 0, (cg_val[]){row[j][h], y}, 2);
                 sum[i * vectors + j] = LLVMBuildAdd(u->b, sum[i * vectors + j], pairs, "");
+            }
+        }
+    }
+}
+
+/* ---- products of i32, for signs that no instruction has ---- */
+
+/* Byte `k` of each lane. */
+static cg_val byte_of(cg_unit *u, cg_val v, int k, bool is_signed)
+{
+    cg_val up = cg_int_like(v, 24 - 8 * k), down = cg_int_like(v, 24);
+    v = LLVMBuildShl(u->b, v, up, "");
+    return is_signed ? LLVMBuildAShr(u->b, v, down, "") : LLVMBuildLShr(u->b, v, down, "");
+}
+
+void cg_multiply_widen(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
+{
+    cg_unit *u = t->u;
+    int vectors = t->shape.vectors;
+    for (int k = 0; k < GROUP; k++) {
+        cg_val row[CG_TILE_MOST_VECTORS];
+        for (int j = 0; j < vectors; j++)
+            row[j] = byte_of(u, load_b(t, b, step, j), k, t->form->elem == IR_I8);
+        for (int i = 0; i < t->rows; i++) {
+            cg_val x = byte_of(u, codes_of(t, a, i, step, left), k, t->use.a == IR_I8);
+            for (int j = 0; j < vectors; j++) {
+                cg_val *s = &sum[i * vectors + j];
+                *s = LLVMBuildAdd(u->b, *s, LLVMBuildMul(u->b, x, row[j], ""), "");
             }
         }
     }

@@ -71,11 +71,10 @@ static bool stores_columns_together(const product *p)
     return ir_dim_equals(p->g, p->walk[C].coef[axis], 1);
 }
 
-/* The format of b's elements, in which codes have a sign. */
-static bool choose_format(product *p)
+/* The format of b's elements as a weight. */
+static cg_format format_of(ir_elem elem)
 {
-    p->gemm.format = p->elem[B] == IR_F32 ? CG_FORMAT_F32 : CG_FORMAT_I8;
-    return p->elem[B] == cg_panel_form_of(p->gemm.format)->elem;
+    return elem == IR_F32 ? CG_FORMAT_F32 : elem == IR_I8 ? CG_FORMAT_I8 : CG_FORMAT_U8;
 }
 
 static bool read_product(product *p)
@@ -89,8 +88,9 @@ static bool read_product(product *p)
     read_factor(p, A, x->args[1 - b]);
     read_factor(p, B, x->args[b]);
     p->nwalks = C + 1;
+    p->gemm.format = format_of(p->elem[B]);
     return ir_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]) &&
-           stores_columns_together(p) && choose_format(p);
+           stores_columns_together(p);
 }
 
 /* ---- the epilogue ---- */
@@ -374,8 +374,7 @@ static bool is_large(product *p)
     enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
     const ir_dim *space = p->out.space + p->out.rank - 3;
     if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
-    if (p->gemm.format != CG_FORMAT_F32) /* neither the run nor a decoder packs any other */
-        return !p->decoded && constant_of(p, p->operands[B]);
+    if (p->decoded && p->gemm.format != CG_FORMAT_F32) return false; /* decoders make floats */
     return p->decoded || constant_of(p, p->operands[B]) ||
            (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
@@ -474,7 +473,7 @@ bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir
     product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
     bool packed = pack_weight(p, weight, &b);
-    if (!packed && p->gemm.format != CG_FORMAT_F32) return false;
+    if (!packed && p->gemm.format == CG_FORMAT_I8) p->gemm.format = CG_FORMAT_S8;
     if (!packed || p->gemm.codes.code) reserve_scratch(p);
     if (!packed) {
         p->gemm.group = 1;

@@ -1,13 +1,17 @@
-/* Every tile that this machine can run against the general emitter and against the plain tile: each
+/* Every tile that this machine can run, the plain one too, against the general emitter: each
  * remainder of rows, columns and k, both signs of a's codes, and codes that are as large as they
  * can be, so that a sum which saturates or wraps on its way is seen. */
 #include "codegen/emit/emit_gemm.h"
 #include "tests/unit/linked.h"
 
-enum { MOST_ROWS = 40, WIDTH = 1100, MOST_OUT = 64, INPUTS = 3 };
+enum { MOST_ROWS = 40, WIDTH = 1100, COLUMNS = 75, MOST_OUT = 96 };
+
+/* Of what the run gives: factors with their rows, and right factors by signs. */
+enum { U8_ROWS, I8_ROWS, U8_COLUMNS, U8_RIGHT, I8_RIGHT, INPUTS };
+static const ir_elem elems[INPUTS] = {IR_U8, IR_I8, IR_U8, IR_U8, IR_I8};
 
 static ir_dim m;
-static ir_value a[INPUTS]; /* u8[m, WIDTH], i8[m, WIDTH], u8[WIDTH, m] */
+static ir_value a[INPUTS]; /* [m, WIDTH] twice, [WIDTH, m], [WIDTH, COLUMNS] twice */
 
 static void begin(void)
 {
@@ -15,11 +19,13 @@ static void begin(void)
     ir_graph *g = fx.g;
     ir_block_new(g, IR_NONE);
     m = ir_dim_sym(g, ir_sym_new(g, "m", IR_SYM_INPUT, 0, MOST_ROWS, IR_NONE));
-    const ir_dim rows[] = {m, ir_dim_const(g, WIDTH)}, columns[] = {rows[1], m};
-    const ir_type types[] = {ir_type_make(IR_U8, 2, rows), ir_type_make(IR_I8, 2, rows),
-                             ir_type_make(IR_U8, 2, columns)};
-    for (int i = 0; i < INPUTS; i++)
-        a[i] = ir_param(g, 1, &types[i], ir_format(&fx.arena, "a%d", i));
+    const ir_dim width = ir_dim_const(g, WIDTH), columns = ir_dim_const(g, COLUMNS);
+    const ir_dim dims[INPUTS][2] = {
+        {m, width}, {m, width}, {width, m}, {width, columns}, {width, columns}};
+    for (int i = 0; i < INPUTS; i++) {
+        const ir_type t = ir_type_make(elems[i], 2, dims[i]);
+        a[i] = ir_param(g, 1, &t, ir_format(&fx.arena, "a%d", i));
+    }
 }
 
 TestSuite(tiles, .init = begin, .fini = fixture_end, .timeout = 600);
@@ -44,22 +50,26 @@ static ir_value weight(int64_t rows, int64_t columns)
 }
 
 /* i32[m, n] = the sum of a[m, k] * w[k, n], or w[n, k]. */
-static void add_product(int input, int64_t n, int64_t k, bool turned)
+static void add_sum(int input, ir_value w, int64_t n, int64_t k, bool turned)
 {
     ir_graph *g = fx.g;
     ir_nest nest;
-    ir_value w = turned ? weight(n, k) : weight(k, n);
     const ir_dim space[] = {m, ir_dim_const(g, n), ir_dim_const(g, k)};
     ir_nest_begin(&nest, &fx.b, 3, space, 1);
     ir_expr i[3];
     for (int axis = 0; axis < 3; axis++) i[axis] = ir_nest_index(&nest, axis);
-    const bool left = input == 2; /* k is a's rows */
+    const bool left = input == U8_COLUMNS; /* k is a's rows */
     ir_expr x = ir_nest_load(&nest, a[input], (ir_expr[]){i[left ? 2 : 0], i[left ? 0 : 2]}),
             y = ir_nest_load(&nest, w, (ir_expr[]){i[turned ? 1 : 2], i[turned ? 2 : 1]});
     ir_expr body = ir_x_2(g, IR_X_MUL, ir_x_cast(g, x, IR_I32), ir_x_cast(g, y, IR_I32));
     ir_value v = ir_nest_reduce(&nest, IR_OP_CONTRACT, "sum", IR_I32, body);
     cr_assert_neq(v, IR_NONE);
     ir_output(g, v, ir_format(&fx.arena, "y%zu", g->blocks[1].nresults));
+}
+
+static void add_product(int input, int64_t n, int64_t k, bool turned)
+{
+    add_sum(input, turned ? weight(n, k) : weight(k, n), n, k, turned);
 }
 
 /* ---- running ---- */
@@ -88,14 +98,17 @@ static results run(const linked *c, int64_t rows)
     lathe_tensor in[INPUTS], out[MOST_OUT];
     cr_assert_leq(r.n, MOST_OUT);
     for (int i = 0; i < INPUTS; i++) {
-        size_t n = (size_t)rows * WIDTH;
+        int64_t left = i >= U8_COLUMNS ? WIDTH : rows, right = i == U8_COLUMNS  ? rows
+                                                               : i > U8_COLUMNS ? COLUMNS
+                                                                                : WIDTH;
+        size_t n = (size_t)(left * right);
         uint8_t *x = malloc(n ? n : 1);
         for (size_t k = 0; k < n; k++) x[k] = code(k * 5 + (size_t)i);
         in[i] = (lathe_tensor){.data = x,
                                .size = n,
                                .rank = 2,
-                               .elem = i == 1 ? LATHE_I8 : LATHE_U8,
-                               .dims = {i == 2 ? WIDTH : rows, i == 2 ? rows : WIDTH}};
+                               .elem = elems[i] == IR_I8 ? LATHE_I8 : LATHE_U8,
+                               .dims = {left, right}};
     }
     for (int i = 0; i < r.n; i++) {
         r.count[i] = elements(c->desc, i, rows);
@@ -130,7 +143,7 @@ static void expect_same(const results *x, const results *y, const char *tile, in
 static void check(const cg_isa *isa, const linked *plain)
 {
     linked c = linked_make(isa, 2);
-    for (int64_t rows = 0; rows <= MOST_ROWS; rows += rows < 33 ? 1 : 7) {
+    for (int64_t rows = 0; rows <= MOST_ROWS; rows += rows < 16 ? 1 : 6) {
         results expected = run(plain, rows), found = run(&c, rows);
         expect_same(&expected, &found, isa->tile, rows);
         free_results(&expected);
@@ -139,32 +152,55 @@ static void check(const cg_isa *isa, const linked *plain)
     dlclose(c.library);
 }
 
-static bool serves(const cg_isa *isa)
+static bool serves(const cg_isa *isa, const cg_format *formats, size_t n)
 {
-    static const ir_elem elems[] = {IR_U8, IR_I8};
-    for (int i = 0; i < 2; i++) {
-        const cg_tile_use use = {.a = elems[i], .format = CG_FORMAT_I8};
-        if (strcmp(cg_tile_name_of(isa, &use), isa->tile) == 0) return true;
-    }
+    for (size_t f = 0; f < n; f++)
+        for (int i = 0; i <= I8_ROWS; i++) {
+            const cg_tile_use use = {.a = elems[i], .format = formats[f]};
+            if (strcmp(cg_tile_name_of(isa, &use), isa->tile) == 0) return true;
+        }
     return false;
 }
 
-Test(tiles, of_codes)
+/* Each tile of each width of vectors that the machine has and that serves one of the formats. */
+static void check_all(const cg_format *formats, size_t n)
 {
-    static const int64_t n[] = {32, 33, 71}, k[] = {1, 2, 3, 4, 5, 18, 67, 1099};
-    for (int i = 0; i < 2; i++)
-        for (int c = 0; c < 3; c++)
-            for (int d = 0; d < 8; d++) add_product(i, n[c], k[d], (c + d) % 2);
-    for (int d = 0; d < 4; d++) add_product(2, n[d % 3], k[2 * d + 1], d % 2);
     linked plain = linked_make(cg_isa_at(0), 0);
     int checked = 0;
     for (size_t i = 0; cg_isa_at(i); i++) {
         cg_isa isa = *cg_isa_at(i);
         if (strcmp(isa.triple, cg_isa_host()->triple) != 0 || isa.cpu_bits & ~rt_cpu_features())
             continue;
-        for (size_t t = 0; (isa.tile = cg_tile_name(t)); t++)
-            if (serves(&isa)) check(&isa, &plain), checked++;
+        for (size_t t = 0; (isa.tile = cg_tile_name(t)); t++) {
+            cg_isa less = i ? *cg_isa_at(i - 1) : isa;
+            less.tile = isa.tile;
+            bool again = i && less.vector_bits == isa.vector_bits && serves(&less, formats, n);
+            if (!again && serves(&isa, formats, n)) check(&isa, &plain), checked++;
+        }
     }
     cr_expect_gt(checked, 1);
     dlclose(plain.library);
+}
+
+Test(tiles, of_weights)
+{
+    static const int64_t n[] = {32, 33, 71}, k[] = {1, 2, 3, 4, 5, 18, 67, 1099};
+    for (int i = 0; i < 2; i++)
+        for (int c = 0; c < 3; c++)
+            for (int d = 0; d < 8; d++) add_product(i, n[c], k[d], (c + d) % 2);
+    for (int d = 0; d < 4; d++) add_product(U8_COLUMNS, n[d % 3], k[2 * d + 1], d % 2);
+    check_all((cg_format[]){CG_FORMAT_I8}, 1);
+}
+
+/* Columns side by side and apart, k side by side, parts of k. */
+Test(tiles, of_what_the_run_packs)
+{
+    static const int64_t n[] = {32, 33, 71}, k[] = {4, 5, 18, 67};
+    for (int b = U8_RIGHT; b <= I8_RIGHT; b++) {
+        for (int i = 0; i < 2; i++)
+            for (int c = 0; c < 3; c++) add_sum(i, a[b], n[c], k[(c + i) % 4], c % 2);
+        add_sum(U8_COLUMNS, a[b], 71, 23, false);
+        add_sum(I8_ROWS, a[b], 40, 1099, false);
+    }
+    check_all((cg_format[]){CG_FORMAT_S8, CG_FORMAT_U8}, 2);
 }
