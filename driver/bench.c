@@ -1,9 +1,10 @@
 /* bench: one model, timed; with --profile once more, step by step.
  *
- * The time that is reported is that of runs that nobody watches. */
+ * The time that is reported is that of runs that nobody watches; --trace watches one more. */
 #include "driver/driver.h"
 #include "driver/library.h"
 #include "driver/profile.h"
+#include "driver/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,31 @@ static lathe_status measure_steps(loaded *m, double seconds, profile *p)
     return s == LATHE_OK && !complete ? LATHE_OUT_OF_MEMORY : s;
 }
 
+/* One more run as a timeline; the file is there whole or not at all. An exit code. */
+static int write_trace(const char *path, const loaded *m)
+{
+    char part[4200];
+    int n = snprintf(part, sizeof part, "%s.part", path);
+    FILE *f = n < (int)sizeof part ? fopen(part, "w") : NULL;
+    if (!f) return fail_file(LATHE_IO, path, "cannot be written");
+    trace_write(m->trace, m->session, f);
+    bool failed = ferror(f) != 0;
+    failed |= fclose(f) != 0;
+    failed = failed || rename(part, path) != 0;
+    if (failed) remove(part);
+    return failed ? fail_file(LATHE_IO, path, "cannot be written") : EXIT_OK;
+}
+
+static lathe_status trace_run(loaded *m)
+{
+    double took;
+    lathe_status s = trace_begin(m->trace, m->session);
+    if (s != LATHE_OK) return s;
+    s = run_once(m, &took);
+    bool complete = trace_end(m->trace, m->session);
+    return s == LATHE_OK && !complete ? LATHE_OUT_OF_MEMORY : s;
+}
+
 typedef struct figures {
     double *times; /* ms, ascending */
     size_t n;
@@ -118,6 +144,7 @@ static int bench(const cli_options *o, const char *path, loaded *m)
         return fail(LATHE_OUT_OF_MEMORY, "out of memory");
     lathe_status s = measure(m, o->seconds, &r.times, &r.n);
     if (s == LATHE_OK && r.profile) s = measure_steps(m, o->seconds, r.profile);
+    if (s == LATHE_OK && m->trace) s = trace_run(m);
     int code = EXIT_OK;
     if (s == LATHE_OUT_OF_MEMORY) code = fail(s, "out of memory");
     else if (s == LATHE_UNSUPPORTED)
@@ -126,6 +153,7 @@ static int bench(const cli_options *o, const char *path, loaded *m)
     else {
         if (r.profile) r.machine = machine_measure(m->threads);
         bench_report(o, m, &r);
+        if (m->trace) code = write_trace(o->trace, m);
     }
     free(r.times);
     profile_free(r.profile);

@@ -94,6 +94,7 @@ typedef struct loaded {
     lathe_model *model;
     lathe_session *session;
     lathe_threads *threads;
+    struct trace *trace; /* --trace: in front of the threads; else NULL */
     int nin, nout;
     tensor_file *files; /* as read */
     lathe_tensor *in, *out;

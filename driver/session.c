@@ -2,6 +2,7 @@
  * compiled into a temporary folder first. */
 #include "driver/driver.h"
 #include "driver/library.h"
+#include "driver/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static int compile_to(const cli_options *o, const char *path, const char *work, 
     if (diag && filled) {
         l.output = so;
         if (!l.name) l.name = "model";
-        l.all_origins = o->profile;
+        l.all_origins = o->profile || o->trace;
         s = lathe_compile(&l, diag);
         print_diag(diag);
     }
@@ -38,8 +39,11 @@ static int open_library(const cli_options *o, const char *path, loaded *m)
     const lathe_desc *desc = m->lib->desc;
     if (o->threads > 1) s = lathe_threads_new(desc, (int)o->threads, &m->threads);
     if (s != LATHE_OK) return fail(s, "cannot start %ld threads", o->threads);
-    lathe_open_options open = {
-        .threads = m->threads, .message = message, .message_size = sizeof message};
+    if (o->trace && !(m->trace = trace_new(m->threads)))
+        return fail(LATHE_OUT_OF_MEMORY, "out of memory");
+    lathe_open_options open = {.threads = m->trace ? trace_threads(m->trace) : m->threads,
+                               .message = message,
+                               .message_size = sizeof message};
     if (!hidden_features(o, &open.hide_features)) return EXIT_USAGE;
     s = lathe_model_open(desc, &open, &m->model);
     if (s == LATHE_OK) s = lathe_session_new(m->model, NULL, &m->session);
@@ -180,6 +184,7 @@ void unload_model(loaded *m)
 {
     if (m->session) lathe_session_free(m->session);
     if (m->model) lathe_model_close(m->model);
+    trace_free(m->trace);
     if (m->threads) lathe_threads_free(m->lib->desc, m->threads);
     for (int i = 0; m->files && i < m->nin; i++) tensor_free(&m->files[i]);
     if (m->lib && m->lib->handle) library_close(m->lib);

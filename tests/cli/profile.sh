@@ -46,3 +46,21 @@ has "$dir/digits.s" '^# from .*\((MatMul|Gemm)\), .*\(Add|Relu|Gelu'
 "$LATHE" compile -q examples/digits/model.onnx --emit llvm -o "$dir/digits.ll"
 has "$dir/digits.ll" '^; from '
 as "$dir/digits.s" -o "$dir/digits.o"
+
+# A timeline: every step lies in the run, chunks of workers lie in a step, and names are the model's.
+"$LATHE" bench examples/digits/model.onnx --dim batch=64 --threads 2 --seconds 0.02 --trace "$dir/trace.json" >"$dir/out"
+python3 - "$dir/trace.json" <<'END'
+import json, sys
+events = json.load(open(sys.argv[1]))["traceEvents"]
+rows = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M"}
+assert rows == {0: "steps", 1: "worker 0", 2: "worker 1"}, rows
+steps = [e for e in events if e["ph"] == "X" and e["tid"] == 0]
+chunks = [e for e in events if e["ph"] == "X" and e["tid"] > 0]
+assert steps and chunks
+assert any(len(e["args"]["nodes"]) > 1 for e in steps if "nodes" in e["args"])
+within = lambda a, b: a["ts"] >= b["ts"] - 0.01 and a["ts"] + a["dur"] <= b["ts"] + b["dur"] + 0.01
+for c in chunks:
+    assert any(within(c, s) and s["args"]["step"] == c["args"]["step"] for s in steps), c
+END
+"$LATHE" bench $model --seconds 0.02 --trace "$dir/none/trace.json" >"$dir/out" 2>"$dir/err" && { echo "a trace went nowhere"; exit 1; }
+has "$dir/err" "none/trace.json.*cannot be written"
