@@ -341,6 +341,7 @@ static lathe_status compile_make(work *w, lathe_emit kind)
     if (kind == LATHE_EMIT_IR) return LATHE_OK;
     TRY(lower(w));
     if (kind == LATHE_EMIT_PROGRAM) return LATHE_OK;
+    if (!w->o->target) w->targets.isa[0] = cg_isa_needed(w->targets.isa[0], w->p);
     return emit(w, kind == LATHE_EMIT_LLVM ? CG_LLVM : kind == LATHE_EMIT_ASM ? CG_ASM : CG_OBJECT);
 }
 

@@ -4,7 +4,7 @@
  * everything the emitters and the linker call ask about a target. A row's cpu_bits are what the
  * runtime checks before it lets the code run, so they must cover every instruction of cpu+features;
  * rows of one architecture stand from the least to the best, so that "the best that a processor can
- * run" is the last row that it can. */
+ * run" is the last row that it can; the first one of an architecture adds much. */
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +56,7 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = AVX_VNNI,
+     .adds = CG_ADDS_PRODUCTS_OF_CODES,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "x86-64-v4",
@@ -80,6 +81,7 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = VNNI,
+     .adds = CG_ADDS_PRODUCTS_OF_CODES,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "x86-64-v4+amx",
@@ -92,6 +94,7 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = AMX,
+     .adds = CG_ADDS_NOTHING,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "aarch64",
@@ -117,6 +120,7 @@ static const cg_isa isas[] = {
      .has_round = true,
      .has_saturation = true,
      .cpu_bits = ARM_DOT,
+     .adds = CG_ADDS_PRODUCTS_OF_CODES,
      .linker_emulation = "aarch64linux",
      .library_dir = "aarch64"},
     {.name = "aarch64+dotprod+i8mm+bf16",
@@ -130,6 +134,7 @@ static const cg_isa isas[] = {
      .has_round = true,
      .has_saturation = true,
      .cpu_bits = ARM_I8MM,
+     .adds = CG_ADDS_NOTHING,
      .linker_emulation = "aarch64linux",
      .library_dir = "aarch64"},
 };
@@ -156,10 +161,27 @@ const cg_isa *cg_isa_host(void)
     uint32_t has = rt_cpu_features();
     const cg_isa *best = NULL;
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
-        if (strcmp(isas[i].triple, triple) == 0 && (isas[i].cpu_bits & ~has) == 0 &&
-            rt_cpu_enable(isas[i].cpu_bits))
+        if (isas[i].adds != CG_ADDS_NOTHING && strcmp(isas[i].triple, triple) == 0 &&
+            (isas[i].cpu_bits & ~has) == 0 && rt_cpu_enable(isas[i].cpu_bits))
             best = &isas[i];
     return best;
+}
+
+static bool multiplies_codes(const cg_program *p)
+{
+    for (size_t i = 0; i < p->nkernels; i++) {
+        const cg_gemm *g = p->kernels[i].nest.gemm;
+        if (g && cg_panel_form_of(g->format)->sum == IR_I32) return true;
+    }
+    return false;
+}
+
+const cg_isa *cg_isa_needed(const cg_isa *isa, const cg_program *p)
+{
+    bool codes = multiplies_codes(p);
+    while (isa->adds == CG_ADDS_NOTHING || (isa->adds == CG_ADDS_PRODUCTS_OF_CODES && !codes))
+        isa--;
+    return isa;
 }
 
 /* ---- lists ---- */

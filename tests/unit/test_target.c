@@ -41,6 +41,33 @@ Test(target_list, stands_from_the_best_to_the_least)
     cr_expect_eq(t.isa[0], cg_isa_host());
 }
 
+/* Without products of codes a default needs no dot products, and never what no code uses. */
+Test(target_list, a_default_needs_only_what_its_code_uses)
+{
+    static const struct {
+        const char *best, *of_floats, *of_codes;
+    } cases[] = {
+        {"x86-64", "x86-64", "x86-64"},
+        {"x86-64-v3", "x86-64-v3", "x86-64-v3"},
+        {"x86-64-v3+avxvnni", "x86-64-v3", "x86-64-v3+avxvnni"},
+        {"x86-64-v4+vnni", "x86-64-v4", "x86-64-v4+vnni"},
+        {"x86-64-v4+amx", "x86-64-v4", "x86-64-v4+vnni"},
+        {"aarch64+dotprod", "aarch64", "aarch64+dotprod"},
+        {"aarch64+dotprod+i8mm+bf16", "aarch64", "aarch64+dotprod"},
+    };
+    cg_gemm floats = {.format = CG_FORMAT_F32}, codes = {.format = CG_FORMAT_U8};
+    cg_kernel kernels[] = {{.nest = {.gemm = NULL}}, {.nest = {.gemm = &floats}}};
+    cg_program p = {.kernels = kernels, .nkernels = 2};
+    cr_expect_neq(cg_isa_host()->adds, CG_ADDS_NOTHING);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const cg_isa *best = cg_isa_find(cases[i].best);
+        kernels[1].nest.gemm = &floats;
+        cr_expect_str_eq(cg_isa_needed(best, &p)->name, cases[i].of_floats);
+        kernels[1].nest.gemm = &codes;
+        cr_expect_str_eq(cg_isa_needed(best, &p)->name, cases[i].of_codes);
+    }
+}
+
 #define KNOWN                                                                                      \
     "; the targets are x86-64, x86-64-v3, x86-64-v3+avxvnni, x86-64-v4, x86-64-v4+vnni, "          \
     "x86-64-v4+amx, aarch64, aarch64+dotprod, aarch64+dotprod+i8mm+bf16"
