@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include "lathe.h"
+#include "lathe_experimental.h"
 
 /* Once, before the first message: one JSON object a line, or text, in colour where stderr is a
  * terminal that shows colour and NO_COLOR is not set. */

@@ -5,7 +5,7 @@
 #include "driver/diagnose.h"
 #include "driver/options.h"
 #include "driver/tensor_file.h"
-#include "lathe.h"
+#include "lathe_experimental.h"
 
 /* Exit codes, as --help documents them. */
 enum {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "lathe.h"
+#include "lathe_experimental.h"
 
 enum { DEPTH = 128 }; /* of steps in steps; the runtime takes 64 */
 

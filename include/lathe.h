@@ -1,7 +1,8 @@
 /* lathe.h - the compiler as a library: ONNX in, native library, header and weights out.
  *
  * Functions never exit, abort or print. A compilation uses no global state; several may run in
- * parallel. Every message is kept in the lathe_diag that the caller owns. C11 and C++17. */
+ * parallel. Every message is kept in the lathe_diag that the caller owns. C11 and C++17. What is
+ * declared here stays; lathe_experimental.h has what may still change. */
 #ifndef LATHE_H
 #define LATHE_H
 
@@ -34,10 +35,6 @@ size_t lathe_diag_errors(const lathe_diag *);
 lathe_message lathe_diag_get(const lathe_diag *, size_t index);
 /* "model.onnx: node 'x' (MatMul-13): tensor 'y': ...; hint: ..." into buf; the length needed. */
 size_t lathe_diag_format(const lathe_message *, char *buf, size_t size);
-/* A JSON string of any bytes, quotes included. */
-void lathe_json_string(FILE *, const char *text);
-/* The name that `word` was most likely meant to be; NULL if none of them is near. */
-const char *lathe_nearest(const char *word, const char *const *names, size_t n);
 
 /* ---- compiling ---- */
 typedef enum {
@@ -82,7 +79,8 @@ typedef struct lathe_options {
     const char *directory; /* where header, weights and default output go; NULL: beside output */
     lathe_emit emit;
     const char *target;           /* names of lathe_target_get, of one architecture, with commas
-                                     between them; NULL: the best that this host can run */
+                                     between them; NULL: the best one that this host can run and
+                                     that the model has code for */
     const lathe_dim_option *dims; /* sizes to fix */
     size_t ndims;
     const lathe_custom_option *custom;
@@ -99,8 +97,7 @@ typedef struct lathe_options {
     const char *depfile;    /* gets a rule for make: the output and the files it is made from */
     FILE *report;           /* what the passes did, and sizes; NULL: no report */
     bool report_json;
-    const char
-        *require; /* "i8": a quantised product that would run in floats is an error; or NULL */
+    const char *require; /* "i8": quantised products in floats are errors; NULL: they are not */
     bool embed_weights;
     bool all_origins;    /* profiles name all nodes of the model behind a step, not just one */
     bool allow_symlinks; /* for external data */
@@ -114,29 +111,6 @@ typedef struct lathe_options {
 lathe_status lathe_compile(const lathe_options *, lathe_diag *);
 /* Lists everything that compile would refuse; LATHE_OK if nothing. */
 lathe_status lathe_check(const lathe_options *, lathe_diag *);
-/* Parses IR text at `path`, runs the comma-separated passes and prints the result to out. */
-lathe_status lathe_opt(const char *path, const char *passes, FILE *out, lathe_diag *);
-
-/* ---- what it knows ---- */
-typedef struct lathe_op_info {
-    const char *domain, *name;
-    int since, until; /* opset versions that are read; until 0: the newest known */
-    const char *types, *lowering, *limits;
-} lathe_op_info;
-size_t lathe_op_count(void);
-lathe_op_info lathe_op_get(size_t index);
-/* Targets of an architecture stand from the least to the best. */
-typedef struct lathe_target_info {
-    const char *name, *architecture; /* "x86-64-v3", "x86_64" */
-    uint32_t features;               /* LATHE_CPU_* that a processor must have */
-} lathe_target_info;
-size_t lathe_target_count(void);
-lathe_target_info lathe_target_get(size_t index);
-typedef struct lathe_pass_info {
-    const char *name, *summary;
-} lathe_pass_info;
-size_t lathe_pass_count(void);
-lathe_pass_info lathe_pass_get(size_t index);
 
 #ifdef __cplusplus
 }

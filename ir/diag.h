@@ -4,7 +4,7 @@
 #define LATHE_IR_DIAG_H
 
 #include <stdarg.h>
-#include "lathe.h"
+#include "lathe_experimental.h"
 
 /* Where a message points; any field may be NULL. Strings are copied. */
 typedef struct diag_place {

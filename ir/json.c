@@ -2,7 +2,7 @@
  * U+FFFD byte by byte, control characters become escapes. */
 #include <stdio.h>
 
-#include "lathe.h"
+#include "lathe_experimental.h"
 
 /* Length of the UTF-8 sequence at s; 0: there is none. Overlong forms and surrogates are none. */
 static size_t utf8(const unsigned char *s)

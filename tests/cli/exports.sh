@@ -20,7 +20,7 @@ same "name of libdigits.so" libdigits.so "$(soname "$work/libdigits.so")"
 
 # The sanitized builds have no shared libraries.
 [ -f "$build/liblathe.so.1" ] || exit 0
-declared=$(sed 's|/\*.*||' include/lathe.h | grep -oE '\blathe_[a-z_]+\(' | sed 's/($/@@LATHE_1/' | sort)
+declared=$(sed 's|/\*.*||' include/lathe.h include/lathe_experimental.h | grep -oE '\blathe_[a-z_]+\(' | sed 's/($/@@LATHE_1/' | sort)
 same "exports of liblathe.so" "$declared" "$(exports "$build/liblathe.so.1" | grep @@)"
 same "unversioned exports of liblathe.so" LATHE_1 "$(exports "$build/liblathe.so.1" | grep -v @@)"
 same "name of liblathe.so" liblathe.so.1 "$(soname "$build/liblathe.so")"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "frontend/onnx.pb-c.h"
-#include "lathe.h"
+#include "lathe_experimental.h"
 
 typedef Onnx__GraphProto graph;
 typedef Onnx__NodeProto node;
