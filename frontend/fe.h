@@ -113,6 +113,15 @@ lathe_status fe_tensor(fe_import *, ir_builder *, const Onnx__TensorProto *, con
 lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block,
                          const fe_value *args, size_t nargs, fe_value *outs);
 
+/* ---- what stands behind a node in its graph (rest.c) ---- */
+/* Imports it into block b, with the node's outputs standing for `outs`; *results receives the
+ * *count outputs of the graph then, ABSENT where it had one before. What does not import leaves no
+ * message: *why has the first one. */
+lathe_status fe_rest_import(fe_node *, const fe_value *outs, ir_block_id b, fe_value **results,
+                            size_t *count, const char **why);
+/* The graph returns these results, and the node is its last. */
+lathe_status fe_rest_replace(fe_node *, const fe_value *results);
+
 /* ---- entry (import.c) ---- */
 typedef struct fe_options {
     const lathe_dim_option *dims;

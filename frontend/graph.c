@@ -173,7 +173,7 @@ static lathe_status import_checked(node_context *c, bool poisoned)
     c->n.fault = &fault;
     lathe_status status = run_importer(c, poisoned);
     if (status == LATHE_OK) status = fault;
-    if (status == LATHE_OK) status = check_outputs(c);
+    if (status == LATHE_OK && !c->scope->rest.taken) status = check_outputs(c);
     if (status != LATHE_OK && lathe_diag_errors(im->diag) == errors && im->skipped == skipped) {
         if (im->g->overflow) status = LATHE_LIMIT;
         graph_refuse(c, status, im->g->overflow ? "a size overflows" : "types or sizes do not fit");
@@ -209,26 +209,40 @@ static void import_node(fe_scope *scope, const Onnx__NodeProto *p, ir_block_id b
     lathe_status status = prepare(&c, p, &poisoned);
     if (status == LATHE_OK) status = import_checked(&c, poisoned);
     fe_note(im, status);
-    bind_outputs(&c, status);
+    if (!scope->rest.taken) bind_outputs(&c, status);
 }
 
-lathe_status fe_import_nodes(fe_scope *scope, fe_nodes nodes, ir_block_id block)
+lathe_status fe_import_rest(fe_scope *scope, ir_block_id block)
 {
     fe_import *im = scope->im;
-    const uint32_t *order;
+    fe_rest *r = &scope->rest;
+    size_t count = r->nodes.n - r->next;
     if (im->depth == FE_MAX_DEPTH) {
         return fe_error(im, LATHE_LIMIT, NULL, "graphs and functions nest deeper than %d",
                         FE_MAX_DEPTH);
     }
-    if (nodes.n > FE_MAX_IMPORTED - im->imported) {
+    if (count > FE_MAX_IMPORTED - im->imported)
         return fe_error(im, LATHE_LIMIT, NULL, "more than %u nodes", FE_MAX_IMPORTED);
-    }
-    im->imported += (uint32_t)nodes.n;
-    TRY(fe_order(im, nodes, &order));
+    im->imported += (uint32_t)count;
     im->depth++;
-    for (size_t i = 0; i < nodes.n; i++) import_node(scope, nodes.list[order[i]], block);
+    while (r->next < r->nodes.n && !r->taken)
+        import_node(scope, r->nodes.list[r->order[r->next++]], block);
     im->depth--;
     return LATHE_OK;
+}
+
+lathe_status fe_import_nodes(fe_scope *scope, fe_nodes nodes, ir_block_id block)
+{
+    scope->rest = (fe_rest){.nodes = nodes};
+    TRY(fe_order(scope->im, nodes, &scope->rest.order));
+    return fe_import_rest(scope, block);
+}
+
+fe_nodes fe_graph_nodes(fe_import *im, const Onnx__GraphProto *graph)
+{
+    const char **names = IR_NEW_N(im->arena, const char *, graph->n_output + 1);
+    for (size_t i = 0; i < graph->n_output; i++) names[i] = fe_text(graph->output[i]->name);
+    return (fe_nodes){graph->node, graph->n_node, names, graph->n_output};
 }
 
 /* ---- subgraphs ---- */
@@ -256,7 +270,7 @@ lathe_status fe_subgraph(fe_node *n, const Onnx__GraphProto *graph, ir_block_id 
     for (size_t i = 0; i < graph->n_output; i++) outs[i] = (fe_value){.kind = FE_POISON};
     TRY(fe_scope_add_initializers(s, graph));
     TRY(bind_args(n, s, graph, args, nargs));
-    TRY(fe_import_nodes(s, (fe_nodes){graph->node, graph->n_node}, block));
+    TRY(fe_import_nodes(s, fe_graph_nodes(im, graph), block));
     lathe_status status = LATHE_OK;
     for (size_t i = 0; i < graph->n_output; i++) {
         outs[i] = fe_scope_output(s, fe_text(graph->output[i]->name));

@@ -119,7 +119,7 @@ static lathe_status import_graph(fe_import *im)
     TRY(fe_scope_add_initializers(s, graph));
     fe_read_inputs(s, graph);
     fe_check_dims(im);
-    TRY(fe_import_nodes(s, (fe_nodes){graph->node, graph->n_node}, 1));
+    TRY(fe_import_nodes(s, fe_graph_nodes(im, graph), 1));
     fe_check_custom(im);
     TRY(fe_read_outputs(s, graph));
     fe_keep_values(s, graph);

@@ -6,6 +6,7 @@
 #include "frontend/file.h"
 
 #define FE_MAX_DEPTH 48            /* graphs and function bodies inside each other */
+#define FE_MAX_SPLITS 3            /* nodes with the rest of their graph in two branches */
 #define FE_MAX_IMPORTED (1u << 20) /* nodes, counted each time a function is inlined */
 #define FE_MAX_ATTRS 1024          /* of a node */
 #define FE_MAX_OPSETS 1024         /* of a model */
@@ -53,6 +54,7 @@ struct fe_import {
     bool *custom_used;  /* one for each of options->custom */
     bool *items_used;   /* one for each of options->items */
     int depth;
+    int splits;                 /* nodes around this one that have the rest of a graph in them */
     uint32_t imported, skipped; /* nodes */
     bool assumed;               /* that contrib operators are of version 1; it was said */
     lathe_status status;        /* of the first refusal */
@@ -83,6 +85,19 @@ typedef struct fe_entry {
     const Onnx__SparseTensorProto *sparse;
 } fe_entry;
 
+/* The nodes of a scope that are still to be imported. */
+typedef struct fe_rest {
+    struct fe_nodes {
+        Onnx__NodeProto *const *list;
+        size_t n;
+        const char *const *outputs; /* names of what the graph returns */
+        size_t noutputs;
+    } nodes;
+    const uint32_t *order;
+    size_t next;
+    bool taken; /* they are in the branches of the node before: the outputs are in the scope */
+} fe_rest;
+
 struct fe_scope {
     fe_import *im;
     fe_scope *parent; /* NULL: the main graph or a function's body */
@@ -91,6 +106,7 @@ struct fe_scope {
     fe_entry *entries; /* [1, n] */
     size_t n, cap;
     fe_map names;
+    fe_rest rest;
 };
 
 fe_scope *fe_scope_new(fe_import *, fe_scope *parent, const fe_frame *, ir_block_id);
@@ -105,10 +121,7 @@ bool fe_scope_get(fe_scope *, const char *name, fe_value *);
 fe_value fe_scope_output(fe_scope *, const char *name);
 
 /* ---- order.c ---- */
-typedef struct fe_nodes {
-    Onnx__NodeProto *const *list;
-    size_t n;
-} fe_nodes;
+typedef struct fe_nodes fe_nodes;
 /* An order in which producers come first, otherwise as listed. A cycle is reported. */
 lathe_status fe_order(fe_import *, fe_nodes, const uint32_t **order);
 
@@ -116,6 +129,10 @@ lathe_status fe_order(fe_import *, fe_nodes, const uint32_t **order);
 /* Imports nodes at the end of a block. The status says whether going on makes sense; nodes that
  * were refused have poisoned their outputs. */
 lathe_status fe_import_nodes(fe_scope *, fe_nodes, ir_block_id);
+/* Goes on where scope->rest says. */
+lathe_status fe_import_rest(fe_scope *, ir_block_id);
+/* The nodes and the outputs of a graph. */
+fe_nodes fe_graph_nodes(fe_import *, const Onnx__GraphProto *);
 
 /* ---- function.c ---- */
 lathe_status fe_functions_index(fe_import *);

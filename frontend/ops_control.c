@@ -1,6 +1,9 @@
 /* The importer of If. In: two subgraphs. Out: an `if` node with two regions - or, where the
  * condition is known, just the nodes of the branch taken, which keeps contents known. Invariant: an
- * output has one rank; its sizes may depend on the branch. */
+ * output has one rank; its sizes may depend on the branch.
+ * Where a result has another rank in each branch, what stands behind the If goes into the branches,
+ * up to the end of the graph. If it is valid behind one branch only, that one is taken, and a run
+ * whose condition says otherwise fails. */
 #include "frontend/sequence.h"
 
 typedef struct branch {
@@ -168,7 +171,8 @@ static lathe_status level(fe_node *n, branch *b, size_t k, fe_mark mark)
     return LATHE_OK;
 }
 
-static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j)
+/* Sets the node's results, as b[0].outs has them, in `results`. */
+static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j, fe_value *results)
 {
     ir_graph *g = n->g;
     for (size_t k = 0; k < nout; k++) TRY(level(n, b, k, j->mark));
@@ -189,11 +193,63 @@ static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j)
         ir_node_new(&n->b, IR_OP_IF, &cond, 1, &syms, j->nsyms ? 1 : 0, types, count, regions, 2);
     if (id == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the branches do not fit together");
     const ir_value *next = g->nodes[id].results;
-    for (size_t k = 0; k < n->nout; k++) {
-        fe_value v = unflatten(n, &b[0].outs[k], &next);
-        if (fe_wants(n, k)) fe_out_value(n, k, v);
-    }
+    for (size_t k = 0; k < nout; k++) results[k] = unflatten(n, &b[0].outs[k], &next);
     return LATHE_OK;
+}
+
+/* ---- branches that differ in rank ---- */
+
+static bool unlike(const ir_graph *g, const fe_value *x, const fe_value *y, size_t nout, size_t *at)
+{
+    for (size_t k = 0; k < nout; k++) {
+        if (x[k].kind != FE_TENSOR || y[k].kind != FE_TENSOR) continue;
+        const ir_type *a = ir_type_of(g, x[k].tensor), *b = ir_type_of(g, y[k].tensor);
+        if (a->elem == b->elem && a->rank == b->rank) continue;
+        *at = k;
+        return true;
+    }
+    return false;
+}
+
+static lathe_status take_branch(fe_node *n, const Onnx__GraphProto *taken)
+{
+    fe_value *outs = IR_NEW_N(n->g->arena, fe_value, taken->n_output + 1);
+    TRY(fe_subgraph(n, taken, n->b.block, NULL, 0, outs));
+    for (size_t k = 0; k < n->nout; k++)
+        if (fe_wants(n, k)) fe_out_value(n, k, outs[k]);
+    return LATHE_OK;
+}
+
+/* What stands behind the If is not valid behind the other branch. */
+static lathe_status only_branch(fe_node *n, const branch *b, int taken, fe_mark mark,
+                                const char *why)
+{
+    fe_discard(n->g, mark);
+    ir_value cond = fe_as_scalar(n, fe_in(n, 0), IR_BOOL);
+    if (taken != 0) cond = fe_unary(&n->b, IR_X_NOT, cond);
+    TRY(fe_guard(n, cond,
+                 ir_format(n->g->arena, "the model is not valid for these sizes: %s", why)));
+    return take_branch(n, b[taken].graph);
+}
+
+static lathe_status if_with_rest(fe_node *n, const branch *b, size_t at, joint *j)
+{
+    branch whole[2] = {b[0], b[1]};
+    lathe_status status[2];
+    const char *why[2];
+    size_t count = 0, k;
+    for (int i = 0; i < 2; i++)
+        status[i] = fe_rest_import(n, b[i].outs, b[i].block, &whole[i].outs, &count, &why[i]);
+    for (int i = 0; i < 2; i++)
+        if (status[i] == LATHE_OK && status[1 - i] == LATHE_BAD_INPUT)
+            return only_branch(n, b, i, j->mark, why[1 - i]);
+    if (status[0] != LATHE_OK || status[1] != LATHE_OK ||
+        unlike(n->g, whole[0].outs, whole[1].outs, count, &k))
+        return ranks_differ(n, at, ir_type_of(n->g, b[0].outs[at].tensor),
+                            ir_type_of(n->g, b[1].outs[at].tensor));
+    fe_value *results = IR_NEW_N(n->g->arena, fe_value, count + 1);
+    TRY(if_node(n, whole, count, j, results));
+    return fe_rest_replace(n, results);
 }
 
 lathe_status fe_import_if(fe_node *n)
@@ -205,17 +261,16 @@ lathe_status fe_import_if(fe_node *n)
         if (!b[i].graph || b[i].graph->n_output < n->nout)
             return fe_fail(n, LATHE_BAD_INPUT, "a branch is missing or has too few outputs");
     int64_t cond;
-    if (fe_known_int(n, 0, &cond)) {
-        const Onnx__GraphProto *taken = b[cond ? 0 : 1].graph;
-        fe_value *outs = IR_NEW_N(n->g->arena, fe_value, taken->n_output + 1);
-        TRY(fe_subgraph(n, taken, n->b.block, NULL, 0, outs));
-        for (size_t k = 0; k < n->nout; k++)
-            if (fe_wants(n, k)) fe_out_value(n, k, outs[k]);
-        return LATHE_OK;
-    }
+    if (fe_known_int(n, 0, &cond)) return take_branch(n, b[cond ? 0 : 1].graph);
     if (b[0].graph->n_output != b[1].graph->n_output)
         return fe_fail(n, LATHE_BAD_INPUT, "the branches differ in outputs");
     joint j = {.mark = fe_mark_now(n->g)};
     for (int i = 0; i < 2; i++) TRY(import_branch(n, &b[i]));
-    return if_node(n, b, b[0].graph->n_output, &j);
+    size_t nout = b[0].graph->n_output, at;
+    if (unlike(n->g, b[0].outs, b[1].outs, nout, &at)) return if_with_rest(n, b, at, &j);
+    fe_value *results = IR_NEW_N(n->g->arena, fe_value, nout + 1);
+    TRY(if_node(n, b, nout, &j, results));
+    for (size_t k = 0; k < n->nout; k++)
+        if (fe_wants(n, k)) fe_out_value(n, k, results[k]);
+    return LATHE_OK;
 }

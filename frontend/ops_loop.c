@@ -1,6 +1,6 @@
-/* The importer of Loop. In: a subgraph. Out: a `loop` node with a region - or, where a small trip
- * count is known, just the nodes of all turns, which keeps contents known and lets sequences be
- * carried item by item.
+/* The importer of Loop, and of SequenceMap where a run decides how long the sequence is. In: a
+ * subgraph. Out: a `loop` node with a region - or, where a small trip count is known, just the
+ * nodes of all turns, which keeps contents known and lets sequences be carried item by item.
  *
  * What a loop carries or collects travels in one of four ways (slot): a tensor as it is; a scan
  * output, and a sequence that a turn only appends items of one size to, as a scan output of the
@@ -22,6 +22,9 @@ typedef struct slot {
 
 typedef struct body {
     const Onnx__GraphProto *graph;
+    bool map; /* of SequenceMap: its inputs are items, its outputs scan outputs, without a condition
+               */
+    ir_value trip, cond;
     size_t ncarried, nscans; /* of the node: tensors and sequences; scan outputs */
     slot *slots;             /* ncarried, then nscans */
     size_t ncarry, ncollect; /* tensors that the loop node carries; its scan outputs */
@@ -104,6 +107,20 @@ static fe_value *turn_args(fe_node *n, const body *b, const ir_value *params, fe
     return args;
 }
 
+/* The node's inputs, of each sequence the turn's item. */
+static lathe_status item_args(fe_node *n, ir_value turn, fe_value **args)
+{
+    *args = IR_NEW_N(n->g->arena, fe_value, n->nin);
+    for (size_t k = 0; k < n->nin; k++) {
+        fe_value v = n->in[k];
+        (*args)[k] = v;
+        if (v.kind != FE_SEQUENCE) continue;
+        (*args)[k] = (fe_value){.kind = FE_TENSOR};
+        TRY(fe_seq_at(n, &v, turn, &(*args)[k].tensor));
+    }
+    return LATHE_OK;
+}
+
 static lathe_status put_carried(fe_node *n, const body *b, size_t s, const fe_value *out,
                                 fe_mark start, ir_value **carried, ir_value **scans)
 {
@@ -132,7 +149,8 @@ static lathe_status put_scan(fe_node *n, const body *b, size_t k, const fe_value
     fe_value v;
     if (out->kind != FE_TENSOR)
         return fe_fail(n, LATHE_BAD_INPUT, "scan output %zu of the body is not a tensor", k);
-    ir_value item = as_declared(n, b->graph->output[1 + b->ncarried + k], out->tensor, start);
+    size_t index = b->map ? k : 1 + b->ncarried + k;
+    ir_value item = as_declared(n, b->graph->output[index], out->tensor, start);
     if (b->slots[b->ncarried + k].way == AS_SCAN) {
         *(*scans)++ = item;
         return LATHE_OK;
@@ -146,18 +164,22 @@ static lathe_status loop_turn(void *ctx, fe_node *n, const ir_value *params, ir_
 {
     const body *b = ctx;
     fe_value *collected = IR_NEW_N(n->g->arena, fe_value, b->nscans + 1);
-    fe_value *outs = IR_NEW_N(n->g->arena, fe_value, b->graph->n_output);
+    fe_value *outs = IR_NEW_N(n->g->arena, fe_value, b->graph->n_output + 1), *out = outs;
     fe_value *args = turn_args(n, b, params, collected);
     ir_value *carried = results + 1, *scans = results + 1 + b->ncarry;
     fe_mark start = fe_mark_now(n->g);
-    TRY(fe_subgraph(n, b->graph, n->b.block, args, 2 + b->ncarried, outs));
-    if (outs[0].kind != FE_TENSOR)
-        return fe_fail(n, LATHE_BAD_INPUT, "the body's condition is not a tensor");
-    results[0] = as_declared(n, b->graph->output[0], outs[0].tensor, start);
+    if (b->map) TRY(item_args(n, params[0], &args));
+    TRY(fe_subgraph(n, b->graph, n->b.block, args, b->map ? n->nin : 2 + b->ncarried, outs));
+    results[0] = params[1];
+    if (!b->map) {
+        if (out->kind != FE_TENSOR)
+            return fe_fail(n, LATHE_BAD_INPUT, "the body's condition is not a tensor");
+        results[0] = as_declared(n, b->graph->output[0], out++->tensor, start);
+    }
     for (size_t s = 0; s < b->ncarried; s++)
-        TRY(put_carried(n, b, s, &outs[1 + s], start, &carried, &scans));
+        TRY(put_carried(n, b, s, out++, start, &carried, &scans));
     for (size_t k = 0; k < b->nscans; k++)
-        TRY(put_scan(n, b, k, &outs[1 + b->ncarried + k], start, &collected[k], &carried, &scans));
+        TRY(put_scan(n, b, k, out++, start, &collected[k], &carried, &scans));
     return LATHE_OK;
 }
 
@@ -278,9 +300,12 @@ static lathe_status final_value(fe_node *n, const body *b, size_t s, const ir_va
     ir_value all;
     if (at->way == AS_TENSOR) *v = tensor_value(*(*carried)++);
     if (at->way == AS_SCAN) *v = tensor_value(*(*scans)++);
+    if (at->way == AS_SCAN && b->map)
+        *v = (fe_value){
+            .kind = FE_SEQUENCE, .tensor = v->tensor, .elem = ir_type_of(n->g, v->tensor)->elem};
     if (at->way == AS_PACKED) *v = fe_seq_take(&at->items, carried);
     if (at->way == AS_SCAN && s < b->ncarried) return appended(n, &n->in[2 + s], v->tensor, v);
-    if (at->way != AS_PACKED || s < b->ncarried) return LATHE_OK;
+    if (at->way != AS_PACKED || s < b->ncarried || b->map) return LATHE_OK;
     TRY(fe_seq_stack(n, v, &all));
     *v = tensor_value(all);
     return LATHE_OK;
@@ -309,8 +334,8 @@ static lathe_status build_node(fe_node *n, body *b, ir_value **results)
         ir_value *init = IR_NEW_N(n->g->arena, ir_value, b->ncarry + 1);
         *results = IR_NEW_N(n->g->arena, ir_value, nresults + 1);
         TRY(first_values(n, b, init));
-        fe_loop loop = {.trip = fe_in(n, 0),
-                        .cond = fe_in(n, 1),
+        fe_loop loop = {.trip = b->trip,
+                        .cond = b->cond,
                         .init = init,
                         .ncarried = b->ncarry,
                         .nscans = b->ncollect,
@@ -396,6 +421,8 @@ lathe_status fe_import_loop(fe_node *n)
 {
     body b = {.graph = fe_attr_graph(n, "body")};
     if (!b.graph || n->nin < 2) return fe_fail(n, LATHE_BAD_INPUT, "body or inputs are missing");
+    b.trip = fe_in(n, 0);
+    b.cond = fe_in(n, 1);
     b.ncarried = n->nin - 2;
     if (b.graph->n_output < 1 + b.ncarried || b.graph->n_output - 1 < n->nout)
         return fe_fail(n, LATHE_BAD_INPUT, "the body has %zu outputs", b.graph->n_output);
@@ -409,5 +436,15 @@ lathe_status fe_import_loop(fe_node *n)
     bool yes;
     TRY(want_unroll(n, &b, &trips, &yes));
     if (yes) return unroll(n, &b, trips);
+    return loop_node(n, &b);
+}
+
+lathe_status fe_map_items(fe_node *n, const Onnx__GraphProto *graph)
+{
+    ir_expr length = ir_x_dim(n->g, fe_seq_length(n->g, &n->in[0]));
+    body b = {.graph = graph,
+              .map = true,
+              .trip = ir_values(&n->b, IR_I64, 0, NULL, &length, 1),
+              .nscans = graph->n_output};
     return loop_node(n, &b);
 }

@@ -384,16 +384,38 @@ lathe_status fe_import_concat_from_sequence(fe_node *n)
 
 /* ---- SequenceMap ---- */
 
+/* Where a run decides the length of one sequence, all of them become tensors. */
+static lathe_status map_packed(fe_node *n, const Onnx__GraphProto *body)
+{
+    fe_value *in = IR_NEW_N(n->g->arena, fe_value, n->nin);
+    fe_mark mark = fe_mark_now(n->g);
+    for (size_t k = 0; k < n->nin; k++) {
+        in[k] = n->in[k];
+        fe_learn l = {.mark = mark};
+        if (in[k].open)
+            return fe_fail_input(n, k, LATHE_UNSUPPORTED,
+                                 "is a sequence that a loop carries, which SequenceMap does not "
+                                 "take");
+        if (in[k].kind != FE_SEQUENCE || !fe_seq_is_list(&in[k])) continue;
+        fe_learn_value(n->g, &l, &in[k]);
+        if (!l.items.known || l.irregular)
+            return fe_fail_input(n, k, LATHE_UNSUPPORTED,
+                                 "is a sequence whose items differ in rank, type or along two "
+                                 "axes, beside one of a length that a run decides");
+        TRY(fe_seq_pack(n, &l.items, &n->in[k], &in[k]));
+    }
+    n->in = in;
+    return fe_map_items(n, body);
+}
+
 lathe_status fe_import_sequence_map(fe_node *n)
 {
     TRY(need_sequence(n, 0));
-    if (!fe_seq_is_list(&n->in[0]))
-        return fe_fail_input(
-            n, 0, LATHE_UNSUPPORTED,
-            "is a sequence of a length that a run decides, which SequenceMap does not take");
     const Onnx__GraphProto *body = fe_attr_graph(n, "body");
     if (!body || body->n_output < n->nout)
         return fe_fail(n, LATHE_BAD_INPUT, "body is missing or too small");
+    for (size_t k = 0; k < n->nin; k++)
+        if (n->in[k].kind == FE_SEQUENCE && !fe_seq_is_list(&n->in[k])) return map_packed(n, body);
     size_t count = n->in[0].nitems;
     fe_value **items = IR_NEW_N(n->g->arena, fe_value *, body->n_output + 1);
     fe_value *args = IR_NEW_N(n->g->arena, fe_value, n->nin),

@@ -33,6 +33,9 @@ fe_value fe_seq_take(const fe_items *, const ir_value **values);
 void fe_seq_put(const fe_value *, ir_value **values);
 size_t fe_seq_tensors(const fe_items *); /* 1 or 2 */
 
+/* SequenceMap's outputs, of sequences that are all packed: the graph for each item. */
+lathe_status fe_map_items(fe_node *, const Onnx__GraphProto *);
+
 /* On packed ones. `at`: a scalar, negative from the end; IR_NONE: the end. */
 lathe_status fe_seq_at(fe_node *, const fe_value *, ir_value at, ir_value *item);
 lathe_status fe_seq_insert(fe_node *, const fe_value *, ir_value item, ir_value at, fe_value *);

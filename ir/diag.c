@@ -189,6 +189,14 @@ void diag_warn(lathe_diag *d, const diag_place *place, const char *format, ...)
     va_end(args);
 }
 
+void diag_rewind(lathe_diag *d, size_t n, size_t errors)
+{
+    if (!d) return;
+    for (; d->n > n; d->n--)
+        for (int s = 0; s < NSTRINGS; s++) free(d->messages[d->n - 1].strings[s]);
+    d->nerrors = errors;
+}
+
 lathe_status diag_mismatch(lathe_diag *d, lathe_status status, const diag_place *place,
                            const char *what, const char *found, const char *expected)
 {

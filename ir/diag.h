@@ -23,6 +23,8 @@ lathe_status diag_mismatch(lathe_diag *, lathe_status, const diag_place *, const
 void diag_hint(lathe_diag *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The hint "did you mean 'NAME'?", if one of the names is near the word. */
 void diag_suggest(lathe_diag *, const char *word, const char *const *names, size_t n);
+/* Takes back the messages after the first n, and errors after so many: those of an attempt. */
+void diag_rewind(lathe_diag *, size_t n, size_t errors);
 void diag_warn(lathe_diag *, const diag_place *, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
