@@ -32,17 +32,19 @@ typedef struct cg_axes {
 /* panels.def: how a product's b is stored. A row of a panel has so many bytes a column. */
 enum { CG_PANEL = 32, CG_CELL = 4 };
 typedef enum cg_format {
-#define PANEL(name, elem, sum, group, sums) CG_FORMAT_##name,
-#include "codegen/kernels/panels.def"
+#define PANEL(id, ...) CG_FORMAT_##id,
+#include "ir/panels.def"
 #undef PANEL
     CG_FORMATS
 } cg_format;
 typedef struct cg_panel_form {
+    const char *name;
     ir_elem elem, sum; /* of the panel; of the product's sums */
     int group;         /* k of a group */
     int sums;          /* rows of sums in front of each panel */
 } cg_panel_form;
 const cg_panel_form *cg_panel_form_of(cg_format);
+cg_format cg_format_of(const char *name); /* CG_FORMATS: none has it */
 /* codes.def: what an element of a panel is stored as. A panel in codes is, block by block along k:
  * a row of scales, a row of zero points, then a row of codes for each k of the block, which the
  * last one may have less of. An element is scale * (code - zero point - offset); without scales 1

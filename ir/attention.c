@@ -130,6 +130,8 @@ static const char *read_form(ir_graph *g, const ir_node *n, const char *roles, i
     if (wrong) return wrong;
     if (!find_walk(&f, &q, &a->q) || !find_walk(&f, &key, &a->key) || !find_walk(&f, &v, &a->v))
         return "a factor's place is not affine";
+    const char *panel = ir_attr_str(g, n, IR_KEY_panel);
+    a->panel = *roles && *panel ? panel : ir_panel_of(IR_F32, false);
     return check_rows(&f, count);
 }
 

@@ -405,11 +405,14 @@ const char *ir_product_form(ir_graph *, const ir_node *, ir_product *);
 const ir_expr_node *ir_product_load(const ir_graph *, ir_expr *x);
 /* What a factor is: "constant", "computed" from constants alone, or "" if the run makes it. */
 const char *ir_product_weight(ir_graph *, ir_value);
+/* The panels (panels.def) of a b of these elements; NULL: there are none. */
+const char *ir_panel_of(ir_elem, bool is_constant);
 
 /* What the axes of an attention node's space are. All parallel axes but m and d are batch. Places
  * of the three factors are affine in m, d, n and k, and without loads in the batch's axes. */
 typedef struct ir_attention {
     int rank, m, d, n, k; /* rows of q, columns of v, keys, terms of a score */
+    const char *panel;    /* of keys and values */
     ir_walk q, key, v;
 } ir_attention;
 /* NULL: well formed; else why not. The node's attributes must be there, in the right numbers. */
@@ -417,8 +420,8 @@ const char *ir_attention_form(ir_graph *, const ir_node *, ir_attention *);
 /* The same of a verified node, which may say what its axes are. */
 const char *ir_attention_read(ir_graph *, const ir_node *, ir_attention *);
 
-/* What a contract, sum or attention node says of its own form in `roles`, `factor` and `weight`, as
- * the pass `products` writes them: NULL if it is so, or nothing is said. */
+/* What a contract, sum or attention node says of its own form in `roles`, `panel`, `factor` and
+ * `weight`, as the pass `products` writes them: NULL if it is so, or nothing is said. */
 const char *ir_roles_check(ir_graph *, const ir_node *);
 /* Says it: sets or drops the attributes. */
 void ir_roles_set(ir_graph *, ir_node_id);

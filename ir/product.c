@@ -146,12 +146,55 @@ const char *ir_product_weight(ir_graph *g, ir_value v)
     return is_computed(g, v, &steps) ? "computed" : "";
 }
 
+/* Whether b's sizes and places are known, it reads nothing outside of its elements, and packing
+ * does not multiply them. */
+static bool can_pack(ir_graph *g, const ir_dim *space, const ir_product *p, const ir_type *t)
+{
+    enum { MOST_GROWTH = 8, ROOM = 1024 }; /* ROOM: bytes of what is packed fit in 63 bits, too */
+    const ir_affine *b = &p->walk[B];
+    int64_t low, high, size, step, reach, packed = ROOM, elements;
+    if (!ir_dim_is_const(g, ir_type_count(g, t), &elements)) return false;
+    if (!ir_dim_is_const(g, b->konst, &low)) return false;
+    high = low;
+    for (int i = 0; p->roles[i]; i++) {
+        if (p->roles[i] == '1' || ir_dim_equals(g, b->coef[i], 0)) continue;
+        if (!ir_dim_is_const(g, space[i], &size) || !ir_dim_is_const(g, b->coef[i], &step) ||
+            size < 1 || __builtin_mul_overflow(size - 1, step, &reach) ||
+            __builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high) ||
+            __builtin_mul_overflow(packed, size, &packed))
+            return false;
+    }
+    return low >= 0 && high < elements && packed / ROOM / MOST_GROWTH <= elements;
+}
+
+/* ---- panels ---- */
+
+/* Where a format's b comes from. */
+typedef enum { CONSTANT, ANY } origin;
+
+static const struct {
+    const char *name;
+    ir_elem b;
+    origin from;
+} panels[] = {
+#define PANEL(id, name, b, from, elem, sum, group, sums) {name, b, from},
+#include "ir/panels.def"
+#undef PANEL
+};
+
+const char *ir_panel_of(ir_elem b, bool is_constant)
+{
+    for (size_t i = 0; i < sizeof panels / sizeof *panels; i++)
+        if (panels[i].b == b && (panels[i].from == ANY || is_constant)) return panels[i].name;
+    return NULL;
+}
+
 /* ---- what a node says ---- */
 
-enum { ROLES, FACTOR, WEIGHT, MOST_SAID };
+enum { ROLES, PANEL, FACTOR, WEIGHT, MOST_SAID };
 
-static const uint64_t said =
-    UINT64_C(1) << IR_KEY_roles | UINT64_C(1) << IR_KEY_factor | UINT64_C(1) << IR_KEY_weight;
+static const uint64_t said = UINT64_C(1) << IR_KEY_roles | UINT64_C(1) << IR_KEY_factor |
+                             UINT64_C(1) << IR_KEY_weight | UINT64_C(1) << IR_KEY_panel;
 
 /* The letters of attention: rows m, columns d, keys n, terms k, all others b. */
 static void attention_roles(const ir_attention *a, char *roles)
@@ -162,6 +205,15 @@ static void attention_roles(const ir_attention *a, char *roles)
     roles[a->n] = 'n';
     roles[a->k] = 'k';
     roles[a->rank] = '\0';
+}
+
+/* How b is packed beforehand, if it is. Nodes that compute b become code that makes floats. */
+static const char *weight_of(ir_graph *g, const ir_dim *space, const ir_product *p, ir_value b)
+{
+    const ir_type *t = ir_type_of(g, b);
+    const char *weight = ir_product_weight(g, b);
+    bool serves = strcmp(weight, "constant") == 0 || t->elem == IR_F32;
+    return *weight && serves && can_pack(g, space, p, t) ? weight : "";
 }
 
 /* What there is to say, as attributes; how many. *wrong: why there is nothing. */
@@ -175,13 +227,19 @@ static size_t find_roles(ir_graph *g, const ir_node *n, ir_attr attrs[MOST_SAID]
         if (*wrong) return 0;
         attention_roles(&attention, p.roles);
         attrs[ROLES] = ir_a_str(g, IR_KEY_roles, p.roles);
-        return 1;
+        attrs[PANEL] = ir_a_str(g, IR_KEY_panel, attention.panel);
+        return FACTOR;
     }
     *wrong = ir_product_form(g, n, &p);
     if (*wrong) return 0;
     ir_expr b = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0])->args[p.b];
-    const char *weight = ir_product_weight(g, n->operands[ir_product_load(g, &b)->imm]);
+    ir_value operand = n->operands[ir_product_load(g, &b)->imm];
+    const char *weight = weight_of(g, ir_attr_find(n, IR_KEY_space)->u.dims, &p, operand);
+    const char *panel = ir_panel_of(ir_type_of(g, operand)->elem, strcmp(weight, "constant") == 0);
+    *wrong = panel ? NULL : "no panels hold b";
+    if (*wrong) return 0;
     attrs[ROLES] = ir_a_str(g, IR_KEY_roles, p.roles);
+    attrs[PANEL] = ir_a_str(g, IR_KEY_panel, panel);
     attrs[FACTOR] = ir_a_int(IR_KEY_factor, p.b);
     if (*weight) attrs[WEIGHT] = ir_a_str(g, IR_KEY_weight, weight);
     return *weight ? MOST_SAID : WEIGHT;
@@ -223,6 +281,9 @@ const char *ir_roles_check(ir_graph *g, const ir_node *n)
     const char *weight = count > WEIGHT ? ir_text(g, attrs[WEIGHT].u.s) : "";
     if (strcmp(ir_attr_str(g, n, IR_KEY_weight), weight) != 0)
         return ir_format(g->arena, "weight \"%s\", but b is %s", ir_attr_str(g, n, IR_KEY_weight),
-                         *weight ? weight : "made by the run");
+                         *weight ? weight : "packed by the run");
+    if (strcmp(ir_attr_str(g, n, IR_KEY_panel), ir_text(g, attrs[PANEL].u.s)) != 0)
+        return ir_format(g->arena, "panel \"%s\", but its panels are \"%s\"",
+                         ir_attr_str(g, n, IR_KEY_panel), ir_text(g, attrs[PANEL].u.s));
     return found ? "roles that its operator does not have" : NULL;
 }

@@ -259,9 +259,10 @@ static void make_tiles(attention *w)
     const ir_affine *q = &w->a->scores.gemm->a;
     uint32_t one, several, rows[CG_FETCHES] = {0};
     int64_t least, most;
-    const cg_tile_use scores = {IR_F32, CG_FORMAT_F32, attention_known(w, q->coef[w->nbatch]),
+    const cg_tile_use scores = {IR_F32, w->a->scores.gemm->format,
+                                attention_known(w, q->coef[w->nbatch]),
                                 attention_known(w, q->coef[w->nbatch + 2])};
-    cg_tile_use values = {IR_F32, CG_FORMAT_F32, 0, 1};
+    cg_tile_use values = {IR_F32, w->k.n->gemm->format, 0, 1};
     cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);
     rows[CG_FETCH_NOTHING] = one | several;
     w->score_tiles = cg_tile_chooser(u, &scores, rows);
@@ -305,12 +306,12 @@ static const cg_nest *attention_part_of(attention *w, const cg_nest *part)
 
 cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
 {
-    attention w = {
-        .k = cg_kern_begin(u, kernel),
-        .u = u,
-        .a = kernel->nest.attention,
-        .nbatch = kernel->nest.rank - 3,
-        .shape = cg_tile_shape_of(u->isa, &(cg_tile_use){.a = IR_F32, .format = CG_FORMAT_F32})};
+    const cg_tile_use use = {.a = IR_F32, .format = kernel->nest.gemm->format};
+    attention w = {.k = cg_kern_begin(u, kernel),
+                   .u = u,
+                   .a = kernel->nest.attention,
+                   .nbatch = kernel->nest.rank - 3,
+                   .shape = cg_tile_shape_of(u->isa, &use)};
     cg_kern_arguments(&w.k);
     w.pack[CG_KEY] = cg_make_pack(u, attention_part_of(&w, &w.a->scores));
     w.pack[CG_VALUE] = cg_make_pack(u, w.k.n);

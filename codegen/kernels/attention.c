@@ -73,6 +73,12 @@ static ir_affine nowhere(attention *a)
     return r;
 }
 
+static cg_gemm product_of(attention *a)
+{
+    const ir_affine still = nowhere(a);
+    return (cg_gemm){.a = still, .b = still, .c = still, .format = cg_format_of(a->form.panel)};
+}
+
 static cg_axes one_axis(const attention *a, const ir_walk *w, int axis)
 {
     return (cg_axes){.n = 1, .extent = {space_of(a)[axis]}, .stride = {w->coef[axis]}};
@@ -90,7 +96,7 @@ static void add_factors(attention *a)
 static void make_scores(attention *a)
 {
     const ir_attention *f = &a->form;
-    cg_gemm gm = {.a = nowhere(a), .b = nowhere(a), .c = nowhere(a)};
+    cg_gemm gm = product_of(a);
     cg_nest *n = &a->all.scores;
     n->kind = CG_NEST_GEMM;
     attention_set_space(a, n, f->n, f->k);
@@ -107,7 +113,7 @@ static bool make_values(attention *a)
     const ir_attention *f = &a->form;
     cg_nest *n = &a->out;
     const ir_attr *end = ir_attr_find(a->node, IR_KEY_epilogue);
-    cg_gemm gm = {.a = nowhere(a), .b = nowhere(a), .c = nowhere(a)};
+    cg_gemm gm = product_of(a);
     ir_affine c;
     n->kind = CG_NEST_ATTENTION;
     attention_set_space(a, n, f->d, f->n);
@@ -176,7 +182,7 @@ static ir_dim score_step(attention *a)
 static ir_dim panels_of(attention *a, int columns, int k)
 {
     ir_dim n = ir_dim_ceildiv(a->g, space_of(a)[columns], attention_constant(a, CG_PANEL));
-    return ir_dim_mul(a->g, n, cg_panel_bytes(a->g, CG_FORMAT_F32, space_of(a)[k]));
+    return ir_dim_mul(a->g, n, cg_panel_bytes(a->g, cg_format_of(a->form.panel), space_of(a)[k]));
 }
 
 static void attention_reserve(attention *a)

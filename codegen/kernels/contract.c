@@ -30,6 +30,7 @@ typedef struct product {
     cg_nest out;
     cg_gemm gemm;
     ir_value *operands;
+    const char *weight;   /* how b is packed when the model is compiled, or "" */
     bool decoded;         /* b is a weight that is decoded into panels */
     int of[IR_MAX_SPACE]; /* old axis of the new one, -1: none */
     int to[IR_MAX_SPACE]; /* new axis of the old one, for bare axes */
@@ -71,12 +72,6 @@ static bool stores_columns_together(const product *p)
     return ir_dim_equals(p->g, p->walk[C].coef[axis], 1);
 }
 
-/* The format of b's elements as a weight. */
-static cg_format format_of(ir_elem elem)
-{
-    return elem == IR_F32 ? CG_FORMAT_F32 : elem == IR_I8 ? CG_FORMAT_I8 : CG_FORMAT_U8;
-}
-
 static bool read_product(product *p)
 {
     const cg_nest *n = p->n;
@@ -88,8 +83,10 @@ static bool read_product(product *p)
     read_factor(p, A, x->args[1 - b]);
     read_factor(p, B, x->args[b]);
     p->nwalks = C + 1;
-    p->gemm.format = format_of(p->elem[B]);
-    return ir_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]) &&
+    p->gemm.format = cg_format_of(ir_attr_str(p->g, p->node, IR_KEY_panel));
+    p->weight = ir_attr_str(p->g, p->node, IR_KEY_weight);
+    return p->gemm.format != CG_FORMATS &&
+           ir_affine_place(p->g, n->out.dims, n->store, n->out.rank, &p->walk[C]) &&
            stores_columns_together(p);
 }
 
@@ -268,22 +265,6 @@ static bool describe_panels(product *p, cg_panels *w)
     return true;
 }
 
-/* Whether all that is packed lies in these elements, and packing does not multiply them. */
-static bool contract_fits(const cg_panels *w, int64_t elements)
-{
-    enum { MOST_GROWTH = 8 };
-    int64_t packed = CG_PANEL;
-    int64_t low = w->base, high = w->base;
-    for (int i = 0; i < w->nbatch + w->nk + w->nn; i++) {
-        int64_t reach;
-        if (__builtin_mul_overflow(w->size[i] - 1, w->stride[i], &reach) ||
-            __builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high) ||
-            __builtin_mul_overflow(packed, w->size[i], &packed))
-            return false;
-    }
-    return low >= 0 && high < elements && packed / CG_PANEL / MOST_GROWTH <= elements;
-}
-
 /* b's walk becomes one over packed matrices: their elements, or bytes of codes. */
 static void walk_panels(product *p, int64_t panels)
 {
@@ -306,44 +287,34 @@ static void walk_panels(product *p, int64_t panels)
 
 enum { GROUPS = 16 };
 
-static const ir_blob *constant_of(product *p, ir_value v)
+static bool is_constant(const product *p) { return strcmp(p->weight, "constant") == 0; }
+
+static const ir_blob *blob_of(product *p)
 {
-    const ir_value_info *info = &p->g->values[cg_root(p->lw, v)];
-    const ir_node *node = info->def ? &p->g->nodes[info->def] : NULL;
-    return node && node->op == IR_OP_CONST ? &ir_attr_find(node, IR_KEY_data)->u.blob : NULL;
+    const ir_value_info *root = &p->g->values[cg_root(p->lw, p->operands[B])];
+    return &ir_attr_find(&p->g->nodes[root->def], IR_KEY_data)->u.blob;
 }
 
-static bool can_pack(product *p, cg_panels *w)
-{
-    const ir_blob *blob = constant_of(p, p->operands[B]);
-    int64_t elements, n;
-    if (p->decoded) {
-        ir_dim count = ir_type_count(p->g, ir_type_of(p->g, p->operands[B]));
-        if (!ir_dim_is_const(p->g, count, &elements)) return false;
-    } else {
-        if (!blob) return false;
-        elements = (int64_t)blob->size * 8 / ir_elem_bits(cg_panel_form_of(p->gemm.format)->elem);
-    }
-    return describe_panels(p, w) && contract_fits(w, elements) &&
-           ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
-}
-
-/* Packs b if it is a weight with enough columns; its buffer. */
-static bool pack_weight(product *p, cg_encoded *encoded, uint32_t *buffer)
+/* b's buffer, which is packed if it is a weight. */
+static uint32_t place_b(product *p, cg_encoded *encoded)
 {
     cg_panels w;
     int64_t n, panels;
-    if (!can_pack(p, &w)) return false;
-    ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n);
+    if (!p->decoded && !is_constant(p)) {
+        p->gemm.group = 1;
+        return cg_buffer(p->lw, p->operands[B]);
+    }
+    if (!describe_panels(p, &w) || !ir_dim_is_const(p->g, p->out.space[p->out.rank - 2], &n)) {
+        cg_refuse(p->lw, LATHE_INTERNAL, p->operands[B], "weight \"%s\" without sizes", p->weight);
+        return 0;
+    }
     panels = (n + CG_PANEL - 1) / CG_PANEL;
     if (encoded) p->gemm.codes = encoded->matrix.panels.codes;
     walk_panels(p, panels);
     p->gemm.packed = true;
     p->gemm.group = (panels + GROUPS - 1) / GROUPS;
     p->gemm.n = p->gemm.k = (cg_axes){0};
-    *buffer = encoded ? cg_encoded_buffer(p->lw, encoded)
-                      : cg_weight_buffer(p->lw, constant_of(p, p->operands[B]), &w);
-    return true;
+    return encoded ? cg_encoded_buffer(p->lw, encoded) : cg_weight_buffer(p->lw, blob_of(p), &w);
 }
 
 static bool may_reach(const product *p, ir_dim d, int64_t v)
@@ -374,8 +345,7 @@ static bool is_large(product *p)
     enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
     const ir_dim *space = p->out.space + p->out.rank - 3;
     if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
-    if (p->decoded && p->gemm.format != CG_FORMAT_F32) return false; /* decoders make floats */
-    return p->decoded || constant_of(p, p->operands[B]) ||
+    return p->decoded || is_constant(p) ||
            (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
 
@@ -457,7 +427,7 @@ bool cg_product_weight(cg_lowering *lw, const ir_node *node, const cg_nest *n, c
 {
     product *p = contract_read(lw, node, n, true);
     *m = (cg_matrix){0};
-    if (!p || !can_pack(p, &m->panels)) return false;
+    if (!p || !describe_panels(p, &m->panels)) return false;
     for (size_t i = 0; i < p->out.noperands; i++)
         if (i != B && p->operands[i] == p->operands[B]) return false;
     m->value = p->operands[B];
@@ -469,16 +439,10 @@ bool cg_product_weight(cg_lowering *lw, const ir_node *node, const cg_nest *n, c
 bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir_value result,
                       cg_encoded *weight)
 {
-    uint32_t b;
     product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
-    bool packed = pack_weight(p, weight, &b);
-    if (!packed && p->gemm.format == CG_FORMAT_I8) p->gemm.format = CG_FORMAT_S8;
-    if (!packed || p->gemm.codes.code) reserve_scratch(p);
-    if (!packed) {
-        p->gemm.group = 1;
-        b = cg_buffer(lw, p->operands[B]);
-    }
+    uint32_t b = place_b(p, weight);
+    if (!p->gemm.packed || p->gemm.codes.code) reserve_scratch(p);
     finish_nest(p);
     uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 1);
     for (size_t i = 0; i < p->out.noperands; i++)

@@ -22,12 +22,19 @@ typedef struct packing {
 } packing;
 
 static const cg_panel_form forms[] = {
-#define PANEL(name, elem, sum, group, sums) {elem, sum, group, sums},
-#include "codegen/kernels/panels.def"
+#define PANEL(id, name, b, from, elem, sum, group, sums) {name, elem, sum, group, sums},
+#include "ir/panels.def"
 #undef PANEL
 };
 
 const cg_panel_form *cg_panel_form_of(cg_format f) { return &forms[f]; }
+
+cg_format cg_format_of(const char *name)
+{
+    int f = 0;
+    while (f < CG_FORMATS && strcmp(forms[f].name, name) != 0) f++;
+    return (cg_format)f;
+}
 
 static ir_dim rows_of(ir_graph *g, const cg_panel_form *form, ir_dim k)
 {
