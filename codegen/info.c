@@ -2,9 +2,10 @@
 #include <llvm-c/Core.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "codegen/program.h"
-#include "frontend/fe.h"
+#include "frontend/signature.h"
 #include "passes/pass.h"
 
 static char version_text[64];
@@ -37,6 +38,27 @@ lathe_op_info lathe_op_get(size_t index)
                            .types = op->types,
                            .lowering = "core operators",
                            .limits = op->limits};
+}
+
+static lathe_text text_of(fe_word w) { return (lathe_text){w.text ? w.text : "", (int)w.n}; }
+
+lathe_attribute_info lathe_op_attribute(size_t index, size_t k)
+{
+    const fe_op *op = fe_op_at(index);
+    fe_rule r;
+    for (const char *at = op ? op->signature : ""; fe_rule_next(&at, &r);) {
+        if (!r.name.n || k-- > 0) continue;
+        const char *type = fe_type_name(r.type);
+        return (lathe_attribute_info){.name = text_of(r.name),
+                                      .type = {type, (int)strlen(type)},
+                                      .otherwise = text_of(r.otherwise),
+                                      .only = text_of(r.only),
+                                      .harmless = text_of(r.harmless),
+                                      .required = r.required,
+                                      .since = r.since > op->since ? r.since : op->since,
+                                      .until = r.until ? r.until : op->until};
+    }
+    return (lathe_attribute_info){.name = {"", 0}};
 }
 
 size_t lathe_target_count(void)

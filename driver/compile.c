@@ -161,6 +161,46 @@ int command_opt(const cli_options *o)
     return exit_code(s);
 }
 
+static void ops_json_text(const char *key, lathe_text t)
+{
+    if (t.n) printf(", \"%s\": \"%.*s\"", key, t.n, t.text);
+}
+
+static void ops_attribute_json(const lathe_attribute_info *a)
+{
+    printf("{\"name\": \"%.*s\", \"type\": \"%.*s\", \"required\": %s, \"since\": %d, \"until\": ",
+           a->name.n, a->name.text, a->type.n, a->type.text, a->required ? "true" : "false",
+           a->since);
+    printf(a->until ? "%d" : "null", a->until);
+    ops_json_text("default", a->otherwise);
+    ops_json_text("only", a->only);
+    ops_json_text("harmless", a->harmless);
+    putchar('}');
+}
+
+static void ops_attribute_text(const lathe_attribute_info *a, const lathe_op_info *op)
+{
+    printf("    %.*s %.*s", a->name.n, a->name.text, a->type.n, a->type.text);
+    if (a->required) printf(" required");
+    if (a->otherwise.n) printf(" default %.*s", a->otherwise.n, a->otherwise.text);
+    if (a->only.n) printf(" only %.*s", a->only.n, a->only.text);
+    if (a->since > op->since) printf(" since %d", a->since);
+    if (a->until != op->until) printf(" until %d", a->until);
+    if (a->harmless.n) printf(" not read: %.*s", a->harmless.n, a->harmless.text);
+    putchar('\n');
+}
+
+static void ops_attributes(size_t index, const lathe_op_info *op, bool json)
+{
+    for (size_t k = 0;; k++) {
+        const lathe_attribute_info a = lathe_op_attribute(index, k);
+        if (!a.name.n) return;
+        if (json && k) printf(", ");
+        if (json) ops_attribute_json(&a);
+        else ops_attribute_text(&a, op);
+    }
+}
+
 int command_ops(const cli_options *o)
 {
     if (o->json) printf("[\n");
@@ -171,13 +211,14 @@ int command_ops(const cli_options *o)
         if (op.until) snprintf(until, sizeof until, "%d", op.until);
         if (o->json) {
             printf("  {\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"until\": %s, "
-                   "\"types\": \"%s\", \"limits\": \"%s\"}%s\n",
-                   domain, op.name, op.since, op.until ? until : "null", op.types, op.limits,
-                   i + 1 < lathe_op_count() ? "," : "");
+                   "\"types\": \"%s\", \"limits\": \"%s\", \"attributes\": [",
+                   domain, op.name, op.since, op.until ? until : "null", op.types, op.limits);
         } else {
             printf("%-16s %-32s %3d-%-3s %-20s %s\n", domain, op.name, op.since, until, op.types,
                    op.limits);
         }
+        ops_attributes(i, &op, o->json);
+        if (o->json) printf("]}%s\n", i + 1 < lathe_op_count() ? "," : "");
     }
     if (o->json) printf("]\n");
     return EXIT_OK;

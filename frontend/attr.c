@@ -1,6 +1,8 @@
-/* Attributes of the node being imported. In: names and defaults. Out: values of exactly the type
- * that is asked for; an attribute of another type is reported and the default given instead, and
- * the node fails when its importer returns (fe_node.fault). Strings come NUL-terminated. */
+/* Attributes of the node being imported. In: names. Out: values of exactly the type that is asked
+ * for, the row's default where the node has none; an attribute of another type is reported and the
+ * default given instead, and the node fails when its importer returns (fe_node.fault). Strings come
+ * NUL-terminated. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/import.h"
@@ -44,16 +46,45 @@ static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int
 
 bool fe_has_attr(const fe_node *n, const char *name) { return attr_find(n, name) != NULL; }
 
-int64_t fe_attr_int(const fe_node *n, const char *name, int64_t otherwise)
+/* The row's default as text, or NULL. */
+static const char *default_of(const fe_node *n, const char *name, int type)
 {
-    const Onnx__AttributeProto *a = typed(n, name, TYPE(INT), true);
-    return a ? a->i : otherwise;
+    fe_rule r;
+    if (!fe_rule_of(n->row, n->version, name, type, &r) || !r.otherwise.n) return NULL;
+    return ir_format(n->g->arena, "%.*s", (int)r.otherwise.n, r.otherwise.text);
 }
 
-double fe_attr_float(const fe_node *n, const char *name, double otherwise)
+/* That an importer asks for what neither the node nor the row has is a mistake in the row. */
+static void need_default(const fe_node *n, const char *name, int type)
+{
+    if (!attr_find(n, name) && !default_of(n, name, type))
+        *n->fault = fe_fail(n, LATHE_INTERNAL, "attribute %s has no default", name);
+}
+
+int64_t fe_attr_int_or(const fe_node *n, const char *name, int64_t otherwise)
+{
+    const Onnx__AttributeProto *a = typed(n, name, TYPE(INT), true);
+    const char *text = a ? NULL : default_of(n, name, TYPE(INT));
+    return a ? a->i : text ? strtoll(text, NULL, 10) : otherwise;
+}
+
+int64_t fe_attr_int(const fe_node *n, const char *name)
+{
+    need_default(n, name, TYPE(INT));
+    return fe_attr_int_or(n, name, 0);
+}
+
+double fe_attr_float_or(const fe_node *n, const char *name, double otherwise)
 {
     const Onnx__AttributeProto *a = typed(n, name, TYPE(FLOAT), true);
-    return a ? (double)a->f : otherwise;
+    const char *text = a ? NULL : default_of(n, name, TYPE(FLOAT));
+    return a ? (double)a->f : text ? (double)strtof(text, NULL) : otherwise;
+}
+
+double fe_attr_float(const fe_node *n, const char *name)
+{
+    need_default(n, name, TYPE(FLOAT));
+    return fe_attr_float_or(n, name, 0);
 }
 
 /* NULL after a message about a zero byte, which no name has. */
@@ -68,11 +99,17 @@ static const char *text_of(const fe_node *n, const char *name, const ProtobufCBi
     return text;
 }
 
-const char *fe_attr_str(const fe_node *n, const char *name, const char *otherwise)
+const char *fe_attr_str_or(const fe_node *n, const char *name, const char *otherwise)
 {
     const Onnx__AttributeProto *a = typed(n, name, TYPE(STRING), true);
-    const char *text = a ? text_of(n, name, &a->s) : NULL;
+    const char *text = a ? text_of(n, name, &a->s) : default_of(n, name, TYPE(STRING));
     return text ? text : otherwise;
+}
+
+const char *fe_attr_str(const fe_node *n, const char *name)
+{
+    need_default(n, name, TYPE(STRING));
+    return fe_attr_str_or(n, name, "");
 }
 
 const char *const *fe_attr_strs(const fe_node *n, const char *name, size_t *count)
@@ -99,10 +136,21 @@ const ProtobufCBinaryData *fe_attr_bytes(const fe_node *n, const char *name, siz
     return one ? &a->s : a->n_strings ? a->strings : none;
 }
 
+/* "0,2,3". */
+static const int64_t *numbers_of(const fe_node *n, const char *text, size_t *count)
+{
+    int64_t *list = IR_NEW_N(n->g->arena, int64_t, strlen(text));
+    char *end;
+    for (*count = 0; *text; text = *end ? end + 1 : end) list[(*count)++] = strtoll(text, &end, 10);
+    return list;
+}
+
 const int64_t *fe_attr_ints(const fe_node *n, const char *name, size_t *count)
 {
     static const int64_t none[1];
     const Onnx__AttributeProto *a = typed(n, name, TYPE(INTS), true);
+    const char *text = a ? NULL : default_of(n, name, TYPE(INTS));
+    if (text) return numbers_of(n, text, count);
     *count = a ? a->n_ints : 0;
     if (!a) return NULL;
     return a->n_ints ? a->ints : none;

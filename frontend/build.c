@@ -52,10 +52,9 @@ lathe_status fe_need_product(const fe_node *n, bool ta, bool tb)
                        a->dims[a->rank > 1 ? a->rank - 1 - ta : 0]);
 }
 
-lathe_status fe_attr_axis(const fe_node *n, const char *name, int64_t otherwise, int rank,
-                          int *axis)
+lathe_status fe_attr_axis(const fe_node *n, const char *name, int rank, int *axis)
 {
-    return fe_axis(n, fe_attr_int(n, name, otherwise), rank, axis);
+    return fe_axis(n, fe_attr_int(n, name), rank, axis);
 }
 
 ir_value fe_refuse(ir_builder *b, const char *format, ...)

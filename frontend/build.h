@@ -23,8 +23,7 @@ lathe_status fe_need_dim(const fe_node *, size_t k, int axis, ir_dim);
  * last), as a product of matrices needs. */
 lathe_status fe_need_product(const fe_node *, bool ta, bool tb);
 /* Attribute `name` is an axis (default `otherwise`) of an operand of this rank. */
-lathe_status fe_attr_axis(const fe_node *, const char *name, int64_t otherwise, int rank,
-                          int *axis);
+lathe_status fe_attr_axis(const fe_node *, const char *name, int rank, int *axis);
 /* The run fails with this message unless the bool, of rank 0, is true. */
 lathe_status fe_guard(fe_node *, ir_value, const char *message);
 /* A message about the node under construction; IR_NONE, so that it can be returned. */

@@ -39,7 +39,8 @@ typedef struct fe_node {
     ir_builder b; /* appends to the current block, stamps the node's name */
     const Onnx__NodeProto *proto;
     const char *op;
-    int version; /* opset version in force for its domain */
+    const struct fe_op *row; /* of the operator; NULL for calls */
+    int version;             /* opset version in force for its domain */
     const fe_value *in;
     size_t nin;
     fe_value *out;
@@ -72,10 +73,15 @@ void fe_out(fe_node *, size_t k, ir_value); /* IR_NONE marks the node as failed 
 void fe_out_value(fe_node *, size_t k, fe_value);
 
 bool fe_has_attr(const fe_node *, const char *name);
-int64_t fe_attr_int(const fe_node *, const char *name, int64_t otherwise);
-double fe_attr_float(const fe_node *, const char *name, double otherwise);
-const char *fe_attr_str(const fe_node *, const char *name, const char *otherwise);
-const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n); /* NULL if absent */
+/* The default stands in the operator's row; with _or follows one for rows that have none, as it
+ * depends on the node or another operator that the importer reads lacks the attribute. */
+int64_t fe_attr_int(const fe_node *, const char *name);
+int64_t fe_attr_int_or(const fe_node *, const char *name, int64_t otherwise);
+double fe_attr_float(const fe_node *, const char *name);
+double fe_attr_float_or(const fe_node *, const char *name, double otherwise);
+const char *fe_attr_str(const fe_node *, const char *name);
+const char *fe_attr_str_or(const fe_node *, const char *name, const char *otherwise);
+const int64_t *fe_attr_ints(const fe_node *, const char *name, size_t *n); /* NULL: none */
 const float *fe_attr_floats(const fe_node *, const char *name, size_t *n);
 const char *const *fe_attr_strs(const fe_node *, const char *name, size_t *n);
 /* A string, or the strings of a list, with any bytes. */

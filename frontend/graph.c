@@ -158,6 +158,7 @@ static lathe_status run_importer(node_context *c, bool poisoned)
     const fe_op *op = version > INT32_MAX ? NULL : fe_op_find(domain, c->n.op, (int)version);
     if (!op) return unsupported(c, domain, version);
     c->n.version = c->n.b.version = c->place.version = (int)version;
+    c->n.row = op;
     TRY(fe_check_signature(&c->n, op));
     return poisoned ? LATHE_BAD_INPUT : op->import(&c->n);
 }

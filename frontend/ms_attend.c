@@ -9,15 +9,15 @@
 void fe_ms_read_attrs(fe_ms_attention *a)
 {
     const fe_node *n = a->n;
-    a->scale = fe_attr_float(n, "scale", 0);
-    a->filter = fe_attr_float(n, "mask_filter_value", -10000);
-    a->causal = fe_attr_int(n, "unidirectional", 0) != 0;
+    a->scale = fe_attr_float_or(n, "scale", 0);
+    a->filter = fe_attr_float(n, "mask_filter_value");
+    a->causal = fe_attr_int_or(n, "unidirectional", 0) != 0;
     a->past = ir_dim_const(n->g, 0);
 }
 
 lathe_status fe_ms_heads(const fe_node *n, ir_dim *heads)
 {
-    int64_t count = fe_attr_int(n, "num_heads", 0);
+    int64_t count = fe_attr_int(n, "num_heads");
     if (count < 1)
         return fe_expect(n, "attribute num_heads is", fe_number(n, count), "a positive number");
     *heads = ir_dim_const(n->g, count);

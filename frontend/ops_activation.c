@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-#define ATTR(name, otherwise)                                                                      \
-    ir_x_num(g, ir_expr_get(g, x)->type, fe_attr_float(n, name, otherwise))
+#define ATTR(name) ir_x_num(g, ir_expr_get(g, x)->type, fe_attr_float(n, name))
 
 static ir_expr relu(const fe_node *n, ir_graph *g, ir_expr x)
 {
@@ -17,30 +16,28 @@ static ir_expr relu(const fe_node *n, ir_graph *g, ir_expr x)
 
 static ir_expr leaky_relu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, x, ATTR("alpha", 0.01f)), x);
+    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, x, ATTR("alpha")), x);
 }
 
 static ir_expr thresholded_relu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return ir_x_select(g, X2(LT, ATTR("alpha", 1), x), x, XN(x, 0));
+    return ir_x_select(g, X2(LT, ATTR("alpha"), x), x, XN(x, 0));
 }
 
 static ir_expr elu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, ATTR("alpha", 1), X1(EXPM1, x)), x);
+    return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, ATTR("alpha"), X1(EXPM1, x)), x);
 }
 
 static ir_expr selu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    ir_expr low =
-        X2(MUL, ATTR("alpha", n->version < 6 ? 1.6732f : 1.67326319217681884765625), X1(EXPM1, x));
-    ir_expr gamma = ATTR("gamma", n->version < 6 ? 1.0507f : 1.05070102214813232421875);
-    return X2(MUL, gamma, ir_x_select(g, X2(LT, XN(x, 0), x), x, low));
+    ir_expr low = X2(MUL, ATTR("alpha"), X1(EXPM1, x));
+    return X2(MUL, ATTR("gamma"), ir_x_select(g, X2(LT, XN(x, 0), x), x, low));
 }
 
 static ir_expr celu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    ir_expr alpha = ATTR("alpha", 1);
+    ir_expr alpha = ATTR("alpha");
     return ir_x_select(g, X2(LT, x, XN(x, 0)), X2(MUL, alpha, X1(EXPM1, X2(DIV, x, alpha))), x);
 }
 
@@ -51,7 +48,7 @@ static ir_expr unit_clamp(ir_graph *g, ir_expr x)
 
 static ir_expr hard_sigmoid(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return unit_clamp(g, X2(ADD, X2(MUL, x, ATTR("alpha", 0.2f)), ATTR("beta", 0.5)));
+    return unit_clamp(g, X2(ADD, X2(MUL, x, ATTR("alpha")), ATTR("beta")));
 }
 
 static ir_expr hard_swish(const fe_node *n, ir_graph *g, ir_expr x)
@@ -79,23 +76,23 @@ static ir_expr mish(const fe_node *n, ir_graph *g, ir_expr x)
 
 static ir_expr swish(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return fe_x_silu(g, x, fe_attr_float(n, "alpha", 1));
+    return fe_x_silu(g, x, fe_attr_float(n, "alpha"));
 }
 
 static ir_expr quick_gelu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return fe_x_silu(g, x, fe_attr_float(n, "alpha", 1.702f));
+    return fe_x_silu(g, x, fe_attr_float(n, "alpha"));
 }
 
 static ir_expr gelu(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    return fe_x_gelu(g, x, strcmp(fe_attr_str(n, "approximate", "none"), "tanh") == 0);
+    return fe_x_gelu(g, x, strcmp(fe_attr_str_or(n, "approximate", "none"), "tanh") == 0);
 }
 
 /* Integers compute in f64, so that the attributes keep their fraction. */
 static ir_expr shrink(const fe_node *n, ir_graph *g, ir_expr x)
 {
-    ir_expr bias = ATTR("bias", 0), lambda = ATTR("lambd", 0.5);
+    ir_expr bias = ATTR("bias"), lambda = ATTR("lambd");
     ir_expr above = ir_x_select(g, X2(LT, lambda, x), X2(SUB, x, bias), XN(x, 0));
     return ir_x_select(g, X2(LT, x, X1(NEG, lambda)), X2(ADD, x, bias), above);
 }
@@ -134,7 +131,7 @@ lathe_status fe_import_swiglu(fe_node *n)
     for (int i = 0; i < gate.rank; i++) TRY(fe_need_dim(n, 1, i, gate.dims[i]));
     ir_value both[] = {fe_in(n, 0), fe_in(n, 1)};
     if (!fe_broadcast(&nest, &n->b, both, 2)) return LATHE_BAD_INPUT;
-    ir_expr x = fe_x_silu(g, ir_nest_read(&nest, both[0]), fe_attr_float(n, "alpha", 1));
+    ir_expr x = fe_x_silu(g, ir_nest_read(&nest, both[0]), fe_attr_float(n, "alpha"));
     fe_out(n, 0, ir_nest_map(&nest, gate.elem, X2(MUL, x, ir_nest_read(&nest, both[1]))));
     return LATHE_OK;
 }

@@ -20,7 +20,7 @@ static lathe_status read_heads(fe_node *n, size_t k, const char *attr, ir_value 
 {
     TRY(fe_need_class(n, k, "FL"));
     int rank = fe_type(n, k)->rank;
-    int64_t heads = fe_attr_int(n, attr, 0);
+    int64_t heads = fe_attr_int_or(n, attr, 0);
     *out = fe_in(n, k);
     if (rank == 4) return LATHE_OK;
     if (rank != 3) return fe_expect_input(n, k, "has rank", fe_number(n, rank), "3 or 4");
@@ -123,7 +123,7 @@ static lathe_status read_window(attention *a)
     int64_t *sides[] = {&a->left, &a->right};
     static const char *const names[] = {"left_window_size", "right_window_size"};
     for (int i = 0; i < 2; i++) {
-        *sides[i] = fe_attr_int(n, names[i], -1);
+        *sides[i] = fe_attr_int(n, names[i]);
         if (*sides[i] < -1 || *sides[i] > INT32_MAX)
             return fe_expect(n, ir_format(n->g->arena, "attribute %s is", names[i]),
                              fe_number(n, *sides[i]), "-1 or a number of keys");
@@ -135,10 +135,10 @@ lathe_status fe_import_attention(fe_node *n)
 {
     ir_builder *b = &n->b;
     attention a = {.n = n,
-                   .scale = fe_attr_float(n, "scale", 0),
-                   .softcap = fe_attr_float(n, "softcap", 0),
-                   .causal = fe_attr_int(n, "is_causal", 0) != 0};
-    int64_t mode = fe_attr_int(n, "qk_matmul_output_mode", RAW);
+                   .scale = fe_attr_float_or(n, "scale", 0),
+                   .softcap = fe_attr_float(n, "softcap"),
+                   .causal = fe_attr_int(n, "is_causal") != 0};
+    int64_t mode = fe_attr_int(n, "qk_matmul_output_mode");
     if (mode < RAW || mode > PROBABILITY)
         return fe_expect(n, "attribute qk_matmul_output_mode is", fe_number(n, mode), "0 to 3");
     TRY(read_window(&a));
@@ -177,7 +177,7 @@ static lathe_status modified(fe_node *n, const char *attr, ir_value *v)
 lathe_status fe_import_flex_attention(fe_node *n)
 {
     ir_builder *b = &n->b;
-    attention a = {.n = n, .scale = fe_attr_float(n, "scale", 0), .left = -1, .right = -1};
+    attention a = {.n = n, .scale = fe_attr_float_or(n, "scale", 0), .left = -1, .right = -1};
     for (size_t k = 0; k < 3; k++) {
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, 4));

@@ -8,7 +8,7 @@
 /* The element type asked for; expressions can compute it. */
 static lathe_status output_type(const fe_node *n, ir_elem *elem)
 {
-    int64_t number = fe_attr_int(n, "output_datatype", IR_F32);
+    int64_t number = fe_attr_int(n, "output_datatype");
     *elem = number > 0 && number < IR_ELEM_COUNT ? (ir_elem)number : IR_ELEM_NONE;
     if (!ir_elem_computes(*elem))
         return fe_fail(n, LATHE_UNSUPPORTED, "output_datatype %lld", (long long)number);
@@ -53,7 +53,7 @@ lathe_status fe_import_window(fe_node *n)
     TRY(output_type(n, &elem));
     TRY(one_size(n, 0, 0, &size));
     ir_dim period =
-        fe_attr_int(n, "periodic", 1) ? size : ir_dim_max(g, ir_dim_sub(g, size, one), one);
+        fe_attr_int(n, "periodic") ? size : ir_dim_max(g, ir_dim_sub(g, size, one), one);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 1, &size, 0);
     ir_expr x = ir_x_cast(g, ir_nest_index(&nest, 0), IR_F64);

@@ -22,14 +22,14 @@ static ir_expr round_exponent(ir_graph *g, ir_expr x, bool nearest)
 static ir_expr converted(const fe_node *n, ir_expr x, ir_elem to)
 {
     ir_graph *g = n->g;
-    const char *mode = fe_attr_str(n, "round_mode", "up");
+    const char *mode = fe_attr_str(n, "round_mode");
     bool narrow_float = ir_elem_class(to) == 'L' && ir_elem_bits(to) <= 8;
     if (ir_elem_is_float(ir_expr_get(g, x)->type) && ir_elem_is_int(to) && ir_elem_bits(to) < 8)
         x = ir_x_cast(g, x, IR_I32);
     if (narrow_float) x = ir_x_cast(g, x, IR_F32);
     if (to == IR_F8E8M0 && strcmp(mode, "up") != 0)
         x = round_exponent(g, x, strcmp(mode, "nearest") == 0);
-    if (!narrow_float || !fe_attr_int(n, "saturate", 1)) return ir_x_cast(g, x, to);
+    if (!narrow_float || !fe_attr_int(n, "saturate")) return ir_x_cast(g, x, to);
     return ir_x_make(g, IR_X_CASTSAT, IR_F32, to, &x, 1);
 }
 
@@ -43,7 +43,7 @@ static lathe_status import_cast(fe_node *n, ir_elem to)
         fe_out(n, 0, v);
         return LATHE_OK;
     }
-    const char *mode = fe_attr_str(n, "round_mode", "up");
+    const char *mode = fe_attr_str(n, "round_mode");
     if (strcmp(mode, "up") != 0 && strcmp(mode, "down") != 0 && strcmp(mode, "nearest") != 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute round_mode is '%s'", mode);
     TRY(fe_need_class(n, 0, NUMBERS "B"));
@@ -66,10 +66,10 @@ static ir_elem attr_elem(const fe_node *n)
         {"FLOAT16", IR_F16}, {"DOUBLE", IR_F64}, {"UINT32", IR_U32}, {"UINT64", IR_U64},
     };
     if (n->version >= 6) {
-        int64_t to = fe_attr_int(n, "to", 0);
+        int64_t to = fe_attr_int(n, "to");
         return to > 0 && to < IR_ELEM_COUNT ? (ir_elem)to : IR_ELEM_NONE;
     }
-    const char *to = fe_attr_str(n, "to", "");
+    const char *to = fe_attr_str(n, "to");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, to) == 0) return names[i].elem;
     return IR_ELEM_NONE;

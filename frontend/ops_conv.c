@@ -30,7 +30,7 @@ static lathe_status read_conv(fe_node *n, size_t k, conv *c)
     TRY(fe_need_arith(n, 0));
     TRY(fe_need_rank(n, k, fe_type(n, 0)->rank));
     const ir_type x = *fe_type(n, 0), w = *fe_type(n, k);
-    c->group = fe_attr_int(n, "group", 1);
+    c->group = fe_attr_int(n, "group");
     if (c->group < 1 || c->group > INT32_MAX)
         return fe_fail(n, LATHE_BAD_INPUT, "group is out of range");
     for (int i = 0; i < x.rank - 2 && i < FE_MAX_SPATIAL; i++) c->w.kernel[i] = w.dims[2 + i];
@@ -88,7 +88,7 @@ static lathe_status slide_transposed(fe_node *n, conv *c)
     size_t nshape, nextra;
     const int64_t *shape = fe_attr_ints(n, "output_shape", &nshape);
     const int64_t *extra = fe_attr_ints(n, "output_padding", &nextra);
-    const char *mode = fe_attr_str(n, "auto_pad", "NOTSET");
+    const char *mode = fe_attr_str(n, "auto_pad");
     int spatial = c->w.n;
     if ((extra && nextra != (size_t)spatial) || (shape && nshape < (size_t)spatial))
         return fe_fail(n, LATHE_BAD_INPUT, "output_padding or output_shape has too few entries");

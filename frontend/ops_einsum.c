@@ -102,7 +102,7 @@ static void implied_output(einsum *e)
 static lathe_status read_equation(einsum *e)
 {
     fe_node *n = e->n;
-    const char *text = fe_attr_str(n, "equation", ""), *arrow = strstr(text, "->");
+    const char *text = fe_attr_str(n, "equation"), *arrow = strstr(text, "->");
     const char *end = arrow ? arrow : text + strlen(text), *at = text;
     for (size_t k = 0; k < e->nterms; k++) {
         const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;

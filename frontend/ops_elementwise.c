@@ -80,8 +80,8 @@ lathe_status fe_import_isinf(fe_node *n)
     ir_value v = fe_in(n, 0);
     TRY(broadcast(n, &nest, &v, 1));
     ir_expr x = ir_nest_read(&nest, v), inf = X1(ISINF, x), zero = XN(x, 0);
-    if (!fe_attr_int(n, "detect_positive", 1)) inf = X2(AND, inf, X2(LT, x, zero));
-    if (!fe_attr_int(n, "detect_negative", 1)) inf = X2(AND, inf, X2(LT, zero, x));
+    if (!fe_attr_int(n, "detect_positive")) inf = X2(AND, inf, X2(LT, x, zero));
+    if (!fe_attr_int(n, "detect_negative")) inf = X2(AND, inf, X2(LT, zero, x));
     fe_out(n, 0, ir_nest_map(&nest, IR_BOOL, inf));
     return LATHE_OK;
 }
@@ -100,11 +100,10 @@ lathe_status fe_import_identity(fe_node *n)
 static lathe_status second_operand(fe_node *n, ir_value *out)
 {
     *out = fe_in(n, 1);
-    if (n->version >= 7 || !fe_attr_int(n, "broadcast", 0) || !fe_has_attr(n, "axis"))
-        return LATHE_OK;
+    if (n->version >= 7 || !fe_attr_int(n, "broadcast") || !fe_has_attr(n, "axis")) return LATHE_OK;
     ir_type t = *fe_type(n, 1);
     int rank = fe_type(n, 0)->rank, axis;
-    TRY(fe_attr_axis(n, "axis", 0, rank, &axis));
+    TRY(fe_attr_axis(n, "axis", rank, &axis));
     if (axis + t.rank > rank)
         return fe_fail_input(n, 1, LATHE_BAD_INPUT, "rank %d does not fit at axis %d", t.rank,
                              axis);
@@ -173,7 +172,7 @@ lathe_status fe_import_mod(fe_node *n)
     ir_expr x, y;
     TRY(begin_binary(n, NUMBERS, &nest, &x, &y));
     TRY(fe_need_same(n, 0, 1));
-    ir_scalar op = fe_attr_int(n, "fmod", 0) ? IR_X_REM : IR_X_MOD;
+    ir_scalar op = fe_attr_int(n, "fmod") ? IR_X_REM : IR_X_MOD;
     fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, ir_x_2(n->g, op, x, y)));
     return LATHE_OK;
 }
@@ -182,7 +181,7 @@ lathe_status fe_import_bitshift(fe_node *n)
 {
     ir_nest nest;
     ir_expr x, y;
-    const char *direction = fe_attr_str(n, "direction", "");
+    const char *direction = fe_attr_str(n, "direction");
     bool left = strcmp(direction, "LEFT") == 0;
     if (!left && strcmp(direction, "RIGHT") != 0)
         return fe_expect(n, "attribute direction is", direction, "LEFT or RIGHT");
@@ -294,7 +293,7 @@ static lathe_status clip_bound(fe_node *n, ir_nest *nest, size_t k, const char *
     ir_elem type = ir_elem_arith(fe_type(n, 0)->elem);
     *bound = IR_NONE;
     if (n->version < 11) {
-        if (fe_has_attr(n, name)) *bound = ir_x_num(n->g, type, fe_attr_float(n, name, 0));
+        if (fe_has_attr(n, name)) *bound = ir_x_num(n->g, type, fe_attr_float(n, name));
     } else if (fe_has(n, k)) {
         TRY(fe_need_class(n, k, NUMBERS));
         TRY(fe_need_same(n, 0, k));

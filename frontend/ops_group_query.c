@@ -98,14 +98,14 @@ static ir_expr token_position(void *ctx, ir_nest *nest, ir_expr batch, ir_expr s
 static ir_value turned(const group *a, ir_value x)
 {
     fe_node *n = a->n;
-    if (!fe_attr_int(n, "do_rotary", 0) || x == IR_NONE) return x;
+    if (!fe_attr_int(n, "do_rotary") || x == IR_NONE) return x;
     turn t = {.a = a, .rows = ir_type_of(n->g, x)->dims[2]};
     fe_rotary r = {.x = x,
                    .cos = fe_in(n, 7),
                    .sin = fe_in(n, 8),
                    .position = token_position,
                    .ctx = &t,
-                   .interleaved = fe_attr_int(n, "rotary_interleaved", 0) != 0};
+                   .interleaved = fe_attr_int(n, "rotary_interleaved") != 0};
     ir_dim half = ir_type_of(n->g, r.cos)->dims[1];
     r.dim = ir_dim_mul(n->g, half, ir_dim_const(n->g, 2));
     return fe_rotate(&n->b, &r);
@@ -249,7 +249,7 @@ static lathe_status join_cache(group *a)
 
 static lathe_status need_heads(const fe_node *n, const char *name, int64_t *heads)
 {
-    *heads = fe_attr_int(n, name, 0);
+    *heads = fe_attr_int(n, name);
     if (*heads > 0) return LATHE_OK;
     return fe_expect(n, name, fe_number(n, *heads), "a positive number");
 }
@@ -342,7 +342,7 @@ static lathe_status read_past(group *a)
 static lathe_status check_turn(const group *a)
 {
     const fe_node *n = a->n;
-    if (!fe_attr_int(n, "do_rotary", 0)) return LATHE_OK;
+    if (!fe_attr_int(n, "do_rotary")) return LATHE_OK;
     for (size_t k = 7; k < 9; k++) {
         TRY(fe_need_class(n, k, "FL"));
         TRY(fe_need_rank(n, k, 2));
@@ -358,10 +358,9 @@ static lathe_status check_turn(const group *a)
 static lathe_status read_quantisation(group *a)
 {
     fe_node *n = a->n;
-    const char *k = fe_attr_str(n, "k_quant_type", "NONE"),
-               *v = fe_attr_str(n, "v_quant_type", "NONE");
+    const char *k = fe_attr_str(n, "k_quant_type"), *v = fe_attr_str(n, "v_quant_type");
     bool none = !strcmp(k, "NONE");
-    int64_t bits = fe_attr_int(n, "kv_cache_bit_width", 0);
+    int64_t bits = fe_attr_int(n, "kv_cache_bit_width");
     a->by_channel = !strcmp(k, "PER_CHANNEL");
     if (strcmp(k, v))
         return fe_expect(n, ir_format(n->g->arena, "k_quant_type is %s, v_quant_type is", k), v, k);
@@ -402,7 +401,7 @@ static lathe_status read_factors(group *a)
 static lathe_status read_scores(group *a)
 {
     const fe_node *n = a->n;
-    a->scores = fe_attr_int(n, "qk_output", NO_SCORES);
+    a->scores = fe_attr_int(n, "qk_output");
     if (a->scores < NO_SCORES || a->scores > AFTER_SOFTMAX)
         return fe_expect(n, "attribute qk_output is", fe_number(n, a->scores), "0, 1 or 2");
     if (fe_wants(n, 3) && a->scores == NO_SCORES)
@@ -415,14 +414,14 @@ static lathe_status read_scores(group *a)
 static lathe_status read_rules(group *a)
 {
     fe_node *n = a->n;
-    int64_t causal = fe_attr_int(n, "causal", 1);
+    int64_t causal = fe_attr_int(n, "causal");
     if (causal != 0 && causal != 1)
         return fe_expect(n, "attribute causal is", fe_number(n, causal), "0 or 1");
     a->causal = causal != 0;
-    a->sliding = fe_attr_int(n, "sliding_window_cache", 0) != 0;
-    a->window = fe_attr_int(n, "local_window_size", -1);
-    a->scale = fe_attr_float(n, "scale", 0);
-    a->softcap = fe_attr_float(n, "softcap", 0);
+    a->sliding = fe_attr_int(n, "sliding_window_cache") != 0;
+    a->window = fe_attr_int(n, "local_window_size");
+    a->scale = fe_attr_float_or(n, "scale", 0);
+    a->softcap = fe_attr_float(n, "softcap");
     if (a->window >= 0 && !a->causal)
         return fe_fail(n, LATHE_UNSUPPORTED, "local_window_size together with causal=0");
     TRY(read_quantisation(a));
@@ -434,7 +433,7 @@ static lathe_status read_rules(group *a)
     if (!fe_has(n, 11)) return LATHE_OK;
     TRY(fe_need_class(n, 11, "FL"));
     TRY(fe_need_rank(n, 11, 1));
-    return fe_need_dim(n, 11, 0, ir_dim_const(n->g, fe_attr_int(n, "num_heads", 0)));
+    return fe_need_dim(n, 11, 0, ir_dim_const(n->g, fe_attr_int(n, "num_heads")));
 }
 
 /* ---- scores ---- */
@@ -495,7 +494,7 @@ lathe_status fe_import_group_query(fe_node *n)
     a.k = turned(&a, a.k);
     if (a.q == IR_NONE) return LATHE_BAD_INPUT;
     TRY(join_cache(&a));
-    const fe_sink sink = {.heads = fe_in(n, 11), .zero = fe_attr_int(n, "smooth_softmax", 0) > 0};
+    const fe_sink sink = {.heads = fe_in(n, 11), .zero = fe_attr_int(n, "smooth_softmax") > 0};
     ir_value scores = fe_scores(b, a.q, a.k), p = fe_attend(b, bias_scores(&a, scores), &sink);
     ir_value y = fe_merge_heads(b, fe_weighted(b, p, a.v));
     fe_out(n, 0, y == IR_NONE ? IR_NONE : ir_cast(b, y, fe_type(n, 0)->elem));

@@ -15,11 +15,11 @@ typedef struct grid {
 
 static lathe_status read_grid(fe_node *n, grid *s)
 {
-    const char *mode = fe_attr_str(n, "mode", n->version < 20 ? "bilinear" : "linear");
-    const char *padding = fe_attr_str(n, "padding_mode", "zeros");
+    const char *mode = fe_attr_str(n, "mode");
+    const char *padding = fe_attr_str(n, "padding_mode");
     if (!strncmp(mode, "bi", 2)) mode += 2;
     s->mode = mode[0];
-    s->corners = fe_attr_int(n, "align_corners", 0) != 0;
+    s->corners = fe_attr_int(n, "align_corners") != 0;
     if (strcmp(mode, "nearest") && strcmp(mode, "linear") && strcmp(mode, "cubic"))
         return fe_fail(n, LATHE_UNSUPPORTED, "mode '%s'", mode);
     if (!strcmp(padding, "zeros")) s->side = FE_SIDE_ZERO;
@@ -116,7 +116,7 @@ lathe_status fe_import_affine_grid(fe_node *n)
     TRY(fe_need_dim(n, 0, 0, size[0]));
     TRY(fe_need_dim(n, 0, 1, ir_dim_const(g, spatial)));
     TRY(fe_need_dim(n, 0, 2, ir_dim_const(g, spatial + 1)));
-    bool corners = fe_attr_int(n, "align_corners", 0) != 0;
+    bool corners = fe_attr_int(n, "align_corners") != 0;
     ir_dim dims[5] = {size[0]};
     for (int i = 0; i < spatial; i++) dims[1 + i] = size[2 + i];
     dims[1 + spatial] = ir_dim_const(g, spatial);
@@ -154,16 +154,16 @@ static lathe_status read_roi(fe_node *n, roi *r)
     TRY(fe_need_rank(n, 2, 1));
     TRY(fe_need_dim(n, 1, 1, ir_dim_const(n->g, 4)));
     TRY(fe_need_dim(n, 2, 0, fe_type(n, 1)->dims[0]));
-    const char *mode = fe_attr_str(n, "mode", "avg");
-    const char *frame = fe_attr_str(n, "coordinate_transformation_mode",
-                                    n->version < 16 ? "output_half_pixel" : "half_pixel");
+    const char *mode = fe_attr_str(n, "mode");
+    const char *frame =
+        n->version < 16 ? "output_half_pixel" : fe_attr_str(n, "coordinate_transformation_mode");
     bool half = !strcmp(frame, "half_pixel");
     *r = (roi){.n = n, .g = n->g, .real = ir_elem_arith(fe_type(n, 0)->elem)};
     r->max = !strcmp(mode, "max");
-    r->out[0] = fe_attr_int(n, "output_height", 1);
-    r->out[1] = fe_attr_int(n, "output_width", 1);
-    r->ratio = fe_attr_int(n, "sampling_ratio", 0);
-    r->scale = fe_attr_float(n, "spatial_scale", 1);
+    r->out[0] = fe_attr_int(n, "output_height");
+    r->out[1] = fe_attr_int(n, "output_width");
+    r->ratio = fe_attr_int(n, "sampling_ratio");
+    r->scale = fe_attr_float(n, "spatial_scale");
     r->shift = half ? 0.5 : 0;
     r->at_least_one = !half;
     if (r->out[0] < 1 || r->out[1] < 1 || r->ratio < 0 ||

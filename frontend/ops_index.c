@@ -62,7 +62,7 @@ lathe_status fe_import_gather(fe_node *n)
     TRY(fe_need_movable(n, 0));
     TRY(need_index(n, 1));
     int axis;
-    TRY(fe_attr_axis(n, "axis", 0, fe_type(n, 0)->rank, &axis));
+    TRY(fe_attr_axis(n, "axis", fe_type(n, 0)->rank, &axis));
     fe_out(n, 0, fe_gather(n, fe_in(n, 0), fe_in(n, 1), axis));
     return LATHE_OK;
 }
@@ -81,7 +81,7 @@ lathe_status fe_import_gather_elements(fe_node *n)
     const ir_type d = *fe_type(n, 0), t = *fe_type(n, 1);
     int axis;
     TRY(fe_need_rank(n, 1, d.rank));
-    TRY(fe_attr_axis(n, "axis", 0, d.rank, &axis));
+    TRY(fe_attr_axis(n, "axis", d.rank, &axis));
     ir_nest nest;
     ir_expr idx[IR_MAX_RANK], at[IR_MAX_RANK];
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
@@ -98,7 +98,7 @@ lathe_status fe_import_gather_nd(fe_node *n)
     TRY(need_index(n, 1));
     ir_graph *g = n->g;
     const ir_type d = *fe_type(n, 0), t = *fe_type(n, 1);
-    int64_t batch = fe_attr_int(n, "batch_dims", 0);
+    int64_t batch = fe_attr_int_or(n, "batch_dims", 0);
     int k, outer = t.rank - 1;
     TRY(tuple_size(n, 1, &k));
     if (batch < 0 || batch > outer || batch + k > d.rank)
@@ -130,7 +130,7 @@ static lathe_status reduction_of(const fe_node *n, const char **kind)
 {
     static const char *const names[][2] = {
         {"none", "set"}, {"add", "sum"}, {"mul", "prod"}, {"max", "max"}, {"min", "min"}};
-    const char *given = fe_attr_str(n, "reduction", "none");
+    const char *given = fe_attr_str_or(n, "reduction", "none");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         *kind = names[i][1];
         if (!strcmp(given, names[i][0])) return LATHE_OK;
@@ -150,7 +150,7 @@ lathe_status fe_import_scatter_elements(fe_node *n)
     TRY(reduction_of(n, &kind));
     TRY(fe_need_rank(n, 1, d.rank));
     TRY(fe_need_rank(n, 2, d.rank));
-    TRY(fe_attr_axis(n, "axis", 0, d.rank, &axis));
+    TRY(fe_attr_axis(n, "axis", d.rank, &axis));
     for (int a = 0; a < d.rank; a++) TRY(fe_need_dim(n, 2, a, t.dims[a]));
     ir_nest nest;
     ir_expr idx[IR_MAX_RANK], at[IR_MAX_RANK];
@@ -215,11 +215,11 @@ lathe_status fe_import_tensor_scatter(fe_node *n)
     ir_graph *g = n->g;
     const ir_type d = *fe_type(n, 0), u = *fe_type(n, 1);
     int axis;
-    TRY(fe_attr_axis(n, "axis", -2, d.rank, &axis));
+    TRY(fe_attr_axis(n, "axis", d.rank, &axis));
     if (axis == 0) return fe_fail(n, LATHE_BAD_INPUT, "axis must not be the batch");
     for (int a = 0; a < d.rank; a++)
         if (a != axis) TRY(fe_need_dim(n, 1, a, d.dims[a]));
-    bool circular = !strcmp(fe_attr_str(n, "mode", "linear"), "circular");
+    bool circular = !strcmp(fe_attr_str(n, "mode"), "circular");
     ir_nest nest;
     ir_expr idx[IR_MAX_RANK], at[IR_MAX_RANK];
     ir_nest_begin(&nest, &n->b, u.rank, u.dims, 0);
@@ -246,8 +246,8 @@ lathe_status fe_import_reverse_sequence(fe_node *n)
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     int batch, time;
-    TRY(fe_attr_axis(n, "batch_axis", 1, t.rank, &batch));
-    TRY(fe_attr_axis(n, "time_axis", 0, t.rank, &time));
+    TRY(fe_attr_axis(n, "batch_axis", t.rank, &batch));
+    TRY(fe_attr_axis(n, "time_axis", t.rank, &time));
     TRY(fe_need_dim(n, 1, 0, t.dims[batch]));
     ir_nest nest;
     ir_expr idx[IR_MAX_RANK], row = ir_x_index(g, batch), at = ir_x_index(g, time);

@@ -104,8 +104,8 @@ static lathe_status read_default(const fe_node *n, ir_elem elem, labels *d)
     }
     const fe_bytes *text = fe_attr_bytes(n, "default_string", &count);
     d->strings[0] = text ? *text : (fe_bytes){.len = 7, .data = (uint8_t *)(uintptr_t) "_Unused"};
-    d->ints[0] = fe_attr_int(n, "default_int64", -1);
-    d->floats[0] = fe_attr_float(n, "default_float", -0.0);
+    d->ints[0] = fe_attr_int(n, "default_int64");
+    d->floats[0] = fe_attr_float(n, "default_float");
     return LATHE_OK;
 }
 

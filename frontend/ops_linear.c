@@ -43,7 +43,7 @@ lathe_status fe_import_gemm(fe_node *n)
         TRY(fe_need_rank(n, k, 2));
     }
     TRY(fe_need_same(n, 0, 1));
-    double alpha = fe_attr_float(n, "alpha", 1), beta = fe_attr_float(n, "beta", 1);
+    double alpha = fe_attr_float(n, "alpha"), beta = fe_attr_float(n, "beta");
     ir_value c = fe_in(n, 2);
     if (c != IR_NONE) TRY(fe_need_same(n, 0, 2));
     if (beta == 0) c = IR_NONE;
@@ -51,7 +51,7 @@ lathe_status fe_import_gemm(fe_node *n)
     if (!ir_elem_is_float(elem) && (alpha != floor(alpha) || beta != floor(beta)))
         return fe_fail(n, LATHE_UNSUPPORTED, "alpha %g and beta %g over integers", alpha, beta);
     bool plain = alpha == 1 && c == IR_NONE;
-    bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
+    bool ta = fe_attr_int(n, "transA") != 0, tb = fe_attr_int(n, "transB") != 0;
     TRY(fe_need_product(n, ta, tb));
     ir_value r =
         fe_matmul(&n->b, fe_in(n, 0), fe_in(n, 1), ta, tb, plain ? elem : ir_elem_arith(elem));
@@ -76,11 +76,11 @@ lathe_status fe_import_fused_matmul(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_class(n, 1, "FL"));
     TRY(fe_need_same(n, 0, 1));
-    double alpha = fe_attr_float(n, "alpha", 1);
+    double alpha = fe_attr_float(n, "alpha");
     ir_elem elem = fe_type(n, 0)->elem;
-    bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
-    bool first_a = fe_attr_int(n, "transBatchA", 0) != 0;
-    bool first_b = fe_attr_int(n, "transBatchB", 0) != 0;
+    bool ta = fe_attr_int(n, "transA") != 0, tb = fe_attr_int(n, "transB") != 0;
+    bool first_a = fe_attr_int(n, "transBatchA") != 0;
+    bool first_b = fe_attr_int(n, "transBatchB") != 0;
     int rank = fe_type(n, 0)->rank;
     if (!first_a && !first_b) TRY(fe_need_product(n, ta, tb));
     else if (rank < 3 || fe_type(n, 1)->rank != rank)

@@ -38,7 +38,7 @@ static void loss_begin(const loss *s, ir_nest *nest, bool reduced, ir_expr *valu
     for (int i = 0; i < labels->rank; i++) from[i ? i + 1 : 0] = at[i] = ir_nest_index(nest, i);
     ir_expr label = fe_load_i64(nest, fe_in(n, 1), at), ignored = IR_NONE;
     if (fe_has_attr(n, "ignore_index")) {
-        ignored = X2(EQ, label, XI(fe_attr_int(n, "ignore_index", 0)));
+        ignored = X2(EQ, label, XI(fe_attr_int(n, "ignore_index")));
         label = ir_x_select(g, ignored, XI(0), label);
     }
     label = fe_x_index(g, label, s->t.dims[1]);
@@ -65,7 +65,7 @@ static lathe_status import_loss(loss *s)
     fe_node *n = s->n;
     ir_nest nest;
     ir_expr value, weight;
-    const char *reduction = fe_attr_str(n, "reduction", "mean");
+    const char *reduction = fe_attr_str(n, "reduction");
     TRY(loss_check(s));
     if (strcmp(reduction, "none") == 0) {
         loss_begin(s, &nest, false, &value, &weight);

@@ -39,10 +39,10 @@ lathe_status fe_import_constant(fe_node *n)
     if (floats) {
         constant_floats(n, 1, floats, count);
     } else if (fe_has_attr(n, "value_int")) {
-        int64_t value = fe_attr_int(n, "value_int", 0);
+        int64_t value = fe_attr_int(n, "value_int");
         constant_ints(n, 0, &value, 1);
     } else if (fe_has_attr(n, "value_float")) {
-        float value = (float)fe_attr_float(n, "value_float", 0);
+        float value = (float)fe_attr_float(n, "value_float");
         constant_floats(n, 0, &value, 1);
     } else {
         return fe_fail(n, LATHE_UNSUPPORTED,
@@ -86,7 +86,7 @@ static ir_expr range_count(ir_graph *g, ir_elem elem, ir_expr start, ir_expr lim
 /* In which type a range is computed; stash_type says it for low precision. */
 static lathe_status range_type(const fe_node *n, ir_elem elem, ir_elem *wide)
 {
-    int64_t stash = fe_attr_int(n, "stash_type", IR_F32);
+    int64_t stash = fe_attr_int_or(n, "stash_type", IR_F32);
     *wide = ir_elem_is_int(elem) ? IR_I64 : ir_elem_arith(elem);
     if (ir_elem_is_int(elem) || *wide == elem) return LATHE_OK;
     if (stash != IR_F32 && stash != IR_F64)
@@ -127,12 +127,12 @@ lathe_status fe_import_eye_like(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, 2));
     ir_graph *g = n->g;
-    ir_elem elem = (ir_elem)fe_attr_int(n, "dtype", fe_type(n, 0)->elem),
+    ir_elem elem = (ir_elem)fe_attr_int_or(n, "dtype", fe_type(n, 0)->elem),
             arith = ir_elem_arith(elem);
     if (!ir_elem_computes(elem)) return fe_fail(n, LATHE_UNSUPPORTED, "dtype %d", (int)elem);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 2, fe_type(n, 0)->dims, 0);
-    ir_expr column = X2(ADD, ir_x_index(g, 0), XI(fe_attr_int(n, "k", 0)));
+    ir_expr column = X2(ADD, ir_x_index(g, 0), XI(fe_attr_int(n, "k")));
     ir_expr hit = X2(EQ, ir_x_index(g, 1), column);
     ir_expr body = ir_x_select(g, hit, ir_x_num(g, arith, 1), ir_x_num(g, arith, 0));
     fe_out(n, 0, ir_nest_map(&nest, elem, body));
@@ -149,7 +149,7 @@ lathe_status fe_import_trilu(fe_node *n)
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr k = fe_has(n, 1) ? fe_load_scalar(&nest, fe_in(n, 1)) : XI(0);
     ir_expr diagonal = X2(ADD, ir_x_index(g, t.rank - 2), k), column = ir_x_index(g, t.rank - 1);
-    bool upper = fe_attr_int(n, "upper", 1) != 0;
+    bool upper = fe_attr_int(n, "upper") != 0;
     ir_expr kept = upper ? X2(LE, diagonal, column) : X2(LE, column, diagonal);
     ir_expr zero = ir_x_num(g, ir_elem_arith(t.elem), 0);
     fe_out(
@@ -165,7 +165,7 @@ lathe_status fe_import_one_hot(fe_node *n)
     const ir_type t = *fe_type(n, 0);
     int axis;
     if (t.rank >= IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + 1);
-    TRY(fe_axis(n, fe_attr_int(n, "axis", -1), t.rank + 1, &axis));
+    TRY(fe_axis(n, fe_attr_int(n, "axis"), t.rank + 1, &axis));
     TRY(fe_need_rank(n, 2, 1));
     ir_nest nest;
     ir_dim depth, dims[IR_MAX_RANK];

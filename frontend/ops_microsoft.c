@@ -39,7 +39,7 @@ lathe_status fe_import_skip_norm(fe_node *n)
     if (rank == 0) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 0 found");
     ir_value sum = fe_binary(b, IR_X_ADD, fe_in(n, 0), fe_in(n, 1));
     if (fe_has(n, bias)) sum = fe_binary(b, IR_X_ADD, sum, fe_in(n, bias));
-    double eps = fe_attr_float(n, "epsilon", 1e-12f);
+    double eps = fe_attr_float(n, "epsilon");
     fe_out(n, 0, fe_norm(b, rms, sum, fe_in(n, 2), rms ? IR_NONE : fe_in(n, 3), rank - 1, eps));
     if (sum != IR_NONE) fe_norm_statistics(n, rms, sum, rank - 1, eps, 1, 2);
     if (fe_wants(n, 3)) fe_out(n, 3, sum);
@@ -102,8 +102,7 @@ lathe_status fe_import_embed_norm(fe_node *n)
         return fe_fail(n, LATHE_BAD_INPUT, "segment ids without their table");
     ir_value sum = embeddings(n);
     fe_out(n, 0,
-           fe_norm(&n->b, false, sum, fe_in(n, 5), fe_in(n, 6), 2,
-                   fe_attr_float(n, "epsilon", 1e-12f)));
+           fe_norm(&n->b, false, sum, fe_in(n, 5), fe_in(n, 6), 2, fe_attr_float(n, "epsilon")));
     if (fe_wants(n, 1)) fe_out(n, 1, mask_lengths(n));
     if (fe_wants(n, 2)) fe_out(n, 2, sum);
     return LATHE_OK;

@@ -87,7 +87,7 @@ lathe_status fe_import_binarizer(fe_node *n)
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr x = ir_x_cast(g, ir_nest_read(&nest, fe_in(n, 0)), IR_F64);
-    ir_expr above = X2(LT, ir_x_num(g, IR_F64, fe_attr_float(n, "threshold", 0)), x);
+    ir_expr above = X2(LT, ir_x_num(g, IR_F64, fe_attr_float(n, "threshold")), x);
     fe_out(n, 0, ir_nest_map(&nest, t.elem, ir_x_cast(g, above, t.elem)));
     return LATHE_OK;
 }
@@ -139,7 +139,7 @@ lathe_status fe_import_normalizer(fe_node *n)
     static const char *const norms[] = {"MAX", "L1", "L2"};
     TRY(need_rows(n));
     ir_graph *g = n->g;
-    const char *norm = fe_attr_str(n, "norm", "MAX");
+    const char *norm = fe_attr_str(n, "norm");
     int which = 0;
     while (which < 3 && strcmp(norms[which], norm) != 0) which++;
     if (which == 3) return fe_expect(n, "attribute norm is", norm, "MAX, L1 or L2");

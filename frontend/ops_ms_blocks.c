@@ -43,10 +43,10 @@ typedef struct nbits {
 static lathe_status read_nbits(fe_node *n, nbits *q)
 {
     *q = (nbits){.n = n,
-                 .k = fe_attr_int(n, "K", 0),
-                 .columns = fe_attr_int(n, "N", 0),
-                 .bits = fe_attr_int(n, "bits", 4),
-                 .block = fe_attr_int(n, "block_size", 0),
+                 .k = fe_attr_int(n, "K"),
+                 .columns = fe_attr_int(n, "N"),
+                 .bits = fe_attr_int(n, "bits"),
+                 .block = fe_attr_int(n, "block_size"),
                  .packed = fe_in(n, ZEROS) != IR_NONE && fe_type(n, ZEROS)->elem == IR_U8};
     TRY(need_count(n, "K", q->k));
     TRY(need_count(n, "N", q->columns));
@@ -176,8 +176,8 @@ static ir_value bnb4_weights(fe_node *n, int64_t rows, int64_t k, int64_t block,
 lathe_status fe_import_matmulbnb4(fe_node *n)
 {
     ir_graph *g = n->g;
-    int64_t k = fe_attr_int(n, "K", 0), rows = fe_attr_int(n, "N", 0);
-    int64_t block = fe_attr_int(n, "block_size", 0), kind = fe_attr_int(n, "quant_type", 0);
+    int64_t k = fe_attr_int(n, "K"), rows = fe_attr_int(n, "N");
+    int64_t block = fe_attr_int(n, "block_size"), kind = fe_attr_int(n, "quant_type");
     TRY(need_count(n, "K", k));
     TRY(need_count(n, "N", rows));
     TRY(fe_need_block(n, block));
@@ -192,7 +192,7 @@ lathe_status fe_import_matmulbnb4(fe_node *n)
     TRY(fe_need_dim(n, 2, 0, ir_dim_const(g, (rows * k + block - 1) / block)));
     ir_value w = bnb4_weights(n, rows, k, block, kind ? nf4 : fp4);
     fe_out(n, 0,
-           fe_matmul(&n->b, fe_in(n, 0), w, false, fe_attr_int(n, "transB", 1) != 0,
+           fe_matmul(&n->b, fe_in(n, 0), w, false, fe_attr_int(n, "transB") != 0,
                      fe_type(n, 0)->elem));
     return LATHE_OK;
 }
@@ -210,18 +210,16 @@ static lathe_status read_table(fe_node *n, table *t)
     TRY(fe_need_rank(n, 0, -1));
     const ir_type *data = fe_type(n, 0);
     bool bytes = data->elem == IR_U8;
-    *t = (table){.n = n,
-                 .bits = fe_attr_int(n, "bits", 4),
-                 .block = fe_attr_int(n, "block_size", 128),
-                 .per = 1};
+    *t = (table){
+        .n = n, .bits = fe_attr_int(n, "bits"), .block = fe_attr_int(n, "block_size"), .per = 1};
     if (!bytes && data->elem != IR_I4 && data->elem != IR_U4)
         return fe_expect_input(n, 0, "has element type", ir_elem_name(data->elem), "u8, i4 or u4");
     TRY(fe_need_code_bits(n, "bits", t->bits));
     TRY(fe_need_block(n, t->block));
     if (!bytes && t->bits != 4)
         return fe_expect(n, "attribute bits over codes of 4 is", fe_number(n, t->bits), "4");
-    TRY(fe_attr_axis(n, "gather_axis", 0, data->rank, &t->gather));
-    TRY(fe_attr_axis(n, "quantize_axis", 1, data->rank, &t->quantized));
+    TRY(fe_attr_axis(n, "gather_axis", data->rank, &t->gather));
+    TRY(fe_attr_axis(n, "quantize_axis", data->rank, &t->quantized));
     if (bytes) t->per = 8 / t->bits;
     if (bytes && (t->gather != 0 || data->rank < 2 || t->quantized != data->rank - 1))
         return fe_fail(n, LATHE_UNSUPPORTED,

@@ -9,7 +9,7 @@
 
 static lathe_status find_activation(const fe_node *n, unsigned user, fe_activation *a)
 {
-    const char *name = fe_attr_str(n, "activation", "");
+    const char *name = fe_attr_str_or(n, "activation", "");
     const fe_activation *found = fe_activation_find(name, user, false);
     if (!found)
         return fe_fail(n, LATHE_UNSUPPORTED, "activation '%s' is not known, accepted: %s", name,
@@ -47,7 +47,7 @@ static lathe_status read_parameter(const fe_node *n, const fe_activation *a, con
     if (!to && has)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute %s: activation %s does not take it", name,
                        a->name);
-    if (to) *to = fe_attr_float(n, name, 0);
+    if (to) *to = fe_attr_float(n, name);
     return LATHE_OK;
 }
 

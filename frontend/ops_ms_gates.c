@@ -70,7 +70,7 @@ lathe_status fe_import_gated_norm(fe_node *n)
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
     ir_nest nest;
-    const char *activation = fe_attr_str(n, "activation", "silu");
+    const char *activation = fe_attr_str(n, "activation");
     bool silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
     if (!silu && strcmp(activation, "sigmoid") != 0)
         return fe_expect(n, "attribute activation is", activation, "silu, swish or sigmoid");
@@ -86,7 +86,7 @@ lathe_status fe_import_gated_norm(fe_node *n)
     ir_value scale;
     TRY(flat(n, 1, width, &scale));
     ir_value x = ir_reshape(b, fe_in(n, 0), 2, dims);
-    x = fe_norm(b, true, x, scale, IR_NONE, 1, fe_attr_float(n, "epsilon", 1e-5f));
+    x = fe_norm(b, true, x, scale, IR_NONE, 1, fe_attr_float(n, "epsilon"));
     if (x == IR_NONE) return LATHE_BAD_INPUT;
     ir_value both[] = {ir_reshape(b, x, t.rank, t.dims), fe_in(n, 2)};
     if (!fe_broadcast(&nest, b, both, 2)) return LATHE_BAD_INPUT;

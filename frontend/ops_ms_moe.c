@@ -45,8 +45,8 @@ static lathe_status read_activation(moe *m)
 {
     static const char *const known[] = {"relu", "gelu", "silu", "identity", "swiglu"};
     fe_node *n = m->n;
-    int64_t fusion = fe_attr_int(n, "swiglu_fusion", 0);
-    m->activation = fe_attr_str(n, "activation_type", "relu");
+    int64_t fusion = fe_attr_int(n, "swiglu_fusion");
+    m->activation = fe_attr_str(n, "activation_type");
     size_t i = 0;
     while (i < 5 && strcmp(known[i], m->activation) != 0) i++;
     if (i == 5)
@@ -62,18 +62,18 @@ static lathe_status read_activation(moe *m)
         return fe_fail(n, LATHE_BAD_INPUT,
                        "swiglu with swiglu_fusion %lld %s a third layer (input %zu)",
                        (long long)fusion, m->gated ? "does not take" : "needs", m->fc3.weights);
-    m->alpha = fe_attr_float(n, "activation_alpha", 1);
-    m->beta = fe_attr_float(n, "activation_beta", 0);
-    m->limit = fe_attr_float(n, "swiglu_limit", HUGE_VAL);
+    m->alpha = fe_attr_float(n, "activation_alpha");
+    m->beta = fe_attr_float(n, "activation_beta");
+    m->limit = fe_attr_float_or(n, "swiglu_limit", HUGE_VAL);
     return LATHE_OK;
 }
 
 static lathe_status read_codes(moe *m)
 {
     fe_node *n = m->n;
-    int64_t prepacked = fe_attr_int(n, "weights_prepacked", -1);
-    m->bits = fe_attr_int(n, "expert_weight_bits", 4);
-    m->block = fe_attr_int(n, "block_size", 0);
+    int64_t prepacked = fe_attr_int(n, "weights_prepacked");
+    m->bits = fe_attr_int(n, "expert_weight_bits");
+    m->block = fe_attr_int(n, "block_size");
     if (prepacked != 0 && prepacked != -1)
         return fe_expect(n, "attribute weights_prepacked is", fe_number(n, prepacked), "0 or -1");
     TRY(fe_need_code_bits(n, "expert_weight_bits", m->bits));
@@ -263,8 +263,7 @@ static ir_value mixing_weights(const moe *m, ir_value place)
     ir_graph *g = n->g;
     ir_nest nest;
     bool given = fe_has(n, m->mixing);
-    bool normalize =
-        fe_attr_int(n, "normalize_routing_weights", 0) != 0 || (m->quantised && !given);
+    bool normalize = fe_attr_int(n, "normalize_routing_weights") != 0 || (m->quantised && !given);
     ir_value w = given ? fe_in(n, m->mixing)
                        : fe_softmax(&n->b, ir_cast(&n->b, fe_in(n, 1), IR_F32), 1, false);
     w = chosen(m, place, w);
@@ -299,7 +298,7 @@ lathe_status fe_import_moe(fe_node *n)
              .fc3 = operators[which].fc3,
              .mixing = operators[which].mixing,
              .quantised = which == 1,
-             .k = fe_attr_int(n, "k", 1)};
+             .k = fe_attr_int(n, "k")};
     TRY(read_activation(&m));
     if (m.quantised) TRY(read_codes(&m));
     TRY(check_inputs(&m));

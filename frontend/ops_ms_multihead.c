@@ -252,7 +252,7 @@ lathe_status fe_import_ms_decoder(fe_node *n)
     TRY(fe_need_rank(n, 0, 3));
     TRY(fe_need_dim(n, 0, 1, ir_dim_const(n->g, 1)));
     if (fe_has(n, at.past) &&
-        (!fe_attr_int(n, "past_present_share_buffer", 0) || !fe_has(n, at.length)))
+        (!fe_attr_int(n, "past_present_share_buffer") || !fe_has(n, at.length)))
         return fe_fail(n, LATHE_UNSUPPORTED,
                        "a past without past_present_share_buffer and past_sequence_length");
     TRY(check_width(n, 8, at.beams));

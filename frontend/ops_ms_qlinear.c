@@ -127,7 +127,7 @@ lathe_status fe_import_qlinear_activation(fe_node *n)
     ir_expr x = number(n, &nest, unary_x, ir_nest_read(&nest, v));
     if (!strcmp(n->op, "QLinearSigmoid")) x = X1(SIGMOID, x);
     else {
-        ir_expr low = X2(MUL, x, XN(x, fe_attr_float(n, "alpha", 0.01f)));
+        ir_expr low = X2(MUL, x, XN(x, fe_attr_float(n, "alpha")));
         x = ir_x_select(g, X2(LT, x, XN(x, 0)), low, x);
     }
     fe_out(n, 0, rounded(n, &nest, unary_y, fe_type(n, 0)->elem, x));
@@ -178,7 +178,7 @@ lathe_status fe_import_qlinear_concat(fe_node *n)
         parts[i] = rounded(n, &nest, y, fe_type(n, 1)->elem, value);
         if (parts[i] == IR_NONE) return LATHE_BAD_INPUT;
     }
-    TRY(fe_attr_axis(n, "axis", 0, fe_type(n, 2)->rank, &axis));
+    TRY(fe_attr_axis(n, "axis", fe_type(n, 2)->rank, &axis));
     for (size_t i = 1; i < count; i++)
         for (int d = 0; d < fe_type(n, 2)->rank; d++)
             if (d != axis) TRY(fe_need_dim(n, 2 + 3 * i, d, fe_type(n, 2)->dims[d]));
@@ -198,6 +198,7 @@ static lathe_status plain(fe_node *n, const char *op, int version, fe_importer i
     in[0] = (fe_value){.kind = v ? FE_TENSOR : FE_POISON, .tensor = v};
     fe_node m = *n;
     m.op = op;
+    m.row = fe_op_find("", op, version);
     m.version = version;
     m.in = in;
     m.nin = inputs;
@@ -240,7 +241,7 @@ static ir_value channels(ir_builder *b, ir_value v, bool last)
 lathe_status fe_import_qlinear_softmax(fe_node *n)
 {
     ir_value v;
-    int64_t opset = fe_attr_int(n, "opset", 0);
+    int64_t opset = fe_attr_int(n, "opset");
     if (opset < 1 || opset > INT32_MAX)
         return fe_expect(n, "attribute opset is", fe_number(n, opset), "1 or more");
     TRY(need_unary(n));
@@ -261,7 +262,7 @@ lathe_status fe_import_qlinear_reduce_mean(fe_node *n)
 
 lathe_status fe_import_qlinear_average_pool(fe_node *n)
 {
-    bool last = fe_attr_int(n, "channels_last", 0) != 0;
+    bool last = fe_attr_int(n, "channels_last") != 0;
     ir_value v;
     TRY(need_unary(n));
     v = numbers(n);
@@ -278,7 +279,7 @@ lathe_status fe_import_qlinear_global_average_pool(fe_node *n)
     ir_graph *g = n->g;
     fe_fold f;
     ir_nest nest;
-    bool last = fe_attr_int(n, "channels_last", 0) != 0;
+    bool last = fe_attr_int(n, "channels_last") != 0;
     TRY(need_unary(n));
     const ir_type t = *fe_type(n, 0);
     if (t.rank < 3) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "3 or more");
@@ -298,7 +299,7 @@ lathe_status fe_import_qlinear_global_average_pool(fe_node *n)
 
 lathe_status fe_import_ms_qlinear_conv(fe_node *n)
 {
-    bool last = fe_attr_int(n, "channels_last", 0) != 0;
+    bool last = fe_attr_int(n, "channels_last") != 0;
     ir_value v;
     TRY(fe_need_rank(n, 0, -1));
     v = fe_in(n, 0);

@@ -113,7 +113,7 @@ static ir_expr qgemm_factor(fe_node *n, ir_nest *nest, ir_value b_scale)
     ir_graph *g = n->g;
     ir_expr x = ir_x_cast(g, ir_nest_read(nest, b_scale), IR_F32);
     x = X2(MUL, ir_x_cast(g, fe_load_scalar(nest, fe_in(n, QG_A_SCALE)), IR_F32), x);
-    double alpha = fe_attr_float(n, "alpha", 1);
+    double alpha = fe_attr_float(n, "alpha");
     if (alpha != 1) x = X2(MUL, x, XN(x, alpha));
     if (!fe_has(n, QG_Y_SCALE)) return x;
     return X2(DIV, x, ir_x_cast(g, fe_load_scalar(nest, fe_in(n, QG_Y_SCALE)), IR_F32));
@@ -124,7 +124,7 @@ lathe_status fe_import_qgemm(fe_node *n)
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
     ir_nest nest;
-    bool ta = fe_attr_int(n, "transA", 0) != 0, tb = fe_attr_int(n, "transB", 0) != 0;
+    bool ta = fe_attr_int(n, "transA") != 0, tb = fe_attr_int(n, "transB") != 0;
     TRY(check_qgemm(n, ta, tb));
     ir_value left = fe_shifted(b, fe_in(n, QG_A), fe_in(n, QG_A_ZERO), true);
     ir_value right = fe_shifted(b, fe_in(n, QG_B), fe_in(n, QG_B_ZERO), tb);

@@ -62,7 +62,7 @@ void fe_norm_statistics(fe_node *n, bool rms, ir_value x, int axis, double eps, 
     ir_builder *b = &n->b;
     ir_nest nest;
     if (!fe_wants(n, mean_out) && !fe_wants(n, inv_out)) return;
-    ir_elem elem = (ir_elem)fe_attr_int(n, "stash_type", IR_F32);
+    ir_elem elem = (ir_elem)fe_attr_int_or(n, "stash_type", IR_F32);
     if (!ir_elem_is_float(elem)) elem = IR_F32;
     unsigned axes = ~0u << axis;
     ir_value mean = IR_NONE, var = fe_mean_square(b, rms ? x : centre(b, x, axes, &mean), axes);
@@ -81,8 +81,8 @@ lathe_status fe_import_norm(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_class(n, 1, "FL"));
     if (fe_has(n, 2)) TRY(fe_need_class(n, 2, "FL"));
-    TRY(fe_attr_axis(n, "axis", -1, fe_type(n, 0)->rank, &axis));
-    double eps = fe_attr_float(n, "epsilon", 1e-5f);
+    TRY(fe_attr_axis(n, "axis", fe_type(n, 0)->rank, &axis));
+    double eps = fe_attr_float(n, "epsilon");
     fe_out(n, 0,
            fe_norm(&n->b, rms, fe_in(n, 0), fe_in(n, 1), rms ? IR_NONE : fe_in(n, 2), axis, eps));
     fe_norm_statistics(n, rms, fe_in(n, 0), axis, eps, rms ? SIZE_MAX : 1, rms ? 1 : 2);
@@ -147,7 +147,7 @@ lathe_status fe_import_instancenorm(fe_node *n)
     TRY(need_channels(n));
     ir_dim channels = fe_type(n, 0)->dims[1];
     TRY(need_vectors(n, 1, 3, channels));
-    ir_value r = normalize_groups(&n->b, fe_in(n, 0), channels, fe_attr_float(n, "epsilon", 1e-5f));
+    ir_value r = normalize_groups(&n->b, fe_in(n, 0), channels, fe_attr_float(n, "epsilon"));
     fe_out(n, 0, scale_channels(&n->b, r, fe_in(n, 1), fe_in(n, 2), ir_dim_const(n->g, 1)));
     return LATHE_OK;
 }
@@ -156,7 +156,7 @@ lathe_status fe_import_instancenorm(fe_node *n)
 lathe_status fe_import_groupnorm(fe_node *n)
 {
     ir_graph *g = n->g;
-    int64_t count = fe_attr_int(n, "num_groups", 0);
+    int64_t count = fe_attr_int(n, "num_groups");
     TRY(need_channels(n));
     if (count <= 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute num_groups is %lld", (long long)count);
@@ -166,7 +166,7 @@ lathe_status fe_import_groupnorm(fe_node *n)
                        ir_dim_text(g, channels), (long long)count);
     bool by_group = n->version < 21;
     TRY(need_vectors(n, 1, 3, by_group ? groups : channels));
-    ir_value r = normalize_groups(&n->b, fe_in(n, 0), groups, fe_attr_float(n, "epsilon", 1e-5f));
+    ir_value r = normalize_groups(&n->b, fe_in(n, 0), groups, fe_attr_float(n, "epsilon"));
     ir_dim share = by_group ? ir_dim_floordiv(g, channels, groups) : ir_dim_const(g, 1);
     fe_out(n, 0, scale_channels(&n->b, r, fe_in(n, 1), fe_in(n, 2), share));
     return LATHE_OK;
@@ -218,9 +218,9 @@ lathe_status fe_import_batchnorm(fe_node *n)
     TRY(need_channels(n));
     ir_dim channels = fe_type(n, 0)->dims[1];
     TRY(need_vectors(n, 1, 5, channels));
-    if (n->version < 9 && !fe_attr_int(n, "spatial", 1))
+    if (n->version < 9 && !fe_attr_int(n, "spatial"))
         return fe_fail(n, LATHE_UNSUPPORTED, "spatial = 0");
-    bool train = n->version < 14 ? fe_wants(n, 1) : fe_attr_int(n, "training_mode", 0) != 0;
+    bool train = n->version < 14 ? fe_wants(n, 1) : fe_attr_int(n, "training_mode") != 0;
     if (train && n->version < 14) return fe_fail(n, LATHE_UNSUPPORTED, "training before opset 14");
     ir_value x = fe_in(n, 0), mean = fe_in(n, 3), var = fe_in(n, 4);
     if (train) {
@@ -228,11 +228,11 @@ lathe_status fe_import_batchnorm(fe_node *n)
         var = fe_mean_square(b, centre(b, x, axes, &mean), axes);
         mean = mean == IR_NONE ? IR_NONE : ir_reshape(b, mean, 1, &channels);
         var = var == IR_NONE ? IR_NONE : ir_reshape(b, var, 1, &channels);
-        double momentum = fe_attr_float(n, "momentum", 0.9f);
+        double momentum = fe_attr_float(n, "momentum");
         if (fe_wants(n, 1)) fe_out(n, 1, running(b, fe_in(n, 3), mean, momentum));
         if (fe_wants(n, 2)) fe_out(n, 2, running(b, fe_in(n, 4), var, momentum));
     }
-    ir_value factor = batch_factor(b, fe_in(n, 1), var, fe_attr_float(n, "epsilon", 1e-5f));
+    ir_value factor = batch_factor(b, fe_in(n, 1), var, fe_attr_float(n, "epsilon"));
     fe_out(n, 0, batch_apply(b, x, mean, factor, fe_in(n, 2)));
     return LATHE_OK;
 }
@@ -241,7 +241,6 @@ lathe_status fe_import_batchnorm(fe_node *n)
 
 lathe_status fe_import_mvn(fe_node *n)
 {
-    static const int64_t usual[] = {0, 2, 3};
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
     ir_nest nest;
@@ -249,10 +248,6 @@ lathe_status fe_import_mvn(fe_node *n)
     unsigned axes = 0;
     TRY(fe_need_class(n, 0, "FL"));
     const int64_t *list = fe_attr_ints(n, "axes", &count);
-    if (!list) {
-        list = usual;
-        count = 3;
-    }
     for (size_t i = 0; i < count; i++) {
         int axis;
         TRY(fe_axis(n, list[i], fe_type(n, 0)->rank, &axis));
@@ -290,16 +285,16 @@ lathe_status fe_import_lrn(fe_node *n)
 {
     ir_graph *g = n->g;
     ir_nest nest;
-    int64_t size = fe_attr_int(n, "size", 0);
+    int64_t size = fe_attr_int(n, "size");
     TRY(need_channels(n));
     if (size < 1 || size > INT32_MAX)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute size is %lld", (long long)size);
     ir_value x = fe_in(n, 0), sum = window_squares(&n->b, x, size);
     if (!fe_broadcast(&nest, &n->b, (ir_value[]){x, sum}, 2)) return LATHE_BAD_INPUT;
     ir_expr s = ir_nest_read(&nest, sum);
-    s = X2(MUL, s, XN(s, fe_attr_float(n, "alpha", 1e-4f) / (double)size));
-    s = X2(ADD, s, XN(s, fe_attr_float(n, "bias", 1)));
-    ir_expr y = X2(DIV, ir_nest_read(&nest, x), X2(POW, s, XN(s, fe_attr_float(n, "beta", 0.75))));
+    s = X2(MUL, s, XN(s, fe_attr_float(n, "alpha") / (double)size));
+    s = X2(ADD, s, XN(s, fe_attr_float(n, "bias")));
+    ir_expr y = X2(DIV, ir_nest_read(&nest, x), X2(POW, s, XN(s, fe_attr_float(n, "beta"))));
     fe_out(n, 0, ir_nest_map(&nest, fe_type(n, 0)->elem, y));
     return LATHE_OK;
 }

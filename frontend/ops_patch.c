@@ -143,8 +143,8 @@ static lathe_status read_deform(fe_node *n, deform *d)
     }
     d->x = *fe_type(n, 0);
     d->weight = *fe_type(n, 1);
-    d->group = fe_attr_int(n, "group", 1);
-    d->offsets = fe_attr_int(n, "offset_group", 1);
+    d->group = fe_attr_int(n, "group");
+    d->offsets = fe_attr_int(n, "offset_group");
     if (d->group < 1 || d->offsets < 1)
         return fe_fail(n, LATHE_BAD_INPUT, "a group count is out of range");
     for (int i = 0; i < 2; i++) d->w.kernel[i] = d->weight.dims[2 + i];

@@ -18,8 +18,7 @@ static lathe_status read_pool(fe_node *n, pool *p)
     TRY(fe_window_read(n, p->x.rank - 2, &p->w));
     p->dims[0] = p->x.dims[0];
     p->dims[1] = p->x.dims[1];
-    return fe_window_slide(n, &p->w, p->x.dims + 2, fe_attr_int(n, "ceil_mode", 0) != 0,
-                           p->dims + 2);
+    return fe_window_slide(n, &p->w, p->x.dims + 2, fe_attr_int(n, "ceil_mode") != 0, p->dims + 2);
 }
 
 static ir_value pool_node(fe_node *n, const pool *p, const char *kind, bool include_pad)
@@ -39,7 +38,7 @@ lathe_status fe_import_average_pool(fe_node *n)
     pool p;
     TRY(fe_need_class(n, 0, "FL"));
     TRY(read_pool(n, &p));
-    fe_out(n, 0, pool_node(n, &p, "avg", fe_attr_int(n, "count_include_pad", 0) != 0));
+    fe_out(n, 0, pool_node(n, &p, "avg", fe_attr_int(n, "count_include_pad") != 0));
     return LATHE_OK;
 }
 
@@ -129,7 +128,7 @@ lathe_status fe_import_max_pool(fe_node *n)
     ir_value places = greatest(n, &p);
     if (places == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the windows cannot be built");
     if (fe_wants(n, 0)) fe_out(n, 0, place_values(n, &p, places));
-    fe_out(n, 1, place_indices(n, &p, places, fe_attr_int(n, "storage_order", 0) != 0));
+    fe_out(n, 1, place_indices(n, &p, places, fe_attr_int_or(n, "storage_order", 0) != 0));
     return LATHE_OK;
 }
 
@@ -155,7 +154,7 @@ static ir_value root(fe_node *n, ir_value sums, double p, ir_elem elem)
 /* p is a float in opset 1, an integer since. */
 static lathe_status exponent(fe_node *n, double *p)
 {
-    *p = n->version < 2 ? fe_attr_float(n, "p", 2) : (double)fe_attr_int(n, "p", 2);
+    *p = n->version < 2 ? fe_attr_float(n, "p") : (double)fe_attr_int(n, "p");
     return *p > 0 ? LATHE_OK : fe_fail(n, LATHE_BAD_INPUT, "p must be positive");
 }
 

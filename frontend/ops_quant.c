@@ -16,11 +16,11 @@ static lathe_status read_grid(const fe_node *n, grid *q)
     const ir_type *x = fe_type(n, 0), *s = fe_type(n, 1);
     ir_graph *g = n->g;
     q->axis = 0;
-    q->block = fe_attr_int(n, "block_size", 0);
+    q->block = fe_attr_int_or(n, "block_size", 0);
     if (q->block < 0)
         return fe_fail(n, LATHE_BAD_INPUT, "attribute block_size is %lld", (long long)q->block);
     if (fe_is_single(g, s) && !q->block) return LATHE_OK;
-    TRY(fe_attr_axis(n, "axis", 1, x->rank, &q->axis));
+    TRY(fe_attr_axis(n, "axis", x->rank, &q->axis));
     if (!q->block) {
         TRY(fe_need_rank(n, 1, 1));
         return fe_need_dim(n, 1, 0, x->dims[q->axis]);
@@ -68,7 +68,7 @@ lathe_status fe_import_dequantize(fe_node *n)
     TRY(read_grid(n, &q));
     TRY(need_zero(n, 2));
     TRY(fe_need_same(n, 0, 2));
-    ir_elem out = (ir_elem)fe_attr_int(n, "output_dtype", 0);
+    ir_elem out = (ir_elem)fe_attr_int_or(n, "output_dtype", 0);
     if (out == IR_ELEM_NONE) out = fe_type(n, 1)->elem;
     if (!ir_elem_is_float(out))
         return fe_fail(n, LATHE_BAD_INPUT, "attribute output_dtype is %d, no float type", (int)out);
@@ -84,7 +84,7 @@ lathe_status fe_import_dequantize(fe_node *n)
 
 static lathe_status code_type(const fe_node *n, size_t zero, ir_elem *out)
 {
-    *out = fe_has(n, zero) ? fe_type(n, zero)->elem : (ir_elem)fe_attr_int(n, "output_dtype", 0);
+    *out = fe_has(n, zero) ? fe_type(n, zero)->elem : (ir_elem)fe_attr_int_or(n, "output_dtype", 0);
     if (*out == IR_ELEM_NONE) *out = IR_U8;
     bool narrow_float = ir_elem_class(*out) == 'L' && ir_elem_bits(*out) <= 8;
     if (ir_elem_is_int(*out) || narrow_float) return LATHE_OK;
@@ -108,7 +108,7 @@ lathe_status fe_import_quantize(fe_node *n)
     ir_expr x = ir_x_cast(g, ir_nest_read(&nest, fe_in(n, 0)), type);
     x = X2(DIV, x, ir_x_cast(g, parameter(&nest, &q, fe_in(n, 1)), type));
     ir_expr zero = fe_has(n, 2) ? parameter(&nest, &q, fe_in(n, 2)) : IR_NONE;
-    fe_out(n, 0, fe_store_code(&nest, x, zero, out, fe_attr_int(n, "saturate", 1) != 0));
+    fe_out(n, 0, fe_store_code(&nest, x, zero, out, fe_attr_int_or(n, "saturate", 1) != 0));
     return LATHE_OK;
 }
 

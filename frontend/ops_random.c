@@ -25,10 +25,10 @@ static lathe_status read_seed(const fe_node *n, int64_t *seed)
     *seed = 0;
     if (!fe_has_attr(n, "seed")) return LATHE_OK;
     if (!strcmp(n->op, "Dropout")) {
-        *seed = fe_attr_int(n, "seed", 0);
+        *seed = fe_attr_int(n, "seed");
         return LATHE_OK;
     }
-    double value = fe_attr_float(n, "seed", 0);
+    double value = fe_attr_float(n, "seed");
     if (!(fabs(value) < 0x1p63))
         return fe_expect(n, "attribute seed is", ir_format(n->g->arena, "%g", value),
                          "a number that 64 bits hold");
@@ -50,7 +50,7 @@ static lathe_status draw_numbers(fe_node *n, draw d, int rank, const ir_dim *dim
 
 static ir_elem asked_for(const fe_node *n, ir_elem otherwise)
 {
-    int64_t dtype = fe_attr_int(n, "dtype", otherwise);
+    int64_t dtype = fe_attr_int_or(n, "dtype", otherwise);
     return dtype > 0 && dtype < IR_ELEM_COUNT ? (ir_elem)dtype : IR_ELEM_NONE;
 }
 
@@ -62,9 +62,8 @@ static lathe_status fill(fe_node *n, ir_elem elem, int rank, const ir_dim *dims)
               .elem = elem == IR_F64 ? IR_F64 : IR_F32};
     if (!ir_elem_is_float(elem))
         return fe_expect(n, "the result has element type", ir_elem_name(elem), "floats");
-    double low = fe_attr_float(n, "low", 0), high = fe_attr_float(n, "high", 1);
-    d.scale = d.kind == NORMAL ? fe_attr_float(n, "scale", 1) : high - low;
-    d.offset = d.kind == NORMAL ? fe_attr_float(n, "mean", 0) : low;
+    d.offset = fe_attr_float(n, d.kind == NORMAL ? "mean" : "low");
+    d.scale = d.kind == NORMAL ? fe_attr_float(n, "scale") : fe_attr_float(n, "high") - d.offset;
     ir_value v;
     TRY(draw_numbers(n, d, rank, dims, &v));
     fe_out(n, 0, elem == d.elem ? v : ir_cast(&n->b, v, elem));
@@ -80,7 +79,7 @@ lathe_status fe_import_random(fe_node *n)
         if (shape[i] < 0)
             return fe_expect(n, ir_format(n->g->arena, "dim %zu of shape is", i),
                              fe_number(n, shape[i]), "0 or more");
-    return fill(n, asked_for(n, IR_F32), (int)rank, fe_const_dims(n->g, shape, rank));
+    return fill(n, asked_for(n, IR_ELEM_NONE), (int)rank, fe_const_dims(n->g, shape, rank));
 }
 
 lathe_status fe_import_random_like(fe_node *n)
@@ -99,7 +98,8 @@ lathe_status fe_import_bernoulli(fe_node *n)
     const ir_type t = *fe_type(n, 0);
     ir_elem elem = asked_for(n, t.elem);
     if (!ir_elem_computes(elem))
-        return fe_fail(n, LATHE_UNSUPPORTED, "dtype %lld", (long long)fe_attr_int(n, "dtype", 0));
+        return fe_fail(n, LATHE_UNSUPPORTED, "dtype %lld",
+                       (long long)fe_attr_int_or(n, "dtype", t.elem));
     ir_value numbers;
     TRY(draw_numbers(n, plain, t.rank, t.dims, &numbers));
     ir_nest nest;
@@ -126,8 +126,8 @@ lathe_status fe_import_multinomial(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     TRY(fe_need_rank(n, 0, 2));
     ir_graph *g = n->g;
-    ir_elem elem = asked_for(n, IR_I32);
-    int64_t samples = fe_attr_int(n, "sample_size", 1);
+    ir_elem elem = asked_for(n, IR_ELEM_NONE);
+    int64_t samples = fe_attr_int(n, "sample_size");
     if (elem != IR_I32 && elem != IR_I64)
         return fe_expect(n, "dtype is", ir_elem_name(elem), "i32 or i64");
     if (samples < 0)
@@ -214,7 +214,7 @@ lathe_status fe_import_dropout(fe_node *n)
     TRY(fe_need_rank(n, 0, -1));
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);
-    if (n->version < 7 && !fe_attr_int(n, "is_test", 0) && fe_attr_float(n, "ratio", 0.5) > 0)
+    if (n->version < 7 && !fe_attr_int(n, "is_test") && fe_attr_float(n, "ratio") > 0)
         return fe_fail(n, LATHE_UNSUPPORTED, "training mode (is_test is 0)");
     if (n->version >= 12 && fe_has(n, 2)) {
         TRY(fe_need_class(n, 0, "FL"));

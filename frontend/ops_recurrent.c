@@ -381,16 +381,16 @@ static lathe_status read_activations(layer *l)
 static lathe_status read_attributes(layer *l)
 {
     fe_node *n = l->n;
-    const char *way = fe_attr_str(n, "direction", "forward");
+    const char *way = fe_attr_str(n, "direction");
     bool both = !strcmp(way, "bidirectional");
     l->reverse = !strcmp(way, "reverse");
     if (!both && !l->reverse && strcmp(way, "forward") != 0)
         return fe_fail(n, LATHE_BAD_INPUT, "direction '%s' is not known", way);
     l->ndirections = both ? 2 : 1;
-    l->batch_first = fe_attr_int(n, "layout", 0) != 0;
-    l->coupled = fe_attr_int(n, "input_forget", 0) != 0;
-    l->linear_before_reset = fe_attr_int(n, "linear_before_reset", 0) != 0;
-    l->clip = fe_attr_float(n, "clip", 0);
+    l->batch_first = fe_attr_int_or(n, "layout", 0) != 0;
+    l->coupled = fe_attr_int_or(n, "input_forget", 0) != 0;
+    l->linear_before_reset = fe_attr_int_or(n, "linear_before_reset", 0) != 0;
+    l->clip = fe_attr_float_or(n, "clip", 0);
     l->clipped = l->clip > 0;
     return read_activations(l);
 }
@@ -439,7 +439,7 @@ static lathe_status read_inputs(layer *l)
     l->arith = ir_elem_arith(x.elem);
     l->steps = x.dims[l->batch_first];
     l->batch = x.dims[!l->batch_first];
-    if (fe_has_attr(n, "hidden_size")) h = ir_dim_const(g, fe_attr_int(n, "hidden_size", 0));
+    if (fe_has_attr(n, "hidden_size")) h = ir_dim_const(g, fe_attr_int(n, "hidden_size"));
     l->hidden = h;
     l->gates = ir_dim_mul(g, ir_dim_const(g, l->cell->gates), h);
     ir_dim twice = ir_dim_mul(g, ir_dim_const(g, 2), l->gates);

@@ -40,7 +40,7 @@ static lathe_status read_axes(fe_node *n, int rank, axis_set *set)
 {
     ir_graph *g = n->g;
     const ir_dim *axes;
-    bool noop = fe_attr_int(n, "noop_with_empty_axes", 0) != 0;
+    bool noop = fe_attr_int(n, "noop_with_empty_axes") != 0;
     TRY(fe_axes(n, "axes", 1, rank, &axes, &set->count));
     bool all = set->count == 0 && !noop;
     if (all) set->count = (size_t)rank;
@@ -178,7 +178,7 @@ lathe_status fe_import_reduce(fe_node *n)
                                ir_dim_select(n->g, set.in[a], t.dims[a], ir_dim_const(n->g, 1)));
         r = reduce_finish(b, r, k->post, count, shift, t.elem);
     }
-    fe_out(n, 0, fe_attr_int(n, "keepdims", 1) ? r : drop_axes(b, r, &t, &set));
+    fe_out(n, 0, fe_attr_int(n, "keepdims") ? r : drop_axes(b, r, &t, &set));
     return LATHE_OK;
 }
 
@@ -189,11 +189,11 @@ lathe_status fe_import_argreduce(fe_node *n)
     fe_fold f;
     int axis;
     TRY(fe_need_class(n, 0, "FLSU"));
-    TRY(fe_attr_axis(n, "axis", 0, fe_type(n, 0)->rank, &axis));
+    TRY(fe_attr_axis(n, "axis", fe_type(n, 0)->rank, &axis));
     if (!fe_fold_begin(&f, &n->b, fe_in(n, 0), 1u << axis)) return LATHE_BAD_INPUT;
     const char *kind = strcmp(n->op, "ArgMax") == 0 ? "max" : "min";
-    ir_value r = ir_nest_arg(&f.nest, kind, fe_attr_int(n, "select_last_index", 0) != 0, f.x);
-    if (fe_attr_int(n, "keepdims", 1) && r != IR_NONE) r = ir_unsqueeze(&n->b, r, axis);
+    ir_value r = ir_nest_arg(&f.nest, kind, fe_attr_int(n, "select_last_index") != 0, f.x);
+    if (fe_attr_int(n, "keepdims") && r != IR_NONE) r = ir_unsqueeze(&n->b, r, axis);
     fe_out(n, 0, r);
     return LATHE_OK;
 }
@@ -206,8 +206,7 @@ static ir_value cumulate(fe_node *n, int axis)
     ir_value v = fe_in(n, 0);
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return IR_NONE;
     const char *kind = strcmp(n->op, "CumSum") == 0 ? "sum" : "prod";
-    bool exclusive = fe_attr_int(n, "exclusive", 0) != 0,
-         reverse = fe_attr_int(n, "reverse", 0) != 0;
+    bool exclusive = fe_attr_int(n, "exclusive") != 0, reverse = fe_attr_int(n, "reverse") != 0;
     return ir_nest_cumulate(&nest, kind, axis, exclusive, reverse, fe_type(n, 0)->elem,
                             ir_nest_read(&nest, v));
 }
@@ -269,7 +268,7 @@ lathe_status fe_import_softmax(fe_node *n)
     TRY(fe_need_class(n, 0, "FL"));
     ir_type t = *fe_type(n, 0);
     ir_value v = fe_in(n, 0);
-    TRY(fe_attr_axis(n, "axis", n->version < 13 ? 1 : -1, t.rank, &axis));
+    TRY(fe_attr_axis(n, "axis", t.rank, &axis));
     bool flat = n->version < 13 && axis != t.rank - 1;
     if (flat) {
         ir_dim dims[] = {ir_dim_product(g, t.dims, axis),
@@ -291,9 +290,9 @@ lathe_status fe_import_lpnormalization(fe_node *n)
     fe_fold f;
     ir_nest nest;
     int axis;
-    int64_t p = fe_attr_int(n, "p", 2);
+    int64_t p = fe_attr_int(n, "p");
     TRY(fe_need_class(n, 0, "FL"));
-    TRY(fe_attr_axis(n, "axis", -1, fe_type(n, 0)->rank, &axis));
+    TRY(fe_attr_axis(n, "axis", fe_type(n, 0)->rank, &axis));
     if (p != 1 && p != 2) return fe_expect(n, "attribute p is", fe_number(n, p), "1 or 2");
     ir_value v = fe_in(n, 0);
     ir_elem elem = fe_type(n, 0)->elem;

@@ -36,10 +36,10 @@ typedef struct resize {
 
 /* ---- attributes ---- */
 
-static lathe_status resize_choose(fe_node *n, const char *attr, const char *otherwise,
-                                  const char *const *names, int count, int *chosen)
+static lathe_status resize_choose(fe_node *n, const char *attr, const char *const *names, int count,
+                                  int *chosen)
 {
-    const char *given = fe_attr_str(n, attr, otherwise);
+    const char *given = fe_attr_str(n, attr);
     for (*chosen = 0; *chosen < count; ++*chosen)
         if (!strcmp(given, names[*chosen])) return LATHE_OK;
     return fe_fail(n, LATHE_UNSUPPORTED, "%s '%s'", attr, given);
@@ -56,19 +56,24 @@ static lathe_status read_modes(fe_node *n, resize *r)
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
     bool old = !strcmp(n->op, "Upsample") || n->version < 11;
     int t, m, k, p;
-    TRY(resize_choose(n, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel",
-                      transforms, 7, &t));
-    TRY(resize_choose(n, "mode", "nearest", modes, 3, &m));
-    TRY(resize_choose(n, "nearest_mode", old ? "floor" : "round_prefer_floor", roundings, 4, &k));
-    TRY(resize_choose(n, "keep_aspect_ratio_policy", "stretch", policies, 3, &p));
-    r->transform = (transform)t;
+    TRY(resize_choose(n, "mode", modes, 3, &m));
     r->mode = (interpolation)m;
+    if (old) {
+        r->transform = AT_ASYMMETRIC;
+        r->rounding = ROUND_FLOOR;
+        r->cubic_a = -0.75;
+        return LATHE_OK;
+    }
+    TRY(resize_choose(n, "coordinate_transformation_mode", transforms, 7, &t));
+    TRY(resize_choose(n, "nearest_mode", roundings, 4, &k));
+    TRY(resize_choose(n, "keep_aspect_ratio_policy", policies, 3, &p));
+    r->transform = (transform)t;
     r->rounding = (rounding)k;
     r->policy = (policy)p;
-    r->antialias = fe_attr_int(n, "antialias", 0) && m != MODE_NEAREST;
-    r->exclude_outside = fe_attr_int(n, "exclude_outside", 0) != 0;
-    r->cubic_a = fe_attr_float(n, "cubic_coeff_a", -0.75);
-    r->extrapolation = fe_attr_float(n, "extrapolation_value", 0);
+    r->antialias = fe_attr_int(n, "antialias") && m != MODE_NEAREST;
+    r->exclude_outside = fe_attr_int(n, "exclude_outside") != 0;
+    r->cubic_a = fe_attr_float(n, "cubic_coeff_a");
+    r->extrapolation = fe_attr_float(n, "extrapolation_value");
     return LATHE_OK;
 }
 

@@ -11,9 +11,9 @@ static lathe_status rotary_node(fe_node *n, size_t cos_input, fe_rotary r)
     r.x = fe_in(n, 0);
     r.cos = fe_in(n, cos_input);
     r.sin = fe_in(n, cos_input + 1);
-    r.interleaved = fe_attr_int(n, "interleaved", 0) != 0;
+    r.interleaved = fe_attr_int(n, "interleaved") != 0;
     const ir_type t = *fe_type(n, 0);
-    int64_t heads = fe_attr_int(n, "num_heads", 0), dim = fe_attr_int(n, "rotary_embedding_dim", 0);
+    int64_t heads = fe_attr_int_or(n, "num_heads", 0), dim = fe_attr_int(n, "rotary_embedding_dim");
     if (t.rank != 3 && t.rank != 4)
         return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "3 or 4");
     if (heads < 0 || dim < 0)
@@ -106,7 +106,7 @@ static lathe_status read_streams(const fe_node *n, streams *s)
 {
     size_t count;
     const ir_type *in = fe_type(n, 0);
-    int64_t layout = fe_attr_int(n, "mrope_layout", 0), sum = 0;
+    int64_t layout = fe_attr_int(n, "mrope_layout"), sum = 0;
     s->positions = fe_in(n, 1);
     s->parts = fe_attr_ints(n, "mrope_section", &count);
     s->mixed = layout == 1;
@@ -134,5 +134,5 @@ lathe_status fe_import_mrotary(fe_node *n)
     TRY(read_streams(n, &s));
     return rotary_node(
         n, 2,
-        (fe_rotary){.position = stream_position, .ctx = &s, .scale = fe_attr_float(n, "scale", 1)});
+        (fe_rotary){.position = stream_position, .ctx = &s, .scale = fe_attr_float(n, "scale")});
 }

@@ -137,7 +137,7 @@ static lathe_status run_scan(fe_node *n, scan *s, const ir_value *states, ir_val
 static lathe_status begin_scan(fe_node *n, scan *s, size_t first, ir_value **inputs)
 {
     s->graph = fe_attr_graph(n, "body");
-    int64_t nseqs = fe_attr_int(n, "num_scan_inputs", 0);
+    int64_t nseqs = fe_attr_int(n, "num_scan_inputs");
     if (!s->graph || nseqs < 1 || n->nin < first + (size_t)nseqs)
         return fe_fail(n, LATHE_BAD_INPUT, "body or scan inputs are missing");
     s->nseqs = (size_t)nseqs;

@@ -80,7 +80,7 @@ lathe_status fe_import_compress(fe_node *n)
     ir_value data = fe_in(n, 0), found = IR_NONE;
     int axis = 0;
     if (fe_has_attr(n, "axis")) {
-        TRY(fe_attr_axis(n, "axis", 0, fe_type(n, 0)->rank, &axis));
+        TRY(fe_attr_axis(n, "axis", fe_type(n, 0)->rank, &axis));
     } else {
         ir_dim count = ir_type_count(g, fe_type(n, 0));
         data = ir_reshape(&n->b, data, 1, &count);
@@ -99,8 +99,8 @@ lathe_status fe_import_top_k(fe_node *n)
     ir_graph *g = n->g;
     ir_type t = *fe_type(n, 0);
     int axis;
-    TRY(fe_attr_axis(n, "axis", -1, t.rank, &axis));
-    int64_t one = 1, fixed = fe_attr_int(n, "k", -1);
+    TRY(fe_attr_axis(n, "axis", t.rank, &axis));
+    int64_t one = 1, fixed = fe_attr_int_or(n, "k", -1);
     if (n->version >= 10) TRY(fe_need_class(n, 1, "SU"));
     ir_value k = n->version >= 10 ? fe_in(n, 1) : ir_const_ints(&n->b, IR_I64, 1, &one, &fixed);
     ir_nest nest;
@@ -114,7 +114,7 @@ lathe_status fe_import_top_k(fe_node *n)
     t.dims[axis] = count;
     ir_value operands[2] = {fe_in(n, 0), ir_cast(&n->b, k, IR_I64)}, results[2];
     ir_type types[2] = {t, ir_type_make(IR_I64, t.rank, t.dims)};
-    int64_t ints[3] = {axis, fe_attr_int(n, "largest", 1), fe_attr_int(n, "sorted", 1)};
+    int64_t ints[3] = {axis, fe_attr_int(n, "largest"), fe_attr_int(n, "sorted")};
     ir_attr attr = ir_a_ints(g, IR_KEY_ints, ints, 3);
     TRY(fe_call(n, "lathe_rt_topk", operands, 2, &attr, 1, types, 2, results));
     for (size_t i = 0; i < 2; i++)
@@ -132,7 +132,7 @@ lathe_status fe_import_unique(fe_node *n)
     ir_type t = *fe_type(n, 0);
     int axis = 0;
     if (fe_has_attr(n, "axis")) {
-        TRY(fe_attr_axis(n, "axis", 0, t.rank, &axis));
+        TRY(fe_attr_axis(n, "axis", t.rank, &axis));
     } else {
         ir_dim count = ir_type_count(g, &t);
         x = ir_reshape(&n->b, x, 1, &count);
@@ -144,7 +144,7 @@ lathe_status fe_import_unique(fe_node *n)
     t.dims[axis] = distinct;
     ir_type types[4] = {t, ir_type_make(IR_I64, 1, &distinct), ir_type_make(IR_I64, 1, &all),
                         ir_type_make(IR_I64, 1, &distinct)};
-    int64_t ints[2] = {axis, fe_attr_int(n, "sorted", 1)};
+    int64_t ints[2] = {axis, fe_attr_int(n, "sorted")};
     ir_attr attrs[2] = {ir_a_ints(g, IR_KEY_ints, ints, 2), ir_a_syms(g, IR_KEY_syms, &found, 1)};
     TRY(fe_call(n, "lathe_rt_unique", &x, 1, attrs, 2, types, 4, results));
     for (size_t i = 0; i < 4; i++)
@@ -179,7 +179,7 @@ lathe_status fe_import_non_max_suppression(fe_node *n)
     ir_sym found = fe_data_symbol(n, 0, INT64_MAX, ir_dim_mul(g, classes, each));
     ir_dim dims[2] = {ir_dim_sym(g, found), ir_dim_const(g, 3)};
     ir_type out = ir_type_make(IR_I64, 2, dims);
-    int64_t center = fe_attr_int(n, "center_point_box", 0);
+    int64_t center = fe_attr_int(n, "center_point_box");
     ir_attr attrs[2] = {ir_a_ints(g, IR_KEY_ints, &center, 1),
                         ir_a_syms(g, IR_KEY_syms, &found, 1)};
     TRY(fe_call(n, "lathe_rt_nms", operands, 5, attrs, 2, &out, 1, &result));

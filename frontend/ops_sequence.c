@@ -90,7 +90,7 @@ static lathe_status position(fe_node *n, size_t k, int64_t length, int64_t other
 
 lathe_status fe_import_sequence_empty(fe_node *n)
 {
-    fe_out_value(n, 0, sequence(NULL, 0, (ir_elem)fe_attr_int(n, "dtype", IR_F32)));
+    fe_out_value(n, 0, sequence(NULL, 0, (ir_elem)fe_attr_int(n, "dtype")));
     return LATHE_OK;
 }
 
@@ -305,9 +305,9 @@ lathe_status fe_import_split_to_sequence(fe_node *n)
     int axis;
     size_t count = 0;
     const ir_dim *parts;
-    TRY(fe_attr_axis(n, "axis", 0, t.rank, &axis));
+    TRY(fe_attr_axis(n, "axis", t.rank, &axis));
     if (fe_has(n, 1)) TRY(fe_need_class(n, 1, "SU"));
-    bool squeeze = !fe_has(n, 1) && !fe_attr_int(n, "keepdims", 1);
+    bool squeeze = !fe_has(n, 1) && !fe_attr_int(n, "keepdims");
     TRY(part_sizes(n, t.dims[axis], &parts, &count));
     if (!parts && !fe_has(n, 1)) return split_stacked(n, axis, squeeze);
     if (!parts) return split_by_data(n, axis);
@@ -336,7 +336,7 @@ static lathe_status joined_stand_in(fe_node *n, fe_value *v, bool stack)
     int axis;
     ir_dim joined = ir_dim_sym(g, fe_data_symbol(n, 0, INT64_MAX, IR_NONE));
     TRY(stand_in(n, v, &t));
-    TRY(fe_attr_axis(n, "axis", 0, t.rank + stack, &axis));
+    TRY(fe_attr_axis(n, "axis", t.rank + stack, &axis));
     if (stack && t.rank == IR_MAX_RANK)
         return fe_fail(n, LATHE_LIMIT, "the result has %d axes, at most %d are supported",
                        t.rank + 1, IR_MAX_RANK);
@@ -354,7 +354,7 @@ static lathe_status join_list(fe_node *n, const fe_value *v, bool stack)
         return fe_fail_input(n, 0, LATHE_UNSUPPORTED,
                              "is an empty sequence; joining needs an item");
     int axis, rank = ir_type_of(n->g, v->items[0].tensor)->rank + stack;
-    TRY(fe_attr_axis(n, "axis", 0, rank, &axis));
+    TRY(fe_attr_axis(n, "axis", rank, &axis));
     ir_value *parts = IR_NEW_N(n->g->arena, ir_value, count);
     for (size_t i = 0; i < count; i++) {
         ir_value item = v->items[i].tensor;
@@ -370,13 +370,13 @@ lathe_status fe_import_concat_from_sequence(fe_node *n)
 {
     TRY(need_sequence(n, 0));
     fe_value v = n->in[0];
-    bool stack = fe_attr_int(n, "new_axis", 0) != 0;
+    bool stack = fe_attr_int(n, "new_axis") != 0;
     int axis, rank;
     ir_value joined;
     if (v.open) return joined_stand_in(n, &v, stack);
     if (!v.tensor) return join_list(n, &v, stack);
     rank = ir_type_of(n->g, v.tensor)->rank - (v.lens ? 0 : 1) + stack;
-    TRY(fe_attr_axis(n, "axis", 0, rank, &axis));
+    TRY(fe_attr_axis(n, "axis", rank, &axis));
     TRY(fe_seq_concat(n, &v, axis, stack, &joined));
     fe_out(n, 0, joined);
     return LATHE_OK;

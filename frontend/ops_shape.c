@@ -9,7 +9,7 @@ lathe_status fe_import_shape(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
     const ir_type *t = fe_type(n, 0);
-    int64_t begin = fe_attr_int(n, "start", 0), end = fe_attr_int(n, "end", t->rank);
+    int64_t begin = fe_attr_int(n, "start"), end = fe_attr_int_or(n, "end", t->rank);
     begin = begin < 0 ? begin + t->rank : begin;
     end = end < 0 ? end + t->rank : end;
     begin = begin < 0 ? 0 : begin;
@@ -103,7 +103,7 @@ lathe_status fe_import_reshape(fe_node *n)
     TRY(fe_need_rank(n, 0, -1));
     const ir_type t = *fe_type(n, 0);
     ir_dim want[IR_MAX_RANK], dims[IR_MAX_RANK];
-    bool zero = fe_attr_int(n, "allowzero", 0) == 0;
+    bool zero = fe_attr_int(n, "allowzero") == 0;
     size_t count = 0;
     int rank;
     const int64_t *attr = n->version < 5 ? fe_attr_ints(n, "shape", &count) : NULL;
@@ -125,7 +125,7 @@ lathe_status fe_import_flatten(fe_node *n)
 {
     TRY(fe_need_rank(n, 0, -1));
     const ir_type *t = fe_type(n, 0);
-    int64_t axis = fe_attr_int(n, "axis", 1);
+    int64_t axis = fe_attr_int(n, "axis");
     axis = axis < 0 ? axis + t->rank : axis;
     if (axis < 0 || axis > t->rank) return fe_fail(n, LATHE_BAD_INPUT, "axis is out of range");
     ir_dim dims[2] = {ir_dim_product(n->g, t->dims, (int)axis),
@@ -294,7 +294,7 @@ lathe_status fe_import_concat(fe_node *n)
     TRY(fe_need_rank(n, 0, -1));
     const ir_type *t = fe_type(n, 0);
     int axis;
-    TRY(fe_axis(n, fe_attr_int(n, "axis", 1), t->rank, &axis));
+    TRY(fe_axis(n, fe_attr_int(n, "axis"), t->rank, &axis));
     ir_value *parts = IR_NEW_N(n->g->arena, ir_value, n->nin);
     for (size_t k = 0; k < n->nin; k++) {
         TRY(fe_need_rank(n, k, t->rank));
@@ -319,7 +319,7 @@ static lathe_status part_sizes(fe_node *n, ir_dim size, const ir_dim **parts, si
         return LATHE_OK;
     }
     if (fe_has(n, 1)) return fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, size, parts, count);
-    int64_t wanted = fe_attr_int(n, "num_outputs", (int64_t)n->nout);
+    int64_t wanted = fe_attr_int_or(n, "num_outputs", (int64_t)n->nout);
     if (wanted < 1 || wanted < (int64_t)n->nout)
         return fe_fail(n, LATHE_BAD_INPUT, "num_outputs is %lld", (long long)wanted);
     ir_dim each = ir_dim_ceildiv(g, size, ir_dim_const(g, wanted));
@@ -339,7 +339,7 @@ lathe_status fe_import_split(fe_node *n)
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     int axis;
-    TRY(fe_axis(n, fe_attr_int(n, "axis", 0), t.rank, &axis));
+    TRY(fe_axis(n, fe_attr_int(n, "axis"), t.rank, &axis));
     const ir_dim *parts;
     size_t count;
     TRY(part_sizes(n, t.dims[axis], &parts, &count));
@@ -434,7 +434,7 @@ lathe_status fe_import_tile(fe_node *n)
 static lathe_status block_size(fe_node *n, int64_t *block)
 {
     TRY(fe_need_rank(n, 0, 4));
-    *block = fe_attr_int(n, "blocksize", 0);
+    *block = fe_attr_int(n, "blocksize");
     if (*block < 1 || *block > 1 << 20)
         return fe_fail(n, LATHE_BAD_INPUT, "blocksize is out of range");
     return LATHE_OK;
@@ -443,7 +443,7 @@ static lathe_status block_size(fe_node *n, int64_t *block)
 /* Whether a channel's block stays together: mode CRD, else DCR. */
 static lathe_status column_first(const fe_node *n, bool *crd)
 {
-    const char *mode = fe_attr_str(n, "mode", "DCR");
+    const char *mode = fe_attr_str(n, "mode");
     *crd = strcmp(mode, "CRD") == 0;
     if (*crd || strcmp(mode, "DCR") == 0) return LATHE_OK;
     return fe_expect(n, "attribute mode is", mode, "DCR or CRD");

@@ -296,7 +296,7 @@ static lathe_status need_numbers(const fe_node *n, size_t k, int64_t *parts)
 /* The axis is an attribute before opset 20, an input, which may be data, since. */
 static lathe_status read_axis(fe_node *n, int rank, ir_dim *axis)
 {
-    ir_dim given = ir_dim_const(n->g, n->version < 20 ? fe_attr_int(n, "axis", 1) : -2);
+    ir_dim given = ir_dim_const(n->g, n->version < 20 ? fe_attr_int(n, "axis") : -2);
     int64_t known;
     int at;
     if (n->version >= 20 && fe_has(n, 2)) {
@@ -334,8 +334,8 @@ static lathe_status read_size(fe_node *n, size_t k, ir_dim otherwise, ir_dim *ou
 lathe_status fe_import_dft(fe_node *n)
 {
     ir_graph *g = n->g;
-    spectrum s = {.inverse = fe_attr_int(n, "inverse", 0) != 0,
-                  .onesided = fe_attr_int(n, "onesided", 0) != 0};
+    spectrum s = {.inverse = fe_attr_int(n, "inverse") != 0,
+                  .onesided = fe_attr_int(n, "onesided") != 0};
     int64_t parts;
     TRY(fe_need_class(n, 0, "FL"));
     TRY(need_numbers(n, 0, &parts));
@@ -371,7 +371,7 @@ static ir_value frames_of(fe_node *n, ir_value signal, ir_dim step, ir_dim lengt
 lathe_status fe_import_stft(fe_node *n)
 {
     ir_graph *g = n->g;
-    spectrum s = {.onesided = fe_attr_int(n, "onesided", 1) != 0, .axis = ir_dim_const(g, 2)};
+    spectrum s = {.onesided = fe_attr_int(n, "onesided") != 0, .axis = ir_dim_const(g, 2)};
     int64_t parts;
     ir_dim step, zero = ir_dim_const(g, 0), one = ir_dim_const(g, 1);
     TRY(fe_need_class(n, 0, "FL"));

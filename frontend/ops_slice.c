@@ -122,7 +122,7 @@ typedef enum { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_WRAP } pad_mode;
 static lathe_status pad_mode_of(fe_node *n, pad_mode *mode)
 {
     static const char *const names[] = {"constant", "edge", "reflect", "wrap"};
-    const char *given = fe_attr_str(n, "mode", "constant");
+    const char *given = fe_attr_str(n, "mode");
     for (int i = 0; i < 4; i++) {
         *mode = (pad_mode)i;
         if (!strcmp(given, names[i])) return LATHE_OK;
@@ -164,7 +164,7 @@ static lathe_status pads_of(fe_node *n, const ir_dim **pads, const ir_dim **axes
 static ir_expr pad_value(fe_node *n, ir_nest *nest)
 {
     if (fe_has(n, 2)) return fe_load_scalar(nest, fe_in(n, 2));
-    return ir_x_num(n->g, ir_elem_arith(fe_type(n, 0)->elem), fe_attr_float(n, "value", 0));
+    return ir_x_num(n->g, ir_elem_arith(fe_type(n, 0)->elem), fe_attr_float(n, "value"));
 }
 
 lathe_status fe_import_pad(fe_node *n)

@@ -26,7 +26,7 @@ static ir_value turned(const causal *c, ir_value v)
 
 static lathe_status read_activation(const fe_node *n, bool *silu)
 {
-    const char *activation = fe_attr_str(n, "activation", "none");
+    const char *activation = fe_attr_str(n, "activation");
     *silu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
     if (!*silu && strcmp(activation, "none") != 0 && *activation)
         return fe_expect(n, "attribute activation is", activation, "none, silu or swish");
@@ -48,7 +48,7 @@ static lathe_status check_conv(causal *c)
     TRY(fe_need_dim(n, 1, 0, channels));
     TRY(fe_need_dim(n, 1, 1, ir_dim_const(g, 1)));
     if (fe_has(n, 2)) TRY(fe_need_dim(n, 2, 0, channels));
-    c->dilation = fe_attr_int(n, "dilation", 1);
+    c->dilation = fe_attr_int_or(n, "dilation", 1);
     if (c->dilation < 1 || c->dilation > INT32_MAX)
         return fe_expect(n, "attribute dilation is", fe_number(n, c->dilation), "at least 1");
     c->before = ir_dim_mul(g, ir_dim_sub(g, fe_type(n, 1)->dims[2], ir_dim_const(g, 1)),
@@ -90,7 +90,7 @@ lathe_status fe_import_causal_conv(fe_node *n)
 {
     ir_graph *g = n->g;
     ir_builder *b = &n->b;
-    causal c = {.n = n, .last = fe_attr_int(n, "channels_last", 0) != 0};
+    causal c = {.n = n, .last = fe_attr_int_or(n, "channels_last", 0) != 0};
     int64_t channels;
     TRY(read_activation(n, &c.silu));
     TRY(check_conv(&c));
@@ -222,7 +222,7 @@ static lathe_status linear_turn(void *ctx, fe_node *n, const ir_value *params, i
 static lathe_status read_rule(linear *s)
 {
     fe_node *n = s->n;
-    const char *rule = fe_attr_str(n, "update_rule", "gated_delta");
+    const char *rule = fe_attr_str(n, "update_rule");
     bool gated = strcmp(rule, "gated") == 0, delta = strcmp(rule, "delta") == 0,
          both = strcmp(rule, "gated_delta") == 0;
     if (!gated && !delta && !both && strcmp(rule, "linear") != 0)
@@ -251,7 +251,7 @@ static lathe_status read_counts(linear *s)
 {
     const fe_node *n = s->n;
     ir_graph *g = n->g;
-    int64_t heads = fe_attr_int(n, "q_num_heads", 0), groups = fe_attr_int(n, "kv_num_heads", 0);
+    int64_t heads = fe_attr_int(n, "q_num_heads"), groups = fe_attr_int(n, "kv_num_heads");
     int64_t out = heads > groups ? heads : groups;
     if (heads < 1 || groups < 1 || out % heads || out % groups)
         return fe_fail(n, LATHE_BAD_INPUT,
@@ -270,7 +270,7 @@ static lathe_status read_keys(linear *s)
 {
     const fe_node *n = s->n;
     ir_graph *g = n->g;
-    int64_t count, groups = fe_attr_int(n, "kv_num_heads", 0);
+    int64_t count, groups = fe_attr_int(n, "kv_num_heads");
     ir_dim width = fe_type(n, 1)->dims[2];
     s->per_key = 1;
     if (ir_dim_is_const(g, ir_dim_floordiv(g, width, s->keys), &count) && count > 0 &&
@@ -296,7 +296,7 @@ static lathe_status read_linear(linear *s)
     s->keys = ir_dim_floordiv(g, q->dims[2], s->heads);
     s->values = ir_dim_floordiv(g, fe_type(n, 2)->dims[2], s->groups);
     s->type = ir_elem_arith(q->elem);
-    s->scale = fe_attr_float(n, "scale", 0);
+    s->scale = fe_attr_float(n, "scale");
     TRY(fe_need_dim(n, 0, 2, ir_dim_mul(g, s->heads, s->keys)));
     TRY(read_keys(s));
     TRY(fe_need_dim(n, 2, 2, ir_dim_mul(g, s->groups, s->values)));

@@ -101,7 +101,7 @@ lathe_status fe_import_string_split(fe_node *n)
     size_t given;
     static const fe_bytes none;
     const fe_bytes *delimiter = fe_attr_bytes(n, "delimiter", &given);
-    int64_t most = fe_attr_int(n, "maxsplit", -1);
+    int64_t most = fe_attr_int_or(n, "maxsplit", -1);
     const ir_type t = *fe_type(n, 0);
     if (t.rank == IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + 1);
     const ir_value in[] = {fe_in(n, 0), fe_string_pool(&n->b, given ? delimiter : &none, 1)};
@@ -125,7 +125,7 @@ enum { NONE, LOWER, UPPER, ACTIONS }; /* as in runtime/ops_case.c */
 static lathe_status read_action(const fe_node *n, int64_t *action)
 {
     static const char *const names[ACTIONS] = {"NONE", "LOWER", "UPPER"};
-    const char *name = fe_attr_str(n, "case_change_action", "NONE");
+    const char *name = fe_attr_str(n, "case_change_action");
     for (*action = 0; *action < ACTIONS; ++*action)
         if (!strcmp(names[*action], name)) return LATHE_OK;
     return fe_expect(n, "attribute case_change_action is", name, "NONE, LOWER or UPPER");
@@ -151,7 +151,7 @@ lathe_status fe_import_string_normalizer(fe_node *n)
     ir_graph *g = n->g;
     int64_t action;
     ir_type t = *fe_type(n, 0);
-    bool lower = !fe_attr_int(n, "is_case_sensitive", 0) && fe_has_attr(n, "stopwords");
+    bool lower = !fe_attr_int(n, "is_case_sensitive") && fe_has_attr(n, "stopwords");
     if (t.rank != 1 && t.rank != 2)
         return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "1 or 2");
     if (t.rank == 2) TRY(fe_need_dim(n, 0, 0, ir_dim_const(g, 1)));

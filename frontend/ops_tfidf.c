@@ -98,7 +98,7 @@ static lathe_status count_grams(fe_node *n, const vocabulary *v, ir_value x, int
                                 int64_t most, ir_value *out)
 {
     ir_graph *g = n->g;
-    int64_t skips = fe_attr_int(n, "max_skip_count", 0), dims[] = {(int64_t)v->used, GRAM_FIELDS};
+    int64_t skips = fe_attr_int(n, "max_skip_count"), dims[] = {(int64_t)v->used, GRAM_FIELDS};
     if (skips < 0) return fe_expect(n, "max_skip_count is", fe_number(n, skips), "0 or more");
     int64_t *table = IR_NEW_N(g->arena, int64_t, v->used * GRAM_FIELDS + 1);
     for (size_t i = 0; i < v->used; i++) {
@@ -118,7 +118,7 @@ static lathe_status count_grams(fe_node *n, const vocabulary *v, ir_value x, int
 static lathe_status weigh(fe_node *n, const vocabulary *v, ir_value *counts)
 {
     ir_graph *g = n->g;
-    const char *mode = fe_attr_str(n, "mode", "");
+    const char *mode = fe_attr_str(n, "mode");
     double *weights;
     bool term = !strcmp(mode, "TF"), inverse = !strcmp(mode, "IDF");
     if (!term && !inverse && strcmp(mode, "TFIDF"))
@@ -169,8 +169,7 @@ lathe_status fe_import_tfidf(fe_node *n)
 {
     ir_graph *g = n->g;
     vocabulary v = {0};
-    int64_t least = fe_attr_int(n, "min_gram_length", 1),
-            most = fe_attr_int(n, "max_gram_length", 1);
+    int64_t least = fe_attr_int(n, "min_gram_length"), most = fe_attr_int(n, "max_gram_length");
     TRY(fe_need_movable(n, 0));
     int rank = fe_type(n, 0)->rank;
     if (rank != 1 && rank != 2)

@@ -202,8 +202,8 @@ static lathe_status read_v5(fe_node *n, forest *f)
     TRY(read_members(n, f, inner));
     f->roots = (int64_t *)(uintptr_t)fe_attr_ints(n, "tree_roots", &length);
     f->nroots = length;
-    f->ntargets = fe_attr_int(n, "n_targets", 1);
-    f->aggregate = fe_attr_int(n, "aggregate_function", 1);
+    f->ntargets = fe_attr_int(n, "n_targets");
+    f->aggregate = fe_attr_int(n, "aggregate_function");
     return check_range(n, "aggregate_function", f->aggregate, AGGREGATES);
 }
 
@@ -211,7 +211,7 @@ lathe_status fe_import_tree_ensemble(fe_node *n)
 {
     forest f = {0};
     ir_value v;
-    int64_t how = fe_attr_int(n, "post_transform", 0);
+    int64_t how = fe_attr_int(n, "post_transform");
     TRY(fe_need_class(n, 0, "FL"));
     TRY(read_v5(n, &f));
     TRY(check_range(n, "post_transform", how, TRANSFORMS));
@@ -380,17 +380,17 @@ static lathe_status read_old(fe_node *n, forest *f, const char *prefix)
 
 lathe_status fe_import_tree_regressor(fe_node *n)
 {
-    forest f = {.ntargets = fe_attr_int(n, "n_targets", 1)};
+    forest f = {.ntargets = fe_attr_int(n, "n_targets")};
     fe_numbers base;
     ir_value v;
-    TRY(find_word(n, "aggregate_function", fe_attr_str(n, "aggregate_function", "SUM"), aggregates,
+    TRY(find_word(n, "aggregate_function", fe_attr_str(n, "aggregate_function"), aggregates,
                   AGGREGATES, &f.aggregate));
     TRY(read_old(n, &f, "target"));
     TRY(fe_attr_numbers(n, "base_values", "base_values_as_tensor", &base));
     if (base.n) TRY(same_length(n, "base_values", base.n, (size_t)f.ntargets));
     TRY(scores(n, &f, &v));
     v = fe_add_columns(n, v, base.values, base.n);
-    TRY(fe_post_transform(n, fe_attr_str(n, "post_transform", "NONE"), v, &v));
+    TRY(fe_post_transform(n, fe_attr_str(n, "post_transform"), v, &v));
     fe_out(n, 0, ir_cast(&n->b, v, IR_F32));
     return LATHE_OK;
 }
@@ -408,7 +408,7 @@ typedef struct classes {
 static lathe_status read_classes(fe_node *n, const forest *f, classes *c)
 {
     TRY(fe_attr_numbers(n, "base_values", "base_values_as_tensor", &c->base));
-    c->transform = fe_attr_str(n, "post_transform", "NONE");
+    c->transform = fe_attr_str(n, "post_transform");
     c->only = c->n == 2 && f->leaves ? f->targets[0] : -1;
     c->positive = true;
     for (size_t i = 0; i < f->leaves; i++) {

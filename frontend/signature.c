@@ -59,6 +59,8 @@ static bool read_clauses(const char **at, fe_rule *r)
         bool ok = true;
         if (is(w, "required")) {
             r->required = true;
+        } else if (is(w, "default")) {
+            ok = next_word(at, &r->otherwise);
         } else if (is(w, "since")) {
             ok = read_version(at, &r->since);
         } else if (is(w, "until")) {
@@ -105,12 +107,30 @@ bool fe_rule_next(const char **at, fe_rule *r)
 
 /* ---- the rules that hold at the node's version ---- */
 
+static bool in_force(const fe_rule *r, int version)
+{
+    return version >= r->since && (!r->until || version <= r->until);
+}
+
 static bool next_rule(const fe_node *n, const char **at, fe_rule *r)
 {
     while (fe_rule_next(at, r)) {
-        if (n->version >= r->since && (!r->until || n->version <= r->until)) return true;
+        if (in_force(r, n->version)) return true;
     }
     return false;
+}
+
+bool fe_rule_of(const fe_op *op, int version, const char *name, int type, fe_rule *found)
+{
+    bool any = false;
+    fe_rule r;
+    for (const char *at = op ? op->signature : ""; fe_rule_next(&at, &r);) {
+        if (!r.name.n || !is(r.name, name) || r.type != type) continue;
+        if (!any || in_force(&r, version)) *found = r;
+        if (in_force(&r, version)) return true;
+        any = true;
+    }
+    return any;
 }
 
 static bool find_rule(const fe_node *n, const fe_op *op, const char *name, fe_rule *r)

@@ -17,8 +17,8 @@ typedef struct fe_span {
 
 /* One entry. A name of length 0: the numbers of inputs and outputs, otherwise an attribute. */
 typedef struct fe_rule {
-    fe_word name, only, harmless;
-    int type; /* of AttributeProto */
+    fe_word name, otherwise, only, harmless; /* otherwise: the default */
+    int type;                                /* of AttributeProto */
     bool required;
     int since, until; /* until 0: the newest */
     fe_span in, out;
@@ -27,6 +27,10 @@ typedef struct fe_rule {
 /* Reads the entry at *at and moves on; false at the end, or, with *at not at the end, where the
  * text is no entry. */
 bool fe_rule_next(const char **at, fe_rule *);
+
+/* The attribute's entry: the one in force at the version or, where it came later or is gone, the
+ * first of that type, as its default is what happened without it. */
+bool fe_rule_of(const fe_op *, int version, const char *name, int type, fe_rule *);
 
 /* "float", "ints" ... of an AttributeProto's type. */
 const char *fe_type_name(int type);

@@ -99,7 +99,7 @@ static ir_dim slide_axis(ir_graph *g, const fe_window *w, int i, ir_dim size, bo
 lathe_status fe_window_slide(fe_node *n, fe_window *w, const ir_dim *in, bool ceil_mode,
                              ir_dim *out)
 {
-    const char *mode = fe_attr_str(n, "auto_pad", "NOTSET");
+    const char *mode = fe_attr_str_or(n, "auto_pad", "NOTSET");
     bool same = !strncmp(mode, "SAME_", 5), valid = !strcmp(mode, "VALID");
     if (!same && !valid && strcmp(mode, "NOTSET"))
         return fe_fail(n, LATHE_BAD_INPUT, "auto_pad '%s'", mode);

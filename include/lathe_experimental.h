@@ -28,6 +28,21 @@ typedef struct lathe_op_info {
 } lathe_op_info;
 size_t lathe_op_count(void);
 lathe_op_info lathe_op_get(size_t index);
+typedef struct lathe_text {
+    const char *text; /* n bytes; no zero follows them */
+    int n;
+} lathe_text;
+/* An attribute that a node of the operator may have; one whose default or type has changed stands
+ * there once for each span of versions. Texts of length 0: there is none. */
+typedef struct lathe_attribute_info {
+    lathe_text name, type, otherwise; /* otherwise: the default */
+    lathe_text only;                  /* the one value that is supported */
+    lathe_text harmless;              /* why it is not read */
+    bool required;
+    int since, until; /* opset versions; until 0: the newest known */
+} lathe_attribute_info;
+/* The k-th one of the operator; a name of length 0 past the end. */
+lathe_attribute_info lathe_op_attribute(size_t index, size_t k);
 /* Targets of an architecture stand from the least to the best. */
 typedef struct lathe_target_info {
     const char *name, *architecture; /* "x86-64-v3", "x86_64" */

@@ -393,13 +393,26 @@ Test(import, a_node_is_understood_whole)
     refused(one_node("Add"), LATHE_BAD_INPUT, "input 1 is missing: expected 2 inputs");
 }
 
+/* A default is a value of its type, and stands where it is read. */
+static void check_default(const char *op, const fe_rule *r)
+{
+    if (!r->otherwise.n) return;
+    const char *type = fe_type_name(r->type);
+    char text[64], *end = text;
+    snprintf(text, sizeof text, "%.*s", (int)r->otherwise.n, r->otherwise.text);
+    if (!strcmp(type, "int")) (void)strtoll(text, &end, 10);
+    if (!strcmp(type, "float")) (void)strtof(text, &end);
+    cr_assert(!*end || !strcmp(type, "string") || !strcmp(type, "ints"), "%s: %s", op, text);
+    cr_assert(!r->required && !r->harmless.n, "%s: %s", op, text);
+}
+
 Test(import, every_signature_can_be_read)
 {
     for (size_t i = 0; i < fe_op_count(); i++) {
         const char *at = fe_op_at(i)->signature;
         fe_rule r;
         cr_assert(at && *at, "%s has no signature", fe_op_at(i)->name);
-        while (fe_rule_next(&at, &r)) continue;
+        while (fe_rule_next(&at, &r)) check_default(fe_op_at(i)->name, &r);
         cr_assert(!*at, "%s: '%s' is no entry", fe_op_at(i)->name, at);
     }
 }
