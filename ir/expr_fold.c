@@ -1,5 +1,6 @@
 /* Simplification of one typed node over simplified arguments: constants, sizes, identities.
- * Only what holds for every value is done; for floats that leaves x*1, x/1 and x-0. */
+ * Only what holds for every value is done; for floats that leaves x*1, x/1, x-0, and functions that
+ * are others plus 1. */
 #include "ir/expr_impl.h"
 
 static bool is_value(const ir_graph *g, ir_expr e, double v)
@@ -116,6 +117,29 @@ static ir_expr fold_sum(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_expr b
     return sum == IR_NONE ? IR_NONE : ir_x_2(g, IR_X_ADD, arg.args[0], ir_x_dim(g, sum));
 }
 
+/* y times a power of two, which goes into the constant that y is scaled by. */
+static ir_expr rescaled(ir_graph *g, ir_expr y, double by)
+{
+    const ir_expr_node n = *ir_expr_get(g, y);
+    double c;
+    if (n.op == IR_X_MUL && ir_x_is_const(g, n.args[1], NULL, &c))
+        return ir_x_2(g, IR_X_MUL, n.args[0], ir_x_num(g, n.type, c * by));
+    if (n.op == IR_X_DIV && ir_x_is_const(g, n.args[1], NULL, &c) && c != 0)
+        return ir_x_2(g, IR_X_MUL, n.args[0], ir_x_num(g, n.type, by / c));
+    return ir_x_2(g, IR_X_MUL, y, ir_x_num(g, n.type, by));
+}
+
+/* 1 + erf(y) is erfc(-y), and 1 + tanh(y) is 2 * sigmoid(2 * y): what activations mean by them. As
+ * one function each is half the work, and nothing is lost where the sum is near 0. */
+static ir_expr fold_activation(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_expr b)
+{
+    const ir_expr_node f = *ir_expr_get(g, a);
+    if (!is_value(g, b, 1) || (f.op != IR_X_ERF && f.op != IR_X_TANH)) return IR_NONE;
+    if (f.op == IR_X_ERF) return ir_x_1(g, IR_X_ERFC, rescaled(g, f.args[0], -1));
+    ir_expr half = ir_x_1(g, IR_X_SIGMOID, rescaled(g, f.args[0], 2));
+    return ir_x_2(g, IR_X_MUL, half, ir_x_num(g, n->type, 2));
+}
+
 static ir_expr fold_binary(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_expr b)
 {
     if (n->op == IR_X_MUL && is_value(g, b, 1)) return a;
@@ -125,6 +149,10 @@ static ir_expr fold_binary(ir_graph *g, const ir_expr_node *n, ir_expr a, ir_exp
     if (n->op == IR_X_SUB && ir_x_is_const(g, b, NULL, &zero) && zero == 0 &&
         (!ir_elem_is_float(n->type) || !__builtin_signbit(zero)))
         return a;
+    if (n->op == IR_X_ADD && ir_elem_is_float(n->type)) {
+        ir_expr sum = fold_activation(g, n, a, b);
+        return sum != IR_NONE ? sum : fold_activation(g, n, b, a);
+    }
     ir_expr r = fold_bool(g, n, a, b);
     if (r != IR_NONE || ir_elem_is_float(ir_expr_get(g, a)->type)) return r;
     if (a == b && (n->op == IR_X_EQ || n->op == IR_X_LE)) return ir_x_int(g, IR_BOOL, 1);

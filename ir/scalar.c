@@ -282,6 +282,9 @@ static bool apply_libm(ir_scalar op, double a, double b, double *r)
     case IR_X_ERF:
         *r = erf(a);
         return true;
+    case IR_X_ERFC:
+        *r = erfc(a);
+        return true;
     case IR_X_SIGMOID:
         *r = 1 / (1 + exp(-a));
         return true;

@@ -17,6 +17,17 @@ cg_val cg_poly(cg_unit *u, cg_val x, const double *c, int n)
     return r;
 }
 
+cg_val cg_poly_estrin(cg_unit *u, cg_val x, const double *c, int n)
+{
+    enum { MOST = 16 };
+    cg_val part[MOST];
+    for (int i = 0; i < n; i++) part[i] = cg_real_like(x, c[i]);
+    for (; n > 1; n = (n + 1) / 2, x = LLVMBuildFMul(u->b, x, x, ""))
+        for (int i = 0; i < n; i += 2)
+            part[i / 2] = i + 1 < n ? cg_fma(u, part[i + 1], x, part[i]) : part[i];
+    return part[0];
+}
+
 /* Adding and taking away 2^23 (2^52) rounds a magnitude below it to an integer. */
 cg_val cg_round_by_adding(cg_unit *u, cg_val v)
 {

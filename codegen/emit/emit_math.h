@@ -6,6 +6,8 @@
 
 /* c[0] + c[1]*x + ... + c[n-1]*x^(n-1) */
 cg_val cg_poly(cg_unit *, cg_val x, const double *c, int n);
+/* The same by halves and quarters, whose chains are shorter: what is computed in few registers. */
+cg_val cg_poly_estrin(cg_unit *, cg_val x, const double *c, int n);
 cg_val cg_round_by_adding(cg_unit *, cg_val);
 /* NULL: no own form. */
 cg_val cg_math_f32(cg_unit *, ir_scalar op, const cg_val *args);
@@ -14,6 +16,7 @@ cg_val cg_math_circular(cg_unit *, ir_scalar op, cg_val x);
 cg_val cg_math_pow(cg_unit *, cg_val x, cg_val y);
 
 #define POLY(u, x, table) cg_poly(u, x, table, (int)(sizeof(table) / sizeof *(table)))
+#define ESTRIN(u, x, table) cg_poly_estrin(u, x, table, (int)(sizeof(table) / sizeof *(table)))
 
 /* Shorthands: f for a constant operand. */
 static inline cg_val m_add(cg_unit *u, cg_val a, cg_val b) { return LLVMBuildFAdd(u->b, a, b, ""); }

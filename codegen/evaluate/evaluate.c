@@ -36,7 +36,7 @@ static const char name[] = "evaluated";
 extern const lathe_rt_api lathe_rt_api_v1;
 /* clang-format off */
 #define FUNCTIONS(F)                                                                               \
-    F(exp) F(log) F(log1p) F(expm1) F(tanh) F(erf) F(sin) F(cos) F(tan) F(asin) F(acos) F(atan)    \
+    F(exp) F(log) F(log1p) F(expm1) F(tanh) F(erf) F(erfc) F(sin) F(cos) F(tan) F(asin) F(acos) F(atan)    \
     F(sinh) F(cosh) F(asinh) F(acosh) F(atanh) F(pow) F(atan2) F(fmod) F(sigmoid) F(power_u64)     \
     F(power_i64)
 /* clang-format on */

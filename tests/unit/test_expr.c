@@ -73,6 +73,22 @@ Test(expr, float_identities_keep_the_sign_of_zero)
     cr_assert_neq(OP(MUL, x, zero), zero);
 }
 
+/* 1 + erf and 1 + tanh, as activations have them, whatever order and scale they are written in. */
+Test(expr, activations_become_one_function)
+{
+    ir_expr x = OP(ADD, CAST(S, IR_F32), ir_x_float(fx.g, IR_F32, 0.25));
+    ir_expr one = ir_x_float(fx.g, IR_F32, 1), c = ir_x_float(fx.g, IR_F32, 0.5);
+    ir_expr scaled = OP(MUL, x, c), minus = OP(MUL, x, ir_x_float(fx.g, IR_F32, -0.5));
+    ir_expr want = ir_x_1(fx.g, IR_X_ERFC, minus);
+    cr_assert_eq(OP(ADD, ir_x_1(fx.g, IR_X_ERF, scaled), one), want);
+    cr_assert_eq(OP(ADD, one, ir_x_1(fx.g, IR_X_ERF, scaled)), want);
+    ir_expr quotient = OP(DIV, x, ir_x_float(fx.g, IR_F32, 2));
+    cr_assert_eq(OP(ADD, ir_x_1(fx.g, IR_X_ERF, quotient), one), want);
+    ir_expr half = ir_x_1(fx.g, IR_X_SIGMOID, x), two = ir_x_float(fx.g, IR_F32, 2);
+    cr_assert_eq(OP(ADD, ir_x_1(fx.g, IR_X_TANH, scaled), one), OP(MUL, half, two));
+    cr_assert_eq(ir_expr_get(fx.g, OP(ADD, ir_x_1(fx.g, IR_X_ERF, x), two))->op, IR_X_ADD);
+}
+
 Test(expr, checks_fold_only_when_inside)
 {
     cr_assert_eq(OP(CHECK, I(-1), I(4)), I(3));
