@@ -254,18 +254,17 @@ lathe_status cg_program_verify(const cg_program *, lathe_diag *);
 const char *cg_combine_name(cg_combine);
 
 /* target.c: ISA descriptions. */
-/* What code for an ISA has that code for the ISA before it in the table has not. */
-typedef enum { CG_ADDS_MUCH, CG_ADDS_PRODUCTS_OF_CODES, CG_ADDS_NOTHING } cg_isa_adds;
 typedef struct cg_isa {
     const char *name; /* "x86-64-v3" */
+    const char *also; /* another name; NULL: none */
     const char *triple, *cpu, *features;
     int vector_bits, vector_registers;
     bool has_fma, has_f16, has_round; /* f16 <-> f32; floor, ceil and the like in one instruction */
     bool has_saturation;              /* vectors of f32 to i32, saturating, in one instruction */
     uint32_t cpu_bits;                /* lathe_target.features */
-    cg_isa_adds adds;
     const char *linker_emulation, *library_dir;
     const char *tile; /* of tiles.def: the only one besides the plain one (tests); NULL: all */
+    bool defines;     /* dot products of narrow numbers in plain arithmetic, for any tile (tests) */
 } cg_isa;
 const cg_isa *cg_isa_find(const char *name); /* NULL: unknown */
 const cg_isa *cg_isa_at(size_t index);       /* NULL: past the end */
@@ -279,7 +278,7 @@ typedef struct cg_targets {
 } cg_targets;
 /* "x86-64-v3,x86-64-v4"; NULL: this host. */
 lathe_status cg_targets_parse(const char *list, cg_targets *, lathe_diag *);
-/* The least one whose code for the program is the same. */
+/* emit_need.c: the least one whose code for the program is the same. */
 const cg_isa *cg_isa_needed(const cg_isa *, const cg_program *);
 
 /* emit.c: program -> object file (or LLVM/assembly text) in memory, malloc'ed. Every target has its

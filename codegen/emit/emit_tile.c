@@ -21,12 +21,12 @@ typedef struct kind {
     uint32_t needs;
     cg_multiply multiply;
     int aside;
-    bool flips;
+    unsigned traits;
 } kind;
 
 static const kind kinds[] = {
-#define TILE(name, a, format, needs, multiply, aside, flips)                                       \
-    {#name, a, format, needs, multiply, aside, flips},
+#define TILE(name, a, format, needs, multiply, aside, traits)                                      \
+    {#name, a, format, needs, multiply, aside, traits},
 #include "codegen/emit/tiles.def"
 #undef TILE
 };
@@ -44,12 +44,19 @@ enum { AT_A, AT_B, AT_NEXT, POINTERS };
 
 /* ---- which tile ---- */
 
+/* Without its instructions, as a test asks for it. */
+static bool can_define(const cg_isa *isa, const kind *t)
+{
+    return isa->defines && isa->tile && strcmp(isa->tile, t->name) == 0;
+}
+
 static bool serves(const kind *t, const cg_isa *isa, const cg_tile_use *use)
 {
     bool arm = strncmp(isa->triple, "aarch64", strlen("aarch64")) == 0;
     uint32_t has = isa->cpu_bits | (arm ? CG_TILE_ARM : CG_TILE_X86);
     return (t->a == IR_ELEM_NONE || t->a == use->a) &&
-           (t->format == CG_FORMATS || t->format == use->format) && (t->needs & ~has) == 0 &&
+           (t->format == CG_FORMATS || t->format == use->format) &&
+           ((t->needs & ~has) == 0 || can_define(isa, t)) &&
            (!isa->tile || strcmp(isa->tile, t->name) == 0);
 }
 
@@ -75,7 +82,7 @@ cg_tile_shape cg_tile_shape_of(const cg_isa *isa, const cg_tile_use *use)
     const kind *t = kind_of(isa, use);
     if (!t->multiply) return (cg_tile_shape){CG_PANEL, 1, PLAIN_ROWS};
     cg_tile_shape s = {.lanes = isa->vector_bits / 32, .vectors = 2};
-    if (isa->vector_registers >= 32 && s.lanes == 4) s.vectors = 4;
+    if (isa->vector_registers >= 32 && s.lanes == 4 && !(t->traits & CG_TILE_BLOCKS)) s.vectors = 4;
     s.rows = (isa->vector_registers - s.vectors - t->aside) / s.vectors;
     return s;
 }
@@ -88,7 +95,14 @@ int64_t cg_tile_reach(const cg_tile_use *use)
     return use->row_step && use->k_step ? NEXT_LINES * LINE / UNROLL / CG_CELL : 0;
 }
 
-static int sums(const cg_tile *t) { return t->rows * t->shape.vectors; }
+/* Blocks have two rows, of which the last one may be there twice. */
+static int rows_held(const cg_tile *t)
+{
+    return t->traits & CG_TILE_BLOCKS ? (t->rows + 1) / 2 * 2 : t->rows;
+}
+
+static int sums(const cg_tile *t) { return rows_held(t) * t->shape.vectors; }
+static int row_held(const cg_tile *t, int i) { return i < t->rows ? i : t->rows - 1; }
 
 cg_val cg_tile_at(cg_tile *t, LLVMTypeRef elements, cg_val base, cg_val at)
 {
@@ -183,7 +197,8 @@ static void emit_steps(cg_tile *t, cg_val start, cg_val end, int steps, cg_val *
     if (t->fetch == CG_FETCH_SELF && steps > 1) prefetch_self(t, p[AT_B]);
     if (t->fetch == CG_FETCH_NEXT && steps > 1) p[AT_NEXT] = prefetch_next(t, p[AT_NEXT]);
     const kind *tile = kind_of(u->isa, &t->use);
-    for (int s = 0; s < steps; s++) tile->multiply(t, next, p[AT_A], p[AT_B], s, left);
+    t->span = steps > 1 && tile->traits & CG_TILE_BLOCKS ? 2 : 1;
+    for (int s = 0; s < steps; s += t->span) tile->multiply(t, next, p[AT_A], p[AT_B], s, left);
     cg_val k_step = t->use.k_step ? cg_int(u->i64, t->use.k_step) : t->arg[CG_TILE_K_STEP];
     k_step = LLVMBuildMul(u->b, k_step, cg_int(u->i64, (int64_t)steps * group), "");
     p[AT_A] = cg_tile_at(t, t->a_type, p[AT_A], k_step);
@@ -225,7 +240,7 @@ static void first_sums(cg_tile *t, cg_val *first)
 {
     cg_unit *u = t->u;
     for (int j = 0; j < t->shape.vectors; j++) first[j] = LLVMConstNull(t->vector);
-    if (!t->flips) return;
+    if (!(t->traits & CG_TILE_FLIPS)) return;
     cg_val row = element_at(t, t->b_type, t->arg[CG_TILE_B], -(int64_t)CG_PANEL * t->form->group);
     cg_val away = cg_int_like(first[0], t->use.a == IR_U8 ? 128 : -128);
     for (int j = 0; j < t->shape.vectors; j++)
@@ -242,7 +257,8 @@ static void begin_sums(cg_tile *t, cg_val *sum)
     int n = sums(t), vectors = t->shape.vectors;
     LLVMBuildCondBr(u->b, t->arg[CG_TILE_ADD], add, start);
     LLVMPositionBuilderAtEnd(u->b, add);
-    for (int i = 0; i < n; i++) held[i] = load_sums(t, place_of_c(t, i / vectors, i % vectors));
+    for (int i = 0; i < n; i++)
+        held[i] = load_sums(t, place_of_c(t, row_held(t, i / vectors), i % vectors));
     LLVMBuildBr(u->b, start);
     LLVMPositionBuilderAtEnd(u->b, start);
     for (int i = 0; i < n; i++) {
@@ -257,16 +273,21 @@ static void emit_vectors(cg_tile *t)
     cg_unit *u = t->u;
     cg_val carried[CG_MOST_CARRIED];
     int n = sums(t);
-    for (int i = 0; i < t->rows; i++)
+    bool blocks = t->traits & CG_TILE_BLOCKS;
+    for (int i = 0; i < rows_held(t); i++) {
+        int row = row_held(t, i);
         t->row_at[i] = t->use.row_step
-                           ? cg_int(u->i64, i * t->use.row_step)
-                           : LLVMBuildMul(u->b, t->arg[CG_TILE_ROW_STEP], cg_int(u->i64, i), "");
+                           ? cg_int(u->i64, row * t->use.row_step)
+                           : LLVMBuildMul(u->b, t->arg[CG_TILE_ROW_STEP], cg_int(u->i64, row), "");
+    }
     begin_sums(t, carried);
+    if (blocks) cg_tile_to_blocks(t, carried, false);
     carried[n + AT_A] = t->arg[CG_TILE_A];
     carried[n + AT_B] = t->arg[CG_TILE_B];
     carried[n + AT_NEXT] = t->arg[CG_TILE_NEXT];
     emit_groups(t, carried);
-    for (int i = 0; i < n; i++) {
+    if (blocks) cg_tile_to_blocks(t, carried, true);
+    for (int i = 0; i < t->rows * t->shape.vectors; i++) {
         cg_val at = place_of_c(t, i / t->shape.vectors, i % t->shape.vectors);
         LLVMSetAlignment(LLVMBuildStore(u->b, carried[i], at),
                          (unsigned)ir_elem_bits(t->form->sum) / 8);
@@ -346,7 +367,7 @@ static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int 
                  .fetch = fetch,
                  .rows = rows,
                  .unroll = unroll_of(use),
-                 .flips = kind_of(u->isa, use)->flips,
+                 .traits = kind_of(u->isa, use)->traits,
                  .a_type = cg_storage_type(u, use->a),
                  .b_type = cg_storage_type(u, form->elem),
                  .c_type = cg_storage_type(u, form->sum)};

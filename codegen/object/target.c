@@ -4,7 +4,8 @@
  * everything the emitters and the linker call ask about a target. A row's cpu_bits are what the
  * runtime checks before it lets the code run, so they must cover every instruction of cpu+features;
  * rows of one architecture stand from the least to the best, so that "the best that a processor can
- * run" is the last row that it can; the first one of an architecture adds much. */
+ * run" is the last row that it can. What a row has that the one before has not are tiles alone if
+ * cpu and vectors are the same; the first one of an architecture differs from the one before. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ enum {
     AMX =
         VNNI | LATHE_CPU_AVX512_BF16 | LATHE_CPU_AMX_TILE | LATHE_CPU_AMX_BF16 | LATHE_CPU_AMX_INT8,
     ARM_DOT = LATHE_CPU_ARM_DOTPROD,
-    ARM_I8MM = ARM_DOT | LATHE_CPU_ARM_I8MM | LATHE_CPU_ARM_BF16,
+    ARM_I8MM = ARM_DOT | LATHE_CPU_ARM_I8MM,
+    ARM_BF16 = ARM_I8MM | LATHE_CPU_ARM_BF16,
 };
 
 static const cg_isa isas[] = {
@@ -56,7 +58,6 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = AVX_VNNI,
-     .adds = CG_ADDS_PRODUCTS_OF_CODES,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "x86-64-v4",
@@ -81,7 +82,6 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = VNNI,
-     .adds = CG_ADDS_PRODUCTS_OF_CODES,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "x86-64-v4+amx",
@@ -94,7 +94,6 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .cpu_bits = AMX,
-     .adds = CG_ADDS_NOTHING,
      .linker_emulation = "elf_x86_64",
      .library_dir = "x86_64"},
     {.name = "aarch64",
@@ -120,10 +119,23 @@ static const cg_isa isas[] = {
      .has_round = true,
      .has_saturation = true,
      .cpu_bits = ARM_DOT,
-     .adds = CG_ADDS_PRODUCTS_OF_CODES,
      .linker_emulation = "aarch64linux",
      .library_dir = "aarch64"},
-    {.name = "aarch64+dotprod+i8mm+bf16",
+    {.name = "aarch64+i8mm",
+     .triple = ARM,
+     .cpu = "generic",
+     .features = "+neon,+dotprod,+i8mm",
+     .vector_bits = 128,
+     .vector_registers = 32,
+     .has_fma = true,
+     .has_f16 = true,
+     .has_round = true,
+     .has_saturation = true,
+     .cpu_bits = ARM_I8MM,
+     .linker_emulation = "aarch64linux",
+     .library_dir = "aarch64"},
+    {.name = "aarch64+bf16",
+     .also = "aarch64+dotprod+i8mm+bf16",
      .triple = ARM,
      .cpu = "generic",
      .features = "+neon,+dotprod,+i8mm,+bf16",
@@ -133,8 +145,7 @@ static const cg_isa isas[] = {
      .has_f16 = true,
      .has_round = true,
      .has_saturation = true,
-     .cpu_bits = ARM_I8MM,
-     .adds = CG_ADDS_NOTHING,
+     .cpu_bits = ARM_BF16,
      .linker_emulation = "aarch64linux",
      .library_dir = "aarch64"},
 };
@@ -142,7 +153,8 @@ static const cg_isa isas[] = {
 const cg_isa *cg_isa_find(const char *name)
 {
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
-        if (strcmp(isas[i].name, name) == 0) return &isas[i];
+        if (strcmp(isas[i].name, name) == 0 || (isas[i].also && strcmp(isas[i].also, name) == 0))
+            return &isas[i];
     return NULL;
 }
 
@@ -161,27 +173,10 @@ const cg_isa *cg_isa_host(void)
     uint32_t has = rt_cpu_features();
     const cg_isa *best = NULL;
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
-        if (isas[i].adds != CG_ADDS_NOTHING && strcmp(isas[i].triple, triple) == 0 &&
-            (isas[i].cpu_bits & ~has) == 0 && rt_cpu_enable(isas[i].cpu_bits))
+        if (strcmp(isas[i].triple, triple) == 0 && (isas[i].cpu_bits & ~has) == 0 &&
+            rt_cpu_enable(isas[i].cpu_bits))
             best = &isas[i];
     return best;
-}
-
-static bool multiplies_codes(const cg_program *p)
-{
-    for (size_t i = 0; i < p->nkernels; i++) {
-        const cg_gemm *g = p->kernels[i].nest.gemm;
-        if (g && cg_panel_form_of(g->format)->sum == IR_I32) return true;
-    }
-    return false;
-}
-
-const cg_isa *cg_isa_needed(const cg_isa *isa, const cg_program *p)
-{
-    bool codes = multiplies_codes(p);
-    while (isa->adds == CG_ADDS_NOTHING || (isa->adds == CG_ADDS_PRODUCTS_OF_CODES && !codes))
-        isa--;
-    return isa;
 }
 
 /* ---- lists ---- */

@@ -47,7 +47,7 @@ x86_64)
         is "on a core2duo" "$(runs "$dir/three.so" "" qemu-x86_64 -cpu core2duo)" x86-64
     fi
     ;;
-aarch64) all=aarch64,aarch64+dotprod+i8mm+bf16 ;;
+aarch64) all=aarch64,aarch64+bf16 ;;
 esac
 
 compile "$all" "$dir/all.o" --emit obj

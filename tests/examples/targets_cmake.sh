@@ -5,7 +5,7 @@ dir="$WORK/targets_cmake"
 mkdir -p "$dir"
 export CMAKE_PREFIX_PATH="$WORK/prefix"
 case $(uname -m) in
-aarch64) least=aarch64 both="aarch64+dotprod+i8mm+bf16 aarch64" ;;
+aarch64) least=aarch64 both="aarch64+bf16 aarch64" ;;
 *) least=x86-64 both="x86-64-v3 x86-64" ;;
 esac
 cat >"$dir/CMakeLists.txt" <<END

@@ -137,7 +137,7 @@ static inline void kernels_run(size_t kernel, void *const *bufs, const int64_t *
 static inline size_t runnable(const cg_isa **out, size_t cap)
 {
     static const char *const names[] = {"x86-64", "x86-64-v3", "x86-64-v4", "aarch64",
-                                        "aarch64+dotprod+i8mm+bf16"};
+                                        "aarch64+bf16"};
     const cg_isa *host = cg_isa_host();
     uint32_t has = rt_cpu_features();
     size_t n = 0;
