@@ -254,6 +254,8 @@ lathe_status cg_program_verify(const cg_program *, lathe_diag *);
 const char *cg_combine_name(cg_combine);
 
 /* target.c: ISA descriptions. */
+/* Needs of a tile besides LATHE_CPU_*: the family. */
+enum { CG_TILE_X86 = 1 << 30, CG_TILE_ARM = 1 << 29 };
 typedef struct cg_isa {
     const char *name; /* "x86-64-v3" */
     const char *also; /* another name; NULL: none */
@@ -264,7 +266,7 @@ typedef struct cg_isa {
     uint32_t cpu_bits;                /* lathe_target.features */
     const char *linker_emulation, *library_dir;
     const char *tile; /* of tiles.def: the only one besides the plain one (tests); NULL: all */
-    bool defines;     /* dot products of narrow numbers in plain arithmetic, for any tile (tests) */
+    uint32_t defines; /* needs of tiles that are there as their definitions alone (tests) */
 } cg_isa;
 const cg_isa *cg_isa_find(const char *name); /* NULL: unknown */
 const cg_isa *cg_isa_at(size_t index);       /* NULL: past the end */

@@ -257,7 +257,7 @@ static void make_tiles(attention *w)
 {
     cg_unit *u = w->u;
     const ir_affine *q = &w->a->scores.gemm->a;
-    uint32_t one, several, rows[CG_FETCHES] = {0};
+    uint64_t one, several, rows[CG_FETCHES] = {0};
     int64_t least, most;
     const cg_tile_use scores = {IR_F32, w->a->scores.gemm->format,
                                 attention_known(w, q->coef[w->nbatch]),

@@ -7,6 +7,10 @@
 
 #include "codegen/emit/emit_dot.h"
 
+#define DOTS (LATHE_CPU_AVX_VNNI | LATHE_CPU_AVX512_VNNI | LATHE_CPU_ARM_DOTPROD)
+
+static bool is_defined(const cg_unit *u, uint32_t features) { return u->isa->defines & features; }
+
 static bool is_arm(const cg_unit *u)
 {
     return strncmp(u->isa->triple, "aarch64", strlen("aarch64")) == 0;
@@ -44,13 +48,13 @@ static cg_val define_dot(cg_unit *u, cg_val sum, cg_bytes x, cg_bytes y)
 
 cg_val cg_dot(cg_unit *u, cg_val sum, cg_bytes x, cg_bytes y)
 {
-    if (!u->isa->defines && !is_arm(u) && x.is_signed != y.is_signed) {
+    if (!is_defined(u, DOTS) && !is_arm(u) && x.is_signed != y.is_signed) {
         const char *name =
             cg_lanes(sum) == 16 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256";
         cg_val args[] = {sum, x.is_signed ? y.v : x.v, x.is_signed ? x.v : y.v};
         return cg_intrinsic_of(u, name, NULL, 0, args, 3);
     }
-    if (!u->isa->defines && is_arm(u) && x.is_signed && y.is_signed) {
+    if (!is_defined(u, DOTS) && is_arm(u) && x.is_signed && y.is_signed) {
         LLVMTypeRef types[] = {LLVMTypeOf(sum), cg_wide(u->i8, 4 * cg_lanes(sum))};
         cg_val args[] = {sum, bytes(u, x.v), bytes(u, y.v)}; /* a splat must be the last one */
         return cg_intrinsic_of(u, "llvm.aarch64.neon.sdot", types, 2, args, 3);
@@ -75,7 +79,7 @@ static cg_val define_blocks(cg_unit *u, cg_val sum, cg_bytes x, cg_bytes y)
 cg_val cg_dot_blocks(cg_unit *u, cg_val sum, cg_bytes x, cg_bytes y)
 {
     const bool has = !x.is_signed || y.is_signed;
-    if (u->isa->defines || !has) return define_blocks(u, sum, x, y);
+    if (is_defined(u, LATHE_CPU_ARM_I8MM) || !has) return define_blocks(u, sum, x, y);
     LLVMTypeRef types[] = {LLVMTypeOf(sum), cg_wide(u->i8, 16)};
     const char *name = x.is_signed   ? "llvm.aarch64.neon.smmla"
                        : y.is_signed ? "llvm.aarch64.neon.usmmla"
@@ -96,7 +100,7 @@ cg_val cg_add_pairs(cg_unit *u, cg_val x, cg_val y)
 {
     static const int even[] = {0, 2, 4, 6}, odd[] = {1, 3, 5, 7};
     LLVMTypeRef type = LLVMTypeOf(x);
-    if (!u->isa->defines)
+    if (!is_defined(u, CG_TILE_ARM))
         return cg_intrinsic_of(u, "llvm.aarch64.neon.addp", &type, 1, (cg_val[]){x, y}, 2);
     return LLVMBuildAdd(u->b, cg_pick(u, x, y, even, 4), cg_pick(u, x, y, odd, 4), "");
 }
@@ -105,7 +109,7 @@ cg_val cg_dot_pairs(cg_unit *u, cg_val x, cg_val y, int half)
 {
     LLVMTypeRef words = cg_wide(u->i16, 8), sums = cg_wide(u->i32, 4), types[] = {sums, words};
     cg_val args[] = {half_of(u, bytes(u, x), half), half_of(u, bytes(u, y), half)};
-    if (!u->isa->defines) {
+    if (!is_defined(u, CG_TILE_ARM)) {
         cg_val products = cg_intrinsic_of(u, "llvm.aarch64.neon.smull", &words, 1, args, 2);
         return cg_intrinsic_of(u, "llvm.aarch64.neon.saddlp", types, 2, &products, 1);
     }

@@ -20,6 +20,7 @@ typedef struct gemm {
     LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
     cg_tile_use use;
     cg_tile_shape shape;
+    uint64_t sizes[CG_FETCHES]; /* numbers of rows of the tiles, a bit each */
     cg_function finish;
     cg_function pack, decode; /* of a b that is no weight; of codes */
     cg_function few;          /* codes times a few rows */
@@ -320,9 +321,9 @@ static cg_fetch fetch_of(const gemm *w, int64_t blocks)
 }
 
 /* Numbers of rows that tiles can have, for any size or for the one that is known. */
-static void find_tiles(gemm *w, uint32_t rows[CG_FETCHES])
+static void find_tiles(gemm *w, uint64_t rows[CG_FETCHES])
 {
-    uint32_t one, several;
+    uint64_t one, several;
     cg_block_sizes(w->u->g, w->k.n->space[axis(w, M)], w->shape.rows, &one, &several);
     rows[fetch_of(w, 1)] |= one;
     rows[fetch_of(w, 2)] |= several;
@@ -425,7 +426,6 @@ static bool goes_direct(const gemm *w)
 static void choose_tile(gemm *w)
 {
     cg_unit *u = w->u;
-    uint32_t rows[CG_FETCHES] = {0};
     w->use = (cg_tile_use){.a = w->k.n->operands[0].elem,
                            .format = w->g->format,
                            .row_step = gemm_known(w, w->g->a.coef[axis(w, M)]),
@@ -435,8 +435,8 @@ static void choose_tile(gemm *w)
     w->b_type = cg_storage_type(u, w->form->elem);
     w->c_type = cg_storage_type(u, w->form->sum);
     w->shape = cg_tile_shape_of(u->isa, &w->use);
-    find_tiles(w, rows);
-    w->tiles = cg_tile_chooser(u, &w->use, rows);
+    find_tiles(w, w->sizes);
+    w->tiles = cg_tile_chooser(u, &w->use, w->sizes);
     w->reach = gemm_num(w, cg_tile_reach(&w->use));
 }
 
@@ -464,7 +464,9 @@ cg_val cg_emit_gemm(cg_unit *u, const cg_kernel *kernel)
     gemm w = {.k = cg_kern_begin(u, kernel), .u = u, .g = kernel->nest.gemm};
     cg_kern_arguments(&w.k);
     prepare(&w);
+    cg_tiles_begin(u, &w.use, w.sizes);
     emit_segments(&w);
+    cg_tiles_end(u, &w.use, w.sizes);
     LLVMBuildRetVoid(u->b);
     return w.k.fn;
 }

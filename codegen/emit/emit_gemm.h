@@ -39,9 +39,12 @@ enum {
 };
 /* A function whose first argument chooses the tile: CG_TILE_CHOICE of its rows and what it
  * prefetches. rows: by cg_fetch, the numbers of rows that it must know, a bit each. */
-#define CG_TILE_CHOICE(fetch, rows) (32 * (int)(fetch) + (rows))
-cg_val cg_tile_chooser(cg_unit *, const cg_tile_use *, const uint32_t rows[CG_FETCHES]);
+#define CG_TILE_CHOICE(fetch, rows) (64 * (int)(fetch) + (rows))
+cg_val cg_tile_chooser(cg_unit *, const cg_tile_use *, const uint64_t rows[CG_FETCHES]);
 LLVMTypeRef cg_tile_chooser_type(cg_unit *);
+/* What a kernel emits before and after all calls of tiles with such rows. */
+void cg_tiles_begin(cg_unit *, const cg_tile_use *, const uint64_t rows[CG_FETCHES]);
+void cg_tiles_end(cg_unit *, const cg_tile_use *, const uint64_t rows[CG_FETCHES]);
 /* Elements of b from NEXT on that a call prefetches for each k. */
 int64_t cg_tile_reach(const cg_tile_use *);
 
@@ -87,7 +90,7 @@ cg_val cg_block_start(cg_unit *, const cg_blocks *, cg_val block); /* in the chu
 cg_val cg_block_rows(cg_unit *, const cg_blocks *, cg_val block);
 /* Sets of the numbers of rows that a block can have, a bit each: of chunks of one block and of
  * several, for any size or for the one that is known. */
-void cg_block_sizes(const ir_graph *, ir_dim rows, int most, uint32_t *one, uint32_t *several);
+void cg_block_sizes(const ir_graph *, ir_dim rows, int most, uint64_t *one, uint64_t *several);
 
 /* emit_pack.c: copies COUNT k from K on of the panel that starts at column N. */
 enum {

@@ -44,19 +44,19 @@ cg_val cg_block_rows(cg_unit *u, const cg_blocks *r, cg_val block)
                         "");
 }
 
-void cg_block_sizes(const ir_graph *g, ir_dim rows, int most, uint32_t *one, uint32_t *several)
+void cg_block_sizes(const ir_graph *g, ir_dim rows, int most, uint64_t *one, uint64_t *several)
 {
     int64_t m;
     *one = *several = 0;
     if (!ir_dim_is_const(g, rows, &m)) {
-        for (int r = 1; r <= most; r++) *one |= 1u << r;
-        for (int r = most / 2; r <= most; r++) *several |= 1u << r;
+        for (int r = 1; r <= most; r++) *one |= UINT64_C(1) << r;
+        for (int r = most / 2; r <= most; r++) *several |= UINT64_C(1) << r;
         return;
     }
     for (int64_t i = 0, n = (m + CG_ROWS - 1) / CG_ROWS; i < n && i < 2 * CG_ROWS; i++) {
         int64_t size = (i + 1) * m / n - i * m / n, blocks = (size + most - 1) / most;
-        uint32_t *set = blocks == 1 ? one : several;
-        *set |= 1u << size / blocks;
-        if (size % blocks) *set |= 2u << size / blocks;
+        uint64_t *set = blocks == 1 ? one : several;
+        *set |= UINT64_C(1) << size / blocks;
+        if (size % blocks) *set |= UINT64_C(2) << size / blocks;
     }
 }

@@ -35,7 +35,7 @@ static const kind kinds[] = {
 typedef struct cg_tiles {
     cg_tile_use use;
     cg_fetch fetch;
-    cg_val fn[CG_TILE_MOST_ROWS]; /* by rows; NULL: not made yet */
+    cg_val fn[CG_TILE_MOST_ROWS + 1]; /* by rows; NULL: not made yet */
     struct cg_tiles *next;
 } tiles;
 
@@ -44,26 +44,21 @@ enum { AT_A, AT_B, AT_NEXT, POINTERS };
 
 /* ---- which tile ---- */
 
-/* Without its instructions, as a test asks for it. */
-static bool can_define(const cg_isa *isa, const kind *t)
-{
-    return isa->defines && isa->tile && strcmp(isa->tile, t->name) == 0;
-}
+static int least_rows(const kind *t) { return t->traits & CG_TILE_UNIT ? CG_TILE_UNIT_ROWS : 1; }
 
-static bool serves(const kind *t, const cg_isa *isa, const cg_tile_use *use)
+static bool serves(const kind *t, const cg_isa *isa, const cg_tile_use *use, int rows)
 {
     bool arm = strncmp(isa->triple, "aarch64", strlen("aarch64")) == 0;
-    uint32_t has = isa->cpu_bits | (arm ? CG_TILE_ARM : CG_TILE_X86);
+    uint32_t has = isa->cpu_bits | isa->defines | (arm ? CG_TILE_ARM : CG_TILE_X86);
     return (t->a == IR_ELEM_NONE || t->a == use->a) &&
-           (t->format == CG_FORMATS || t->format == use->format) &&
-           ((t->needs & ~has) == 0 || can_define(isa, t)) &&
-           (!isa->tile || strcmp(isa->tile, t->name) == 0);
+           (t->format == CG_FORMATS || t->format == use->format) && (t->needs & ~has) == 0 &&
+           rows >= least_rows(t) && (!isa->tile || strcmp(isa->tile, t->name) == 0);
 }
 
-static const kind *kind_of(const cg_isa *isa, const cg_tile_use *use)
+static const kind *kind_of(const cg_isa *isa, const cg_tile_use *use, int rows)
 {
     size_t i = 0, last = sizeof kinds / sizeof kinds[0] - 1;
-    while (i < last && !serves(&kinds[i], isa, use)) i++;
+    while (i < last && !serves(&kinds[i], isa, use, rows)) i++;
     return &kinds[i];
 }
 
@@ -74,17 +69,23 @@ const char *cg_tile_name(size_t row)
 
 const char *cg_tile_name_of(const cg_isa *isa, const cg_tile_use *use)
 {
-    return kind_of(isa, use)->name;
+    return kind_of(isa, use, CG_TILE_MOST_ROWS)->name;
 }
 
-cg_tile_shape cg_tile_shape_of(const cg_isa *isa, const cg_tile_use *use)
+static cg_tile_shape shape_of(const cg_isa *isa, const kind *t)
 {
-    const kind *t = kind_of(isa, use);
+    if (t->traits & CG_TILE_UNIT)
+        return (cg_tile_shape){CG_TILE_UNIT_ROWS, CG_PANEL / CG_TILE_UNIT_ROWS, CG_TILE_MOST_ROWS};
     if (!t->multiply) return (cg_tile_shape){CG_PANEL, 1, PLAIN_ROWS};
     cg_tile_shape s = {.lanes = isa->vector_bits / 32, .vectors = 2};
     if (isa->vector_registers >= 32 && s.lanes == 4 && !(t->traits & CG_TILE_BLOCKS)) s.vectors = 4;
     s.rows = (isa->vector_registers - s.vectors - t->aside) / s.vectors;
     return s;
+}
+
+cg_tile_shape cg_tile_shape_of(const cg_isa *isa, const cg_tile_use *use)
+{
+    return shape_of(isa, kind_of(isa, use, CG_TILE_MOST_ROWS));
 }
 
 static int unroll_of(const cg_tile_use *use) { return use->row_step && use->k_step ? UNROLL : 1; }
@@ -196,7 +197,7 @@ static void emit_steps(cg_tile *t, cg_val start, cg_val end, int steps, cg_val *
     for (int c = 0; c < n + POINTERS; c++) next[c] = l.carried[c];
     if (t->fetch == CG_FETCH_SELF && steps > 1) prefetch_self(t, p[AT_B]);
     if (t->fetch == CG_FETCH_NEXT && steps > 1) p[AT_NEXT] = prefetch_next(t, p[AT_NEXT]);
-    const kind *tile = kind_of(u->isa, &t->use);
+    const kind *tile = kind_of(u->isa, &t->use, t->rows);
     t->span = steps > 1 && tile->traits & CG_TILE_BLOCKS ? 2 : 1;
     for (int s = 0; s < steps; s += t->span) tile->multiply(t, next, p[AT_A], p[AT_B], s, left);
     cg_val k_step = t->use.k_step ? cg_int(u->i64, t->use.k_step) : t->arg[CG_TILE_K_STEP];
@@ -353,6 +354,34 @@ static LLVMTypeRef tile_type(cg_unit *u)
     return LLVMFunctionType(u->none, t, CG_TILE_ARGS, false);
 }
 
+static cg_val tile_of(cg_unit *, const cg_tile_use *, cg_fetch, int rows);
+
+/* More rows than a tile has: one after the other. */
+static void emit_halves(cg_tile *t)
+{
+    cg_unit *u = t->u;
+    const int rows[] = {t->rows / 2, t->rows - t->rows / 2};
+    cg_val args[CG_TILE_ARGS], first = cg_int(u->i64, rows[0]);
+    memcpy(args, t->arg, sizeof args);
+    for (int i = 0; i < 2; i++) {
+        LLVMBuildCall2(u->b, tile_type(u), tile_of(u, &t->use, t->fetch, rows[i]), args,
+                       CG_TILE_ARGS, "");
+        cg_val a = LLVMBuildMul(u->b, args[CG_TILE_ROW_STEP], first, ""),
+               c = LLVMBuildMul(u->b, args[CG_TILE_LDC], first, "");
+        args[CG_TILE_A] = cg_tile_at(t, t->a_type, args[CG_TILE_A], a);
+        args[CG_TILE_C] = cg_tile_at(t, t->c_type, args[CG_TILE_C], c);
+    }
+    LLVMBuildRetVoid(u->b);
+}
+
+static void emit_body(cg_tile *t, const kind *which)
+{
+    if (t->rows > t->shape.rows) emit_halves(t);
+    else if (which->traits & CG_TILE_UNIT) cg_emit_tile_unit(t);
+    else if (which->multiply) emit_vectors(t);
+    else emit_plain(t);
+}
+
 static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int rows)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
@@ -360,22 +389,22 @@ static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int 
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     cg_set_attributes(u, fn);
     const cg_panel_form *form = cg_panel_form_of(use->format);
+    const kind *which = kind_of(u->isa, use, rows);
     cg_tile t = {.u = u,
                  .use = *use,
-                 .shape = cg_tile_shape_of(u->isa, use),
+                 .shape = shape_of(u->isa, which),
                  .form = form,
                  .fetch = fetch,
                  .rows = rows,
                  .unroll = unroll_of(use),
-                 .traits = kind_of(u->isa, use)->traits,
+                 .traits = which->traits,
                  .a_type = cg_storage_type(u, use->a),
                  .b_type = cg_storage_type(u, form->elem),
                  .c_type = cg_storage_type(u, form->sum)};
     t.vector = cg_wide(t.c_type, t.shape.lanes);
     for (int i = 0; i < CG_TILE_ARGS; i++) t.arg[i] = LLVMGetParam(fn, (unsigned)i);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
-    if (kind_of(u->isa, use)->multiply) emit_vectors(&t);
-    else emit_plain(&t);
+    emit_body(&t, which);
     if (here) LLVMPositionBuilderAtEnd(u->b, here);
     return fn;
 }
@@ -417,7 +446,26 @@ static void add_case(cg_unit *u, cg_val choice, cg_val fn, cg_val to, int number
     LLVMBuildRetVoid(u->b);
 }
 
-cg_val cg_tile_chooser(cg_unit *u, const cg_tile_use *use, const uint32_t rows[CG_FETCHES])
+/* Whether any of the tiles is a unit's that must be told of a kernel. */
+static bool takes_unit(cg_unit *u, const cg_tile_use *use, const uint64_t rows[CG_FETCHES])
+{
+    uint64_t all = 0;
+    for (int i = 0; i < CG_FETCHES; i++) all |= rows[i];
+    return all >> CG_TILE_UNIT_ROWS && cg_tile_unit_is_real(u->isa) &&
+           kind_of(u->isa, use, CG_TILE_MOST_ROWS)->traits & CG_TILE_UNIT;
+}
+
+void cg_tiles_begin(cg_unit *u, const cg_tile_use *use, const uint64_t rows[CG_FETCHES])
+{
+    if (takes_unit(u, use, rows)) cg_tile_unit_begin(u);
+}
+
+void cg_tiles_end(cg_unit *u, const cg_tile_use *use, const uint64_t rows[CG_FETCHES])
+{
+    if (takes_unit(u, use, rows)) cg_tile_unit_end(u);
+}
+
+cg_val cg_tile_chooser(cg_unit *u, const cg_tile_use *use, const uint64_t rows[CG_FETCHES])
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
     cg_val fn = LLVMAddFunction(u->m, "tiles", cg_tile_chooser_type(u));
@@ -427,7 +475,7 @@ cg_val cg_tile_chooser(cg_unit *u, const cg_tile_use *use, const uint32_t rows[C
     LLVMBasicBlockRef none = cg_block(u);
     cg_val choice = LLVMBuildSwitch(u->b, LLVMGetParam(fn, 0), none, CG_TILE_MOST_ROWS);
     for (int fetch = 0; fetch < CG_FETCHES; fetch++)
-        for (int n = 1; n < CG_TILE_MOST_ROWS; n++)
+        for (int n = 1; n <= CG_TILE_MOST_ROWS; n++)
             if (rows[fetch] >> n & 1)
                 add_case(u, choice, fn, tile_of(u, use, (cg_fetch)fetch, n),
                          CG_TILE_CHOICE(fetch, n));

@@ -4,12 +4,20 @@
 
 #include "codegen/emit/emit_gemm.h"
 
-/* Needs of a tile besides LATHE_CPU_*: the family. */
-enum { CG_TILE_X86 = 1 << 30, CG_TILE_ARM = 1 << 29 };
 /* What sets a tile apart: it reads a's codes with the other sign, 128 away; its sums are blocks of
- * two rows by two columns; or of two columns by two rows. */
-enum { CG_TILE_FLIPS = 1 << 0, CG_TILE_BLOCKS = 1 << 1, CG_TILE_TURNED = 1 << 2 };
-enum { CG_TILE_MOST_ROWS = 16, CG_TILE_MOST_VECTORS = 8 };
+ * two rows by two columns; or of two columns by two rows; it is a unit's, emit_tile_unit.c, and has
+ * no step of its own. */
+enum {
+    CG_TILE_FLIPS = 1 << 0,
+    CG_TILE_BLOCKS = 1 << 1,
+    CG_TILE_TURNED = 1 << 2,
+    CG_TILE_UNIT = 1 << 3
+};
+enum {
+    CG_TILE_UNIT_ROWS = 16,
+    CG_TILE_MOST_ROWS = 2 * CG_TILE_UNIT_ROWS,
+    CG_TILE_MOST_VECTORS = 8
+};
 
 typedef struct cg_tile {
     cg_unit *u;
@@ -21,9 +29,9 @@ typedef struct cg_tile {
     int span;        /* groups that a step of k takes */
     unsigned traits; /* CG_TILE_FLIPS, ... */
     cg_val arg[CG_TILE_ARGS];
-    cg_val row_at[CG_TILE_MOST_ROWS];   /* offsets of a's rows */
-    LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
-    LLVMTypeRef vector;                 /* of sums */
+    cg_val row_at[CG_TILE_MOST_ROWS + 1]; /* offsets of a's rows */
+    LLVMTypeRef a_type, b_type, c_type;   /* of elements; c's are sums */
+    LLVMTypeRef vector;                   /* of sums */
 } cg_tile;
 
 /* Adds the products of a group of k, `step` groups behind a and b, to sums: row by row, vectors
@@ -41,6 +49,12 @@ CG_MULTIPLY(blocks); /* emit_tile_mm.c */
 cg_val cg_tile_at(cg_tile *, LLVMTypeRef elements, cg_val base, cg_val at);
 cg_val cg_tile_load(cg_tile *, LLVMTypeRef, cg_val at, unsigned align);
 cg_val cg_tile_place_of_a(cg_tile *, cg_val a, int row, cg_val k);
+/* emit_tile_unit.c: the whole function; around all calls of a kernel. */
+void cg_emit_tile_unit(cg_tile *);
+bool cg_tile_unit_is_real(const cg_isa *);
+void cg_tile_unit_begin(cg_unit *);
+void cg_tile_unit_end(cg_unit *);
+
 /* Four bytes of a row of a: a group of k. */
 cg_val cg_tile_group(cg_tile *, cg_val a, int row, int step, cg_val left);
 /* Sums, row by row, to blocks or back. */

@@ -150,8 +150,27 @@ static const cg_isa isas[] = {
      .library_dir = "aarch64"},
 };
 
+/* Known by name alone, for tests: a unit that this machine may lack, as loops over memory. */
+static const cg_isa emulated[] = {
+    {.name = "x86-64-v4+amx-emulated",
+     .triple = X86,
+     .cpu = "x86-64-v4",
+     .features = "+avx512vnni",
+     .vector_bits = 512,
+     .vector_registers = 32,
+     .has_fma = true,
+     .has_f16 = true,
+     .has_round = true,
+     .cpu_bits = VNNI,
+     .defines = LATHE_CPU_AMX_TILE | LATHE_CPU_AMX_BF16 | LATHE_CPU_AMX_INT8,
+     .linker_emulation = "elf_x86_64",
+     .library_dir = "x86_64"},
+};
+
 const cg_isa *cg_isa_find(const char *name)
 {
+    for (size_t i = 0; i < sizeof emulated / sizeof emulated[0]; i++)
+        if (strcmp(emulated[i].name, name) == 0) return &emulated[i];
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
         if (strcmp(isas[i].name, name) == 0 || (isas[i].also && strcmp(isas[i].also, name) == 0))
             return &isas[i];
@@ -195,6 +214,14 @@ static lathe_status unknown(lathe_diag *diag, const char *name)
     return LATHE_NOT_FOUND;
 }
 
+/* Of two targets the better one is behind; what is emulated is behind all. */
+static size_t rank_of(const cg_isa *isa)
+{
+    size_t i = 0;
+    while (i < sizeof isas / sizeof isas[0] && isa != &isas[i]) i++;
+    return i;
+}
+
 /* Into its place: rows of the table stand from the least to the best. */
 static lathe_status target_add(cg_targets *t, const cg_isa *isa, lathe_diag *diag)
 {
@@ -203,7 +230,7 @@ static lathe_status target_add(cg_targets *t, const cg_isa *isa, lathe_diag *dia
                         "targets %s and %s are of different architectures; an object holds one",
                         t->isa[0]->name, isa->name);
     size_t at = t->n;
-    while (at && t->isa[at - 1] < isa) at--;
+    while (at && rank_of(t->isa[at - 1]) < rank_of(isa)) at--;
     if (at && t->isa[at - 1] == isa)
         return diag_add(diag, LATHE_BAD_INPUT, NULL, "target %s is given twice", isa->name);
     memmove(t->isa + at + 1, t->isa + at, (t->n - at) * sizeof *t->isa);

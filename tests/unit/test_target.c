@@ -52,12 +52,12 @@ Test(target_list, a_default_needs_only_what_its_code_uses)
         {"x86-64-v3", "x86-64-v3", "x86-64-v3"},
         {"x86-64-v3+avxvnni", "x86-64-v3", "x86-64-v3+avxvnni"},
         {"x86-64-v4+vnni", "x86-64-v4", "x86-64-v4+vnni"},
-        {"x86-64-v4+amx", "x86-64-v4", "x86-64-v4+vnni"},
+        {"x86-64-v4+amx", "x86-64-v4", "x86-64-v4+amx"},
         {"aarch64+dotprod", "aarch64", "aarch64+dotprod"},
         {"aarch64+i8mm", "aarch64", "aarch64+i8mm"},
         {"aarch64+bf16", "aarch64", "aarch64+i8mm"},
     };
-    cg_gemm floats = {.format = CG_FORMAT_F32}, codes = {.format = CG_FORMAT_U8};
+    cg_gemm floats = {.format = CG_FORMAT_F32}, codes = {.format = CG_FORMAT_I8};
     cg_operand a = {.elem = IR_F32};
     cg_kernel kernels[] = {{.nest = {.gemm = NULL}}, {.nest = {.gemm = &floats, .operands = &a}}};
     cg_program p = {.kernels = kernels, .nkernels = 2};
