@@ -397,8 +397,11 @@ typedef struct ir_product {
     char roles[IR_MAX_SPACE + 1];
     ir_affine walk[2]; /* of a, of b */
 } ir_product;
-/* Loads of an epilogue that a product has at most. */
-enum { IR_PRODUCT_LOADS = 21 };
+/* Loads of an epilogue that a product has at most; columns that it has at least to be done in
+ * tiles, as fewer waste most of a panel. */
+enum { IR_PRODUCT_LOADS = 21, IR_PRODUCT_COLUMNS = 8 };
+/* The number of columns. */
+ir_dim ir_product_columns(ir_graph *, const ir_node *, const ir_product *);
 /* NULL: a contract, or a sum, that has the form; else why not. */
 const char *ir_product_form(ir_graph *, const ir_node *, ir_product *);
 /* The load that a factor is, behind the cast of a code to i32, which *x passes too. */

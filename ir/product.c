@@ -113,6 +113,15 @@ const char *ir_product_form(ir_graph *g, const ir_node *n, ir_product *p)
     return walks_terms_as_one(&f) ? NULL : "a's terms are not evenly spaced";
 }
 
+ir_dim ir_product_columns(ir_graph *g, const ir_node *n, const ir_product *p)
+{
+    const ir_dim *space = ir_attr_find(n, IR_KEY_space)->u.dims;
+    ir_dim columns = ir_dim_const(g, 1);
+    for (int i = 0; p->roles[i]; i++)
+        if (p->roles[i] == 'n') columns = ir_dim_mul(g, columns, space[i]);
+    return columns;
+}
+
 /* ---- weights ---- */
 
 static const ir_node *node_of(const ir_graph *g, ir_value v)

@@ -8,10 +8,14 @@
 #include "passes/nest.h"
 #include "passes/pass.h"
 
+#include <string.h>
+
 enum { MAX_SWEEPS = 6, MOST_OPERANDS = 64, FREE_WORK = 8, DECODING_WORK = 32 };
 
 typedef struct fusion {
     fuse_uses uses;
+    bool *weight; /* by value, of those before the sweep: b of a product */
+    size_t nweight;
     uint32_t into; /* operators whose operands may be merged, as bits */
 } fusion;
 
@@ -72,9 +76,12 @@ static bool is_free(const ir_graph *g, const ir_node *map, const ir_x_cost *cost
     return cost->loads == 1 && cost->work <= 2 && ir_elem_bits(from) <= ir_elem_bits(to);
 }
 
-/* A table of codes: decoding all of it for the rows that are looked up would not pay. */
-static bool is_decoded_table(const ir_graph *g, const ir_node *map, const ir_x_cost *cost)
+/* A table of codes: decoding all of it for the rows that are looked up would not pay. That of a
+ * product is looked up where the product has it. */
+static bool is_decoded_table(const ir_graph *g, const fusion *f, const ir_node *map,
+                             const ir_x_cost *cost)
 {
+    if (map->results[0] < f->nweight && f->weight[map->results[0]]) return false;
     for (uint32_t i = 0; i < map->noperands; i++)
         if (g->nodes[g->values[map->operands[i]].def].op != IR_OP_CONST) return false;
     return !cost->checks && cost->work <= DECODING_WORK;
@@ -92,7 +99,7 @@ static bool is_mergeable(pass_sweep *s, const ir_node *n, uint32_t k, const read
     ir_x_cost cost = ir_x_measure(g, &body, 1);
     if (cost.loads == 0 && is_free(g, map, &cost)) return true;
     int times = of->body + of->epilogue;
-    if (of->gathered && times == 1 && is_decoded_table(g, map, &cost)) return true;
+    if (of->gathered && times == 1 && is_decoded_table(g, f, map, &cost)) return true;
     const ir_dim *space = ir_attr_find(n, IR_KEY_space)->u.dims;
     bool once = times == 1 && covers(g, v, space, of->body ? r->rank : r->parallel);
     if (!once || (cost.loads > 1 && !of->in_order)) return false;
@@ -159,12 +166,31 @@ static bool fuse_maps_merge(pass_sweep *s, ir_node_id id)
     return v != IR_NONE;
 }
 
+static void find_weights(ir_graph *g, fusion *f)
+{
+    ir_product p;
+    int64_t columns;
+    f->nweight = g->nvalues;
+    f->weight = IR_NEW_N(g->arena, bool, f->nweight);
+    for (size_t id = 1; id < g->nnodes; id++) {
+        const ir_node *n = &g->nodes[id];
+        if (n->op != IR_OP_CONTRACT || ir_product_form(g, n, &p)) continue;
+        if (ir_dim_is_const(g, ir_product_columns(g, n, &p), &columns) &&
+            columns < IR_PRODUCT_COLUMNS)
+            continue;
+        ir_expr b = ir_expr_get(g, fuse_body(n))->args[p.b];
+        ir_value v = n->operands[ir_product_load(g, &b)->imm];
+        if (strcmp(ir_product_weight(g, v), "computed") == 0) f->weight[v] = true;
+    }
+}
+
 /* A value that two maps of a chain read has one use when they are one: once more, then. */
 static lathe_status fuse(ir_graph *g, const pass_options *options, lathe_diag *diag, uint32_t into)
 {
     for (int i = 0; i < MAX_SWEEPS; i++) {
         fusion f = {.into = into};
         fuse_count(g, &f.uses);
+        find_weights(g, &f);
         if (!pass_rewrite(g, fuse_maps_merge, &f)) break;
         TRY(pass_dce(g, options, diag));
     }

@@ -338,13 +338,12 @@ static void reserve_scratch(product *p)
         ir_dim_add(p->g, cg_panel_bytes(p->g, p->gemm.format, contract_constant(p, k)), row));
 }
 
-/* Whether tiles pay off: few columns waste most of a panel; packing at run time costs as much as a
- * few rows. */
+/* Whether tiles pay off: packing at run time costs as much as a few rows. */
 static bool is_large(product *p)
 {
-    enum { LEAST_COLUMNS = 8, LEAST_ROWS = 4, LEAST_K = 4 };
+    enum { LEAST_ROWS = 4, LEAST_K = 4 };
     const ir_dim *space = p->out.space + p->out.rank - 3;
-    if (!may_reach(p, space[1], LEAST_COLUMNS)) return false;
+    if (!may_reach(p, space[1], IR_PRODUCT_COLUMNS)) return false;
     return p->decoded || is_constant(p) ||
            (may_reach(p, space[0], LEAST_ROWS) && may_reach(p, space[2], LEAST_K));
 }
@@ -425,9 +424,11 @@ static void name_axes(const product *p, cg_matrix *m)
 
 bool cg_product_weight(cg_lowering *lw, const ir_node *node, const cg_nest *n, cg_matrix *m)
 {
-    product *p = contract_read(lw, node, n, true);
+    bool decoded = strcmp(ir_attr_str(lw->g, node, IR_KEY_weight), "computed") == 0;
+    product *p = contract_read(lw, node, n, decoded);
     *m = (cg_matrix){0};
     if (!p || !describe_panels(p, &m->panels)) return false;
+    m->places = m->panels;
     for (size_t i = 0; i < p->out.noperands; i++)
         if (i != B && p->operands[i] == p->operands[B]) return false;
     m->value = p->operands[B];

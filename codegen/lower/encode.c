@@ -365,22 +365,45 @@ static void drop_use(cg_lowering *lw, uint32_t *uses, ir_value v)
     for (uint32_t i = 0; i < n->noperands; i++) drop_use(lw, uses, n->operands[i]);
 }
 
+/* Finds the weight of a product; false: it has none in panels. */
+static bool find_weight(cg_lowering *lw, ir_node_id id, cg_matrix *m)
+{
+    const ir_node *node = &lw->g->nodes[id];
+    const char *weight = ir_attr_str(lw->g, node, IR_KEY_weight);
+    cg_nest nest;
+    if (!*weight || cg_read_nest(lw, node, &nest) != LATHE_OK) return false;
+    bool computed = strcmp(weight, "computed") == 0;
+    if (computed && (node->op != IR_OP_CONTRACT || lw->part[node->results[0]])) return false;
+    if (!cg_product_weight(lw, node, &nest, m)) return false;
+    if (computed) lw->encoded[id] = find_or_make(lw, m);
+    return !computed || lw->encoded[id];
+}
+
+/* What is decoded where it is looked up has one reader less. */
+static void drop_lookups(cg_lowering *lw, uint32_t *uses)
+{
+    for (size_t id = 1; id < lw->g->nnodes; id++) {
+        const ir_node *n = &lw->g->nodes[id];
+        for (uint32_t k = 0; k < n->noperands; k++)
+            if (cg_looks_up(lw, n, k)) drop_use(lw, uses, n->operands[k]);
+    }
+}
+
 void cg_find_encoded(cg_lowering *lw)
 {
     ir_graph *g = lw->g;
-    uint32_t *uses = ir_count_uses(g);
+    uint32_t *uses = ir_count_uses(g), *reads = IR_NEW_N(g->arena, uint32_t, g->nvalues);
     size_t n = g->nnodes;
     lw->dead = IR_NEW_N(g->arena, bool, n);
     lw->encoded = IR_NEW_N(g->arena, cg_encoded *, n);
+    lw->held = IR_NEW_N(g->arena, cg_held *, g->nvalues);
     for (size_t id = 1; id < n && lw->level > 0; id++) {
-        const ir_node *node = &g->nodes[id];
         cg_matrix m;
-        cg_nest nest;
-        if (node->op != IR_OP_CONTRACT || lw->part[node->results[0]]) continue;
-        if (strcmp(ir_attr_str(g, node, IR_KEY_weight), "computed") != 0) continue;
-        if (cg_read_nest(lw, node, &nest) != LATHE_OK) continue;
-        if (!cg_product_weight(lw, node, &nest, &m)) continue;
-        lw->encoded[id] = find_or_make(lw, &m);
+        if (!find_weight(lw, (ir_node_id)id, &m)) continue;
+        cg_hold(lw, &m, lw->encoded[id]);
+        reads[cg_root(lw, m.value)]++;
         if (lw->encoded[id]) drop_use(lw, uses, m.value);
     }
+    cg_release_others(lw, reads);
+    drop_lookups(lw, uses);
 }

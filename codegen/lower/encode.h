@@ -14,6 +14,7 @@ typedef struct cg_matrix {
     ir_expr load;
     cg_panels panels; /* strides and base are of no use here */
     int axis[IR_MAX_SPACE];
+    cg_panels places; /* the same panels, axes merged, by places of the value's elements */
 } cg_matrix;
 
 /* An element of a matrix, as an expression of its row's number and its lane. */

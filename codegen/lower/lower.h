@@ -44,6 +44,8 @@ typedef struct cg_frame {
     size_t npinned, cap;
 } cg_frame;
 
+typedef struct cg_held cg_held;
+
 typedef struct cg_lowering {
     ir_graph *g;
     cg_program *p;
@@ -54,7 +56,7 @@ typedef struct cg_lowering {
     ir_dim scratch;      /* bytes that a worker needs; IR_NONE: none */
     int nesting;         /* regions around the node */
     cg_frame *frame;     /* innermost loop around the node, or NULL */
-    cg_map slots, syms, strings, entries, kernels, weights, funcs, locals;
+    cg_map slots, dim_ops, syms, strings, entries, kernels, weights, funcs, locals;
     uint32_t *sym_segment;   /* by ir_sym: where it gets its value; LATHE_NO_SLOT: not yet */
     uint32_t *block_segment; /* by block: computed at its start */
     uint8_t *grows;          /* by slot: no bound is known before the run */
@@ -66,6 +68,7 @@ typedef struct cg_lowering {
     ir_node_id *part;     /* by value: the concat that it is stored into, or IR_NONE */
     cg_decodes decodes;   /* NULL: matrices with checked indices are not encoded */
     cg_encoded **encoded; /* by contract: its weight, or NULL */
+    cg_held **held;       /* by root: panels that it is looked up in, or NULL */
     bool *dead;           /* by node: it only decodes what is decoded already */
     uint32_t *depth;      /* by buffer: loops around its definition */
     size_t cap_depth;
@@ -133,8 +136,21 @@ void cg_find_parts(cg_lowering *);
 ir_value cg_store_as_part(cg_lowering *, ir_value v, cg_nest *);
 
 /* ---- encode.c ---- */
-/* Fills encoded[] and dead[]; after cg_find_parts. */
+/* Fills encoded[], held[] and dead[]; after cg_find_parts. */
 void cg_find_encoded(cg_lowering *);
+
+/* ---- panel_reads.c ---- */
+/* A product has the matrix in panels, of codes if it is encoded: holds its value if it can be
+ * looked up there. */
+void cg_hold(cg_lowering *, const cg_matrix *, cg_encoded *);
+/* Clears held[] where a reader needs the tensor. reads: by root, how many reads are products'; the
+ * lookups are added. */
+void cg_release_others(cg_lowering *, uint32_t *reads);
+/* Whether the node looks its operand up in panels. */
+bool cg_looks_up(cg_lowering *, const ir_node *, uint32_t operand);
+/* The buffers of a nest's operands; what is held is read there, which changes the nest. bufs has
+ * room for twice as many. */
+void cg_read_panels(cg_lowering *, const ir_node *, cg_nest *, uint32_t *bufs);
 
 /* ---- steps (lower.c) ---- */
 /* Number of a node's name and operator in nodes[]. */
@@ -163,7 +179,7 @@ lathe_status cg_read_nest(cg_lowering *, const ir_node *, cg_nest *);
  * is the node's. weight: its b in panels, if it is to be decoded into them, or NULL. */
 bool cg_lower_product(cg_lowering *, const ir_node *, const cg_nest *, ir_value result,
                       cg_encoded *weight);
-/* What cg_lower_product would read of its b if that were decoded; false: it would not be. */
+/* What cg_lower_product would pack of its b, a weight; false: it would not. */
 bool cg_product_weight(cg_lowering *, const ir_node *, const cg_nest *, cg_matrix *);
 lathe_status cg_lower_attention(cg_lowering *, const ir_node *); /* attention.c */
 void cg_reserve_scratch(cg_lowering *, ir_dim bytes);

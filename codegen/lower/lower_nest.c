@@ -114,17 +114,23 @@ lathe_status cg_kernel_step(cg_lowering *lw, uint32_t func, const cg_nest *nest,
     return lw->status;
 }
 
-static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *operands,
-                                uint32_t out)
+/* bufs: of the operands; there is room for the result's. */
+static lathe_status push_kernel_of(cg_lowering *lw, cg_nest *nest, uint32_t *bufs, uint32_t out)
 {
     uint32_t func = cg_kernel_of(lw, nest);
     int64_t nodes = count_nodes(lw->p->kernels[func].key);
     ir_dim work = ir_dim_mul(lw->g, cg_row_points(lw->g, nest), ir_dim_const(lw->g, nodes));
-    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, nest->noperands + 1);
-    for (size_t i = 0; i < nest->noperands; i++) bufs[i] = cg_buffer(lw, operands[i]);
     bufs[nest->noperands] = out;
     return cg_kernel_step(lw, func, nest, bufs, cg_nest_rows(lw->g, nest),
                           cg_one_worker(nest) ? IR_NONE : work);
+}
+
+static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *operands,
+                                uint32_t out)
+{
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, nest->noperands + 1);
+    for (size_t i = 0; i < nest->noperands; i++) bufs[i] = cg_buffer(lw, operands[i]);
+    return push_kernel_of(lw, nest, bufs, out);
 }
 
 /* ---- nests ---- */
@@ -199,7 +205,10 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
     if (n.kind == CG_NEST_ROW) TRY(cg_read_row(lw, node, &n));
     if (n.kind == CG_NEST_ROW && own) cg_row_in_place(lw, node, &n);
     if (n.kind == CG_NEST_MAP && own) cg_map_in_place(lw, node);
-    return push_kernel(lw, &n, node->operands, cg_buffer(lw, result));
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, 2 * n.noperands + 1);
+    uint32_t out = cg_buffer(lw, result);
+    cg_read_panels(lw, node, &n, bufs);
+    return push_kernel_of(lw, &n, bufs, out);
 }
 
 lathe_status cg_lower_view(cg_lowering *lw, const ir_node *node)

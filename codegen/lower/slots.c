@@ -45,7 +45,8 @@ static uint32_t push_op(cg_lowering *lw, lathe_dim_op op, bool grows)
     return slot;
 }
 
-/* An op of two slots. A minimum is bounded if one side is, a remainder by its divisor. */
+/* An op of two slots, the only one of its kind. A minimum is bounded if one side is, a remainder by
+ * its divisor. */
 static uint32_t binary(cg_lowering *lw, uint32_t op, uint32_t a, uint32_t b)
 {
     const lathe_dim_op *dims = lw->p->dims;
@@ -53,7 +54,15 @@ static uint32_t binary(cg_lowering *lw, uint32_t op, uint32_t a, uint32_t b)
     bool grows = op == LATHE_DIM_MIN ? ga && gb : op == LATHE_DIM_MOD ? gb : ga || gb;
     if (op == LATHE_DIM_EQ || op == LATHE_DIM_LT) grows = false;
     uint32_t segment = dims[a].segment > dims[b].segment ? dims[a].segment : dims[b].segment;
-    return push_op(lw, (lathe_dim_op){.op = op, .segment = segment, .a = a, .b = b}, grows);
+    uint64_t key = ((uint64_t)a << 32 | b) * 31 + op;
+    for (;; key++) {
+        uint32_t at = cg_map_get(&lw->dim_ops, key, LATHE_NO_SLOT);
+        if (at == LATHE_NO_SLOT) break;
+        if (dims[at].op == op && dims[at].a == a && dims[at].b == b) return at;
+    }
+    uint32_t at = push_op(lw, (lathe_dim_op){.op = op, .segment = segment, .a = a, .b = b}, grows);
+    cg_map_put(lw->p->arena, &lw->dim_ops, key, at);
+    return at;
 }
 
 static uint32_t slots_constant(cg_lowering *lw, int64_t value)
