@@ -25,8 +25,12 @@ static bool split_dims(const cli_options *o, compile_storage *s)
         }
         *equals = '\0';
         s->dims[i] = (lathe_dim_option){name, strtoll(equals + 1, &end, 10)};
+        if (strcmp(equals + 1, "each") == 0) {
+            s->dims[i].value = LATHE_DIM_EACH;
+            continue;
+        }
         if (!equals[1] || *end || s->dims[i].value < 0) {
-            usage_error("--dim %s: '%s' is not a size", name, equals + 1);
+            usage_error("--dim %s: '%s' is not a size, nor 'each'", name, equals + 1);
             return false;
         }
     }

@@ -106,6 +106,11 @@ typedef struct loaded {
 int load_model(const cli_options *, const char *path, bool draw, loaded *);
 void unload_model(loaded *);
 
+/* ---- test_dims.c ---- */
+/* Dims whose name stands for several sizes in one of a case's data sets, as --dim takes them;
+ * false: there is none. */
+bool case_dims(const char *library, const char *dir, int nsets, option_list *dims);
+
 /* ---- random.c ---- */
 /* Input number `at` with the same values every time: numbers in (-1, 1), integers and bools 0 or 1,
  * which are valid as indices and masks of most models. Free sizes come from --dim. */

@@ -101,7 +101,7 @@ static lathe_status check_options(fe_import *im)
     im->items_used = IR_NEW_N(im->arena, bool, im->options->nitems + 1);
     for (size_t i = 0; i < im->options->ndims; i++) {
         const lathe_dim_option *d = &im->options->dims[i];
-        if (d->value < 0 || !d->name) {
+        if (d->value < LATHE_DIM_EACH || !d->name) {
             return fe_error(im, LATHE_BAD_INPUT, NULL, "dim option '%s' is %lld", fe_text(d->name),
                             (long long)d->value);
         }

@@ -44,7 +44,7 @@ static const lathe_dim_option *find_option(fe_import *im, const char *name)
 ir_dim fe_known_dim(fe_import *im, const char *name)
 {
     const lathe_dim_option *option = find_option(im, name);
-    if (option) return ir_dim_const(im->g, option->value);
+    if (option) return option->value < 0 ? IR_NONE : ir_dim_const(im->g, option->value);
     ir_sym sym = *name ? fe_map_get(&im->dims, ir_intern(im->g, name)) : 0;
     return sym ? ir_dim_sym(im->g, sym) : IR_NONE;
 }
@@ -52,7 +52,7 @@ ir_dim fe_known_dim(fe_import *im, const char *name)
 static ir_dim named_dim(fe_import *im, const char *name)
 {
     const lathe_dim_option *option = find_option(im, name);
-    if (option) return ir_dim_const(im->g, option->value);
+    if (option && option->value >= 0) return ir_dim_const(im->g, option->value);
     ir_str key = ir_intern(im->g, name);
     ir_sym sym = fe_map_get(&im->dims, key);
     if (!sym) {
@@ -69,8 +69,10 @@ static lathe_status read_dim(fe_import *im, const char *input, size_t i,
         return fe_error(im, LATHE_BAD_INPUT, input, "dim %zu of the input is %lld", i,
                         (long long)d->dim_value);
     }
+    const lathe_dim_option *option = find_option(im, fe_text(d->dim_param));
+    bool own = !*fe_text(d->dim_param) || (option && option->value == LATHE_DIM_EACH);
     if (d->has_dim_value) *out = ir_dim_const(im->g, d->dim_value);
-    else if (*fe_text(d->dim_param)) *out = named_dim(im, d->dim_param);
+    else if (!own) *out = named_dim(im, d->dim_param);
     else *out = named_dim(im, ir_format(im->arena, "%s_dim%zu", input, i));
     return LATHE_OK;
 }

@@ -47,6 +47,9 @@ typedef enum {
     LATHE_EMIT_PROGRAM /* the lowered program as text */
 } lathe_emit;
 
+/* What the model calls `name` has this size; LATHE_DIM_EACH: it is a size of its own wherever an
+ * input has it, called INPUT_dimAXIS, for models that give one name to sizes that may differ. */
+#define LATHE_DIM_EACH (-1)
 typedef struct lathe_dim_option {
     const char *name;
     int64_t value;

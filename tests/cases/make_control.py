@@ -248,6 +248,19 @@ def scan_of_data_size():
           for n, k in ((3, 2), (1, 4), (2, 1))])
 
 
+def sizes_of_one_name():
+    """One name for sizes that differ, which ONNX Runtime runs where the operators allow it."""
+    body = graph([node("Add", ["x", "z"], ["y"]), node("Concat", ["x", "z"], ["all"], axis=0)],
+                 [value("x", FLOAT, ["n", 2]), value("z", FLOAT, ["n", 2])],
+                 [value("y", FLOAT), value("all", FLOAT)])
+    sets = []
+    for m, n in ((3, 3), (3, 1), (1, 2)):
+        x, z = floats(2 * m), floats(2 * n)
+        ins, outs = set_of("xz", [((m, 2), x), ((n, 2), z)], lambda a, b: a + b)
+        sets.append((ins, outs + [tensor("all", [m + n, 2], x + z)]))
+    case("sizes_of_one_name", body, sets)
+
+
 def determinants():
     def det(m):
         if not m:
@@ -340,5 +353,6 @@ if __name__ == "__main__":
     split_to_sequence()
     scan_of_data_size()
     determinants()
+    sizes_of_one_name()
     run_time_ones()
     expand()

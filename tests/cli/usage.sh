@@ -18,7 +18,7 @@ expect 1 "option '--name' needs a value" compile model.onnx --name
 expect 1 "option '--level' takes a number from 0 to 2147483647, not 'fast'" compile -Ofast model.onnx
 expect 1 "'compile' needs MODEL.onnx" compile
 expect 1 "--dim takes NAME=N" compile model.onnx --dim batch
-expect 1 "--dim batch: 'x' is not a size" compile model.onnx --dim batch=x
+expect 1 "--dim batch: 'x' is not a size, nor 'each'" compile model.onnx --dim batch=x
 for custom in com.example:Snake Snake=f :=f com.example:=f com.example:Snake= com.example:Snake=f: com.example:Snake=f:0,; do
     expect 1 "--custom takes DOMAIN:OP=FUNCTION[:INPUT,...], not '$custom'" compile model.onnx "--custom=$custom"
 done
