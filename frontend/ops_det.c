@@ -1,9 +1,12 @@
-/* The importer of Det. In: square matrices. Out: for small ones of known size the sum of products
- * in one map; for others a loop over the columns, elimination with the largest pivot of each.
+/* The importers of Det and of com.microsoft's Inverse. In: square matrices. Out: for small ones of
+ * known size the sum of products in one map; for others a loop over the columns, elimination with
+ * the largest pivot of each.
  *
  * A turn finds the pivot's row p, exchanges it with row k and takes multiples of it from the rows
  * below; the result is the product of the pivots, negated with every exchange. A column without a
- * pivot makes the product 0 and is left as it is. */
+ * pivot makes the product 0 and is left as it is.
+ * An inverse is found beside an identity matrix: a turn makes column k one of the identity, and
+ * what stands in the identity's place in the end is the inverse. */
 #include "frontend/loop.h"
 
 #define MAX_SUM 4 /* rows of a matrix whose products are summed */
@@ -169,5 +172,71 @@ lathe_status fe_import_det(fe_node *n)
     for (int i = 0; i < t.rank - 2; i++) idx[i] = ir_nest_index(&nest, i);
     fe_out(n, 0,
            ir_nest_map(&nest, t.elem, cofactors(&nest, fe_in(n, 0), idx, t.rank, (int)size, 0, 0)));
+    return LATHE_OK;
+}
+
+/* ---- the inverse ---- */
+
+/* The matrices with an identity beside each: [batch..., n, 2n]. */
+static ir_value with_identity(ir_builder *b, const matrices *m, ir_value v, ir_elem elem)
+{
+    ir_graph *g = b->g;
+    ir_nest nest;
+    det_space(&nest, b, m, 2, 0);
+    ir_dim n = m->dims[m->rank - 2];
+    ir_expr row = ir_nest_index(&nest, m->rank - 2), column = ir_nest_index(&nest, m->rank - 1);
+    ir_expr x = det_load(&nest, m, v, row, X2(MIN, column, X2(SUB, XD(n), XI(1))));
+    ir_expr one = X2(EQ, column, X2(ADD, row, XD(n)));
+    x = ir_x_cast(g, x, elem);
+    x = ir_x_select(g, X2(LT, column, XD(n)), x, ir_x_select(g, one, XN(x, 1), XN(x, 0)));
+    return ir_nest_map(&nest, elem, x);
+}
+
+static lathe_status inverse_turn(void *ctx, fe_node *n, const ir_value *params, ir_value *results)
+{
+    matrices m = *(const matrices *)ctx;
+    ir_graph *g = n->g;
+    ir_nest nest;
+    m.k = params[0];
+    m.v = params[2];
+    results[0] = params[1];
+    ir_value p = pivot_row(&n->b, &m);
+    if (p == IR_NONE) return LATHE_BAD_INPUT;
+    det_space(&nest, &n->b, &m, 2, 0);
+    ir_dim rows = m.dims[m.rank - 2];
+    ir_expr row = ir_nest_index(&nest, m.rank - 2), column = ir_nest_index(&nest, m.rank - 1);
+    ir_expr k = X2(CHECK, det_column(&nest, &m), XD(rows)),
+            at = X2(CHECK, det_read(&nest, &m, p, IR_NONE), XD(rows));
+    ir_expr top = X2(DIV, det_load(&nest, &m, m.v, at, column), det_load(&nest, &m, m.v, at, k));
+    ir_expr from = ir_x_select(g, X2(EQ, row, at), k, row);
+    ir_expr less = X2(MUL, det_load(&nest, &m, m.v, from, k), top);
+    ir_expr rest = X2(SUB, det_load(&nest, &m, m.v, from, column), less);
+    results[1] =
+        ir_nest_map(&nest, ir_type_of(g, m.v)->elem, ir_x_select(g, X2(EQ, row, k), top, rest));
+    return LATHE_OK;
+}
+
+lathe_status fe_import_inverse(fe_node *n)
+{
+    ir_graph *g = n->g;
+    TRY(fe_need_class(n, 0, "FL"));
+    const ir_type t = *fe_type(n, 0);
+    if (t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
+    TRY(fe_need_dim(n, 0, t.rank - 1, t.dims[t.rank - 2]));
+    ir_dim size = t.dims[t.rank - 2];
+    ir_elem elem = ir_elem_arith(t.elem);
+    ir_expr steps = XD(size);
+    matrices m = {.rank = t.rank};
+    for (int i = 0; i < t.rank - 1; i++) m.dims[i] = t.dims[i];
+    m.dims[t.rank - 1] = ir_dim_mul(g, size, ir_dim_const(g, 2));
+    ir_value init = with_identity(&n->b, &m, fe_in(n, 0), elem), result;
+    if (init == IR_NONE) return LATHE_BAD_INPUT;
+    fe_loop loop = {.trip = ir_values(&n->b, IR_I64, 0, NULL, &steps, 1),
+                    .init = &init,
+                    .ncarried = 1,
+                    .turn = inverse_turn,
+                    .ctx = &m};
+    TRY(fe_loop_build(n, &loop, &result));
+    fe_out(n, 0, ir_cast(&n->b, fe_part(&n->b, result, t.rank - 1, size, size), t.elem));
     return LATHE_OK;
 }

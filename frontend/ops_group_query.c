@@ -288,6 +288,24 @@ static lathe_status read_heads(group *a)
     return LATHE_OK;
 }
 
+/* Queries and keys as rows of norm 1 times a weight, before they are turned. */
+static lathe_status normalise(group *a)
+{
+    fe_node *n = a->n;
+    ir_value *x[] = {&a->q, &a->k};
+    if (fe_has(n, 14) != fe_has(n, 15))
+        return fe_fail(n, LATHE_BAD_INPUT, "q_norm_weight and k_norm_weight come together");
+    for (size_t i = 0; i < 2 && fe_has(n, 14); i++) {
+        TRY(fe_need_class(n, 14 + i, "FL"));
+        TRY(fe_need_rank(n, 14 + i, 1));
+        TRY(fe_need_dim(n, 14 + i, 0, ir_type_of(n->g, *x[i])->dims[3]));
+        *x[i] = fe_norm(&n->b, true, *x[i], fe_in(n, 14 + i), IR_NONE, 3,
+                        fe_attr_float(n, "qk_norm_epsilon"));
+        if (*x[i] == IR_NONE) return LATHE_BAD_INPUT;
+    }
+    return LATHE_OK;
+}
+
 /* Valid rows: one a batch, in whatever rank. */
 static lathe_status read_lengths(group *a)
 {
@@ -426,10 +444,6 @@ static lathe_status read_rules(group *a)
         return fe_fail(n, LATHE_UNSUPPORTED, "local_window_size together with causal=0");
     TRY(read_quantisation(a));
     TRY(read_scores(a));
-    /* ONNX Runtime 1.30's CPU refuses them too, so there is nothing to hold the numbers to. */
-    for (size_t k = 14; k < 16; k++)
-        if (fe_has(n, k))
-            return fe_fail_input(n, k, LATHE_UNSUPPORTED, "a norm weight is not supported");
     if (!fe_has(n, 11)) return LATHE_OK;
     TRY(fe_need_class(n, 11, "FL"));
     TRY(fe_need_rank(n, 11, 1));
@@ -485,6 +499,7 @@ lathe_status fe_import_group_query(fe_node *n)
     group a = {.n = n, .bias = fe_in(n, 10), .positions = fe_in(n, 9)};
     TRY(read_rules(&a));
     TRY(read_heads(&a));
+    TRY(normalise(&a));
     TRY(read_factors(&a));
     TRY(read_past(&a));
     TRY(read_lengths(&a));

@@ -1,4 +1,5 @@
-/* FusedGemm and FusedConv of com.microsoft. In: a Gemm or a Conv with an activation, the latter
+/* FusedGemm, FusedMatMulActivation and FusedConv of com.microsoft. In: a product or a Conv with an
+ * activation, the latter
  * also with a summand. Out: the plain operator's nodes and one map behind them, which a pass draws
  * into their last loop. Parameters that ONNX Runtime leaves unset when they are missing are
  * required, ones that the activation does not take are refused. */
@@ -51,17 +52,31 @@ static lathe_status read_parameter(const fe_node *n, const fe_activation *a, con
     return LATHE_OK;
 }
 
+static lathe_status product_activation(const fe_node *n, fe_activation *a)
+{
+    TRY(fe_need_class(n, 0, "FL"));
+    TRY(find_activation(n, FE_IN_PRODUCT, a));
+    bool gamma = !strcmp(a->name, "Selu");
+    double *second = a->parameters > 1 ? &a->beta : NULL;
+    TRY(read_parameter(n, a, "activation_alpha", a->parameters > 0 ? &a->alpha : NULL));
+    TRY(read_parameter(n, a, "activation_beta", gamma ? NULL : second));
+    return read_parameter(n, a, "activation_gamma", gamma ? second : NULL);
+}
+
 lathe_status fe_import_fused_gemm(fe_node *n)
 {
     fe_activation a;
-    TRY(fe_need_class(n, 0, "FL"));
-    TRY(find_activation(n, FE_IN_PRODUCT, &a));
-    bool gamma = !strcmp(a.name, "Selu");
-    double *second = a.parameters > 1 ? &a.beta : NULL;
-    TRY(read_parameter(n, &a, "activation_alpha", a.parameters > 0 ? &a.alpha : NULL));
-    TRY(read_parameter(n, &a, "activation_beta", gamma ? NULL : second));
-    TRY(read_parameter(n, &a, "activation_gamma", gamma ? second : NULL));
+    TRY(product_activation(n, &a));
     TRY(fe_import_gemm(n));
+    finish(n, &a, n->nin);
+    return LATHE_OK;
+}
+
+lathe_status fe_import_fused_matmul_activation(fe_node *n)
+{
+    fe_activation a;
+    TRY(product_activation(n, &a));
+    TRY(fe_import_fused_matmul(n));
     finish(n, &a, n->nin);
     return LATHE_OK;
 }

@@ -124,31 +124,50 @@ lathe_status fe_import_top_k(fe_node *n)
 
 /* ---- Unique ---- */
 
-lathe_status fe_import_unique(fe_node *n)
+/* Distinct elements, or rows along an axis, the first place of each, where each element of x went,
+ * and how often each occurs. */
+static lathe_status find_unique(fe_node *n, ir_value x, int axis, bool sorted, ir_value *results)
 {
-    TRY(need_ordered(n, 0));
     ir_graph *g = n->g;
-    ir_value x = fe_in(n, 0), results[4];
-    ir_type t = *fe_type(n, 0);
-    int axis = 0;
-    if (fe_has_attr(n, "axis")) {
-        TRY(fe_attr_axis(n, "axis", t.rank, &axis));
-    } else {
-        ir_dim count = ir_type_count(g, &t);
-        x = ir_reshape(&n->b, x, 1, &count);
-        t = ir_type_make(t.elem, 1, &count);
-    }
+    ir_type t = *ir_type_of(g, x);
     ir_dim all = t.dims[axis];
     ir_sym found = fe_data_symbol(n, 0, INT64_MAX, all);
     ir_dim distinct = ir_dim_sym(g, found);
     t.dims[axis] = distinct;
     ir_type types[4] = {t, ir_type_make(IR_I64, 1, &distinct), ir_type_make(IR_I64, 1, &all),
                         ir_type_make(IR_I64, 1, &distinct)};
-    int64_t ints[2] = {axis, fe_attr_int(n, "sorted")};
+    int64_t ints[2] = {axis, sorted};
     ir_attr attrs[2] = {ir_a_ints(g, IR_KEY_ints, ints, 2), ir_a_syms(g, IR_KEY_syms, &found, 1)};
-    TRY(fe_call(n, "lathe_rt_unique", &x, 1, attrs, 2, types, 4, results));
+    return fe_call(n, "lathe_rt_unique", &x, 1, attrs, 2, types, 4, results);
+}
+
+lathe_status fe_import_unique(fe_node *n)
+{
+    TRY(need_ordered(n, 0));
+    ir_graph *g = n->g;
+    ir_value x = fe_in(n, 0), results[4];
+    int axis = 0;
+    if (fe_has_attr(n, "axis")) {
+        TRY(fe_attr_axis(n, "axis", fe_type(n, 0)->rank, &axis));
+    } else {
+        ir_dim count = ir_type_count(g, fe_type(n, 0));
+        x = ir_reshape(&n->b, x, 1, &count);
+    }
+    TRY(find_unique(n, x, axis, fe_attr_int(n, "sorted") != 0, results));
     for (size_t i = 0; i < 4; i++)
         if (fe_wants(n, i)) fe_out(n, i, results[i]);
+    return LATHE_OK;
+}
+
+/* Of com.microsoft: elements in the order of their first places, which are no output. */
+lathe_status fe_import_ms_unique(fe_node *n)
+{
+    ir_value results[4];
+    TRY(need_ordered(n, 0));
+    TRY(fe_need_rank(n, 0, 1));
+    TRY(find_unique(n, fe_in(n, 0), 0, false, results));
+    for (size_t i = 0; i < 3; i++)
+        if (fe_wants(n, i)) fe_out(n, i, results[i ? i + 1 : 0]);
     return LATHE_OK;
 }
 

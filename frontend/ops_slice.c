@@ -164,7 +164,7 @@ static lathe_status pads_of(fe_node *n, const ir_dim **pads, const ir_dim **axes
 static ir_expr pad_value(fe_node *n, ir_nest *nest)
 {
     if (fe_has(n, 2)) return fe_load_scalar(nest, fe_in(n, 2));
-    return ir_x_num(n->g, ir_elem_arith(fe_type(n, 0)->elem), fe_attr_float(n, "value"));
+    return ir_x_num(n->g, ir_elem_arith(fe_type(n, 0)->elem), fe_attr_float_or(n, "value", 0));
 }
 
 lathe_status fe_import_pad(fe_node *n)
