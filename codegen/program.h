@@ -175,9 +175,15 @@ int cg_inner_axis(const ir_graph *, const cg_nest *);
 bool cg_is_row_axis(const ir_graph *, const cg_nest *, int axis);
 /* Rows cannot be told apart safely: they are ordered, or elements of the result share bytes. */
 bool cg_one_worker(const cg_nest *);
-/* Rows that the nest's kernel may be given, [0, rows), and points of the space that each holds. */
+/* Rows that the kernel of a nest without units of its own may be given, [0, rows). */
 ir_dim cg_nest_rows(ir_graph *, const cg_nest *);
-ir_dim cg_row_points(ir_graph *, const cg_nest *);
+/* What a step of the nest's kernel needs. expressions: about how many are evaluated at a point. */
+typedef struct cg_needs {
+    ir_dim units;   /* that the kernel's range counts */
+    ir_dim work;    /* scalar operations of a unit; IR_NONE: in order, on one thread */
+    ir_dim scratch; /* bytes of each worker; IR_NONE: none */
+} cg_needs;
+cg_needs cg_needs_of(ir_graph *, const cg_nest *, int64_t expressions);
 
 typedef struct cg_kernel {
     cg_nest nest;

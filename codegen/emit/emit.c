@@ -114,7 +114,8 @@ void cg_set_attributes(cg_unit *u, cg_val f)
 }
 
 static cg_val (*const emitters[])(cg_unit *, const cg_kernel *) = {
-#define KERNEL(id, name, rows, inside, stretch, traits, emit) [CG_NEST_##id] = cg_emit_##emit,
+#define KERNEL(id, name, rows, inside, stretch, traits, needs, emit)                               \
+    [CG_NEST_##id] = cg_emit_##emit,
 #include "codegen/kernels/kernels.def"
 #undef KERNEL
 };

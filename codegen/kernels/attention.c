@@ -179,52 +179,14 @@ static ir_dim score_step(attention *a)
 
 /* ---- the step ---- */
 
-static ir_dim panels_of(attention *a, int columns, int k)
-{
-    ir_dim n = ir_dim_ceildiv(a->g, space_of(a)[columns], attention_constant(a, CG_PANEL));
-    return ir_dim_mul(a->g, n, cg_panel_bytes(a->g, cg_format_of(a->form.panel), space_of(a)[k]));
-}
-
-static void attention_reserve(attention *a)
-{
-    ir_graph *g = a->g;
-    const ir_attention *f = &a->form;
-    ir_dim bytes = ir_dim_add(g, panels_of(a, f->n, f->k), panels_of(a, f->d, f->n));
-    ir_dim rows = ir_dim_mul(g, a->all.step, attention_constant(a, CG_SCORE_ROWS * sizeof(float)));
-    bytes = ir_dim_add(g, ir_dim_add(g, bytes, rows), attention_constant(a, CG_PANEL * CG_CELL));
-    cg_reserve_scratch(a->lw, bytes);
-}
-
-static ir_dim units(attention *a)
-{
-    ir_dim chunks = ir_dim_ceildiv(a->g, a->out.space[a->nbatch], attention_constant(a, CG_ROWS));
-    return ir_dim_mul(a->g, ir_dim_product(a->g, a->out.space, a->nbatch), chunks);
-}
-
-/* Of a unit: multiplications, sixteen at a time, packing, which costs as much as some rows, and a
- * few operations a score. */
-static ir_dim attention_work(attention *a)
-{
-    ir_graph *g = a->g;
-    const ir_dim *space = space_of(a);
-    ir_dim terms = ir_dim_add(g, space[a->form.k], space[a->form.d]);
-    ir_dim rows = ir_dim_min(g, space[a->form.m], attention_constant(a, CG_ROWS));
-    terms = ir_dim_ceildiv(g, ir_dim_add(g, terms, attention_constant(a, 32)),
-                           attention_constant(a, 16));
-    terms = ir_dim_mul(g, terms, space[a->form.n]);
-    return ir_dim_mul(g, terms, ir_dim_add(g, rows, attention_constant(a, 15)));
-}
-
 static lathe_status push_step(attention *a, ir_value result)
 {
     cg_nest *n = &a->out;
     uint32_t *bufs = IR_NEW_N(a->lw->p->arena, uint32_t, n->noperands + 1);
     n->attention = ir_copy(a->lw->p->arena, &a->all, 1, sizeof a->all);
-    attention_reserve(a);
-    uint32_t func = cg_kernel_of(a->lw, n);
     for (size_t i = 0; i < n->noperands; i++) bufs[i] = cg_buffer(a->lw, a->node->operands[i]);
     bufs[n->noperands] = cg_buffer(a->lw, result);
-    return cg_kernel_step(a->lw, func, n, bufs, units(a), attention_work(a));
+    return cg_kernel_step(a->lw, n, bufs);
 }
 
 lathe_status cg_lower_attention(cg_lowering *lw, const ir_node *node)

@@ -324,20 +324,6 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
     return hi >= v;
 }
 
-static ir_dim contract_constant(product *p, int64_t v) { return ir_dim_const(p->g, v); }
-
-/* Room for a panel of b, which is packed or decoded at run time. */
-static void reserve_scratch(product *p)
-{
-    int64_t k;
-    if (!ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k) || k > CG_LONGEST_K)
-        k = CG_LONGEST_K;
-    ir_dim row = contract_constant(p, CG_PANEL * CG_CELL);
-    cg_reserve_scratch(
-        p->lw,
-        ir_dim_add(p->g, cg_panel_bytes(p->g, p->gemm.format, contract_constant(p, k)), row));
-}
-
 /* Whether tiles pay off: packing at run time costs as much as a few rows. */
 static bool is_large(product *p)
 {
@@ -350,27 +336,6 @@ static bool is_large(product *p)
 
 /* ---- the step ---- */
 
-static ir_dim units(product *p)
-{
-    const cg_nest *n = &p->out;
-    int m = n->rank - 3;
-    ir_dim rows = ir_dim_ceildiv(p->g, n->space[m], contract_constant(p, CG_ROWS));
-    ir_dim groups =
-        ir_dim_ceildiv(p->g, n->space[m + 1], contract_constant(p, p->gemm.group * CG_PANEL));
-    return ir_dim_mul(p->g, ir_dim_product(p->g, n->space, m), ir_dim_mul(p->g, rows, groups));
-}
-
-/* What a unit costs in scalar operations: multiplications, sixteen at a time, and reading b, which
- * costs as much as about fifteen rows. */
-static ir_dim contract_work(product *p)
-{
-    const cg_nest *n = &p->out;
-    ir_dim rows = ir_dim_min(p->g, n->space[n->rank - 3], contract_constant(p, CG_ROWS));
-    ir_dim each = ir_dim_mul(p->g, n->space[n->rank - 1],
-                             contract_constant(p, p->gemm.group * CG_PANEL / 16));
-    return ir_dim_mul(p->g, ir_dim_add(p->g, rows, contract_constant(p, 15)), each);
-}
-
 static void finish_nest(product *p)
 {
     cg_nest *n = &p->out;
@@ -382,7 +347,7 @@ static void finish_nest(product *p)
     n->gemm = ir_copy(p->lw->p->arena, &p->gemm, 1, sizeof p->gemm);
     for (int i = 0; i < 2; i++)
         n->operands[i] =
-            (cg_operand){.elem = p->elem[i], .rank = 1, .dims = {contract_constant(p, 0)}};
+            (cg_operand){.elem = p->elem[i], .rank = 1, .dims = {ir_dim_const(p->g, 0)}};
 }
 
 /* NULL: it is not to be done in tiles. */
@@ -443,12 +408,11 @@ bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir
     product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
     uint32_t b = place_b(p, weight);
-    if (!p->gemm.packed || p->gemm.codes.code) reserve_scratch(p);
     finish_nest(p);
     uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 1);
     for (size_t i = 0; i < p->out.noperands; i++)
         bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
     bufs[p->out.noperands] = cg_buffer(lw, result);
-    cg_kernel_step(lw, cg_kernel_of(lw, &p->out), &p->out, bufs, units(p), contract_work(p));
+    cg_kernel_step(lw, &p->out, bufs);
     return true;
 }

@@ -193,12 +193,8 @@ lathe_status cg_lower_call(cg_lowering *, const ir_node *);
 lathe_status cg_lower_if(cg_lowering *, const ir_node *); /* lower_region.c */
 lathe_status cg_lower_loop(cg_lowering *, const ir_node *);
 
-/* Number of the kernel of a nest, which gets its params. */
-uint32_t cg_kernel_of(cg_lowering *, cg_nest *);
-/* A step of a kernel over `range`, each of which takes `work` scalar operations (IR_NONE: in order,
- * on one thread). bufs: operands, then the result. */
-lathe_status cg_kernel_step(cg_lowering *, uint32_t func, const cg_nest *, const uint32_t *bufs,
-                            ir_dim range, ir_dim work);
+/* A step of the nest's kernel. The nest gets its params. bufs: operands, then the result. */
+lathe_status cg_kernel_step(cg_lowering *, cg_nest *, const uint32_t *bufs);
 /* nest_key.c: the nest's params, in order of first appearance, and its text with the run-time dims
  * replaced by their numbers. The text is valid until the next call. */
 const char *cg_nest_key(cg_lowering *, cg_nest *);

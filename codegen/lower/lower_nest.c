@@ -39,7 +39,8 @@ static uint32_t add_kernel(cg_lowering *lw, const cg_nest *nest, const char *key
     return CG_PUSH(p, kernels, k);
 }
 
-uint32_t cg_kernel_of(cg_lowering *lw, cg_nest *nest)
+/* Number of the kernel of a nest, which gets its params. */
+static uint32_t kernel_of(cg_lowering *lw, cg_nest *nest)
 {
     const char *text = cg_nest_key(lw, nest);
     uint64_t key = cg_hash_text(text);
@@ -100,15 +101,17 @@ static void describe_cost(cg_lowering *lw, const cg_nest *n, lathe_step *step)
     if (nodes < 1 << 24) step->b = (uint32_t)nodes << 8 | (uint32_t)(widest + 7) / 8;
 }
 
-lathe_status cg_kernel_step(cg_lowering *lw, uint32_t func, const cg_nest *nest,
-                            const uint32_t *bufs, ir_dim range, ir_dim work)
+lathe_status cg_kernel_step(cg_lowering *lw, cg_nest *nest, const uint32_t *bufs)
 {
+    uint32_t func = kernel_of(lw, nest);
+    cg_needs needs = cg_needs_of(lw->g, nest, count_nodes(lw->p->kernels[func].key));
+    if (needs.scratch) cg_reserve_scratch(lw, needs.scratch);
     uint32_t *slots = IR_NEW_N(lw->p->arena, uint32_t, nest->nparams + 1);
     for (size_t i = 0; i < nest->nparams; i++) slots[i] = cg_slot(lw, nest->params[i]);
     lathe_step step = {.kind = LATHE_STEP_KERNEL,
                        .func = func,
-                       .range = cg_slot(lw, range),
-                       .work = work ? cg_slot(lw, work) : LATHE_NO_SLOT};
+                       .range = cg_slot(lw, needs.units),
+                       .work = needs.work ? cg_slot(lw, needs.work) : LATHE_NO_SLOT};
     describe_cost(lw, nest, &step);
     cg_step(lw, step, bufs, nest->noperands + 1, slots, nest->nparams);
     return lw->status;
@@ -117,12 +120,8 @@ lathe_status cg_kernel_step(cg_lowering *lw, uint32_t func, const cg_nest *nest,
 /* bufs: of the operands; there is room for the result's. */
 static lathe_status push_kernel_of(cg_lowering *lw, cg_nest *nest, uint32_t *bufs, uint32_t out)
 {
-    uint32_t func = cg_kernel_of(lw, nest);
-    int64_t nodes = count_nodes(lw->p->kernels[func].key);
-    ir_dim work = ir_dim_mul(lw->g, cg_row_points(lw->g, nest), ir_dim_const(lw->g, nodes));
     bufs[nest->noperands] = out;
-    return cg_kernel_step(lw, func, nest, bufs, cg_nest_rows(lw->g, nest),
-                          cg_one_worker(nest) ? IR_NONE : work);
+    return cg_kernel_step(lw, nest, bufs);
 }
 
 static lathe_status push_kernel(cg_lowering *lw, cg_nest *nest, const ir_value *operands,
