@@ -63,6 +63,19 @@ cg_val cg_call_lanes(cg_unit *, const char *name, const cg_val *args, int n);
 cg_val cg_any(cg_unit *, cg_val mask);                  /* i1 */
 cg_val cg_fma(cg_unit *, cg_val a, cg_val b, cg_val c); /* a*b + c; fused where the target can */
 
+/* ---- sizes and places, i64 (emit_size.c) ---- */
+cg_val cg_num(cg_unit *, int64_t);
+cg_val cg_add(cg_unit *, cg_val, cg_val);
+cg_val cg_sub(cg_unit *, cg_val, cg_val);
+cg_val cg_mul(cg_unit *, cg_val, cg_val);
+cg_val cg_quotient(cg_unit *, cg_val, cg_val); /* of what is not negative */
+cg_val cg_modulo(cg_unit *, cg_val, cg_val);
+cg_val cg_ceiling(cg_unit *, cg_val, int64_t by); /* divided, rounded up */
+cg_val cg_less(cg_unit *, cg_val, cg_val);
+cg_val cg_lesser(cg_unit *, cg_val, cg_val);
+cg_val cg_greater(cg_unit *, cg_val, cg_val);
+cg_val cg_at(cg_unit *, LLVMTypeRef elements, cg_val base, cg_val at);
+
 /* ---- loops (emit_loop.c) ---- */
 enum { CG_MOST_CARRIED = 40 };
 typedef struct cg_loop {

@@ -27,27 +27,9 @@ typedef struct attention {
     cg_blocks rows;
 } attention;
 
-/* ---- arithmetic ---- */
-
-static cg_val attention_num(attention *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val attention_add(attention *w, cg_val a, cg_val b)
-{
-    return LLVMBuildAdd(w->u->b, a, b, "");
-}
-static cg_val attention_mul(attention *w, cg_val a, cg_val b)
-{
-    return LLVMBuildMul(w->u->b, a, b, "");
-}
-
-static cg_val floats(attention *w, cg_val base, cg_val at)
-{
-    return LLVMBuildGEP2(w->u->b, w->u->f32, base, &at, 1, "");
-}
-
 static cg_val panels_of(attention *w, cg_val columns)
 {
-    cg_val more = attention_add(w, columns, attention_num(w, CG_PANEL - 1));
-    return LLVMBuildUDiv(w->u->b, more, attention_num(w, CG_PANEL), "");
+    return cg_ceiling(w->u, columns, CG_PANEL);
 }
 
 /* ---- sizes: rows, keys, terms of a score, columns of the values ---- */
@@ -75,13 +57,13 @@ static void pack_panels(attention *w, int which)
     cg_unit *u = w->u;
     cg_val columns = which == CG_KEY ? key_count(w) : column_count(w),
            k = which == CG_KEY ? term_count(w) : key_count(w);
-    cg_loop l = cg_loop_guard(u, attention_num(w, 0), panels_of(w, columns), 1, true);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), panels_of(w, columns), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = attention_mul(w, l.i, attention_num(w, CG_PANEL));
+    cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL));
     cg_val args[CG_PACK_PARAMS] = {w->k.args,
                                    w->from[which],
-                                   floats(w, w->panels[which], attention_mul(w, column, k)),
-                                   attention_num(w, 0),
+                                   cg_at(u, u->f32, w->panels[which], cg_mul(u, column, k)),
+                                   cg_num(u, 0),
                                    k,
                                    column};
     LLVMBuildCall2(u->b, w->pack[which].type, w->pack[which].fn, args, CG_PACK_PARAMS, "");
@@ -110,35 +92,35 @@ static void emit_tiles(attention *w, cg_val tiles, cg_val *arg)
     int columns = w->shape.lanes * w->shape.vectors;
     cg_val b = arg[1 + CG_TILE_B], c = arg[1 + CG_TILE_C];
     for (int column = 0; column < CG_PANEL; column += columns) {
-        arg[1 + CG_TILE_B] = arg[1 + CG_TILE_NEXT] = floats(w, b, attention_num(w, column));
-        arg[1 + CG_TILE_C] = floats(w, c, attention_num(w, column));
+        arg[1 + CG_TILE_B] = arg[1 + CG_TILE_NEXT] = cg_at(u, u->f32, b, cg_num(u, column));
+        arg[1 + CG_TILE_C] = cg_at(u, u->f32, c, cg_num(u, column));
         LLVMBuildCall2(u->b, cg_tile_chooser_type(u), tiles, arg, CG_TILE_ARGS + 1, "");
     }
 }
 
 static cg_val choice_of(attention *w, cg_val rows)
 {
-    return attention_add(w, rows, attention_num(w, CG_TILE_CHOICE(CG_FETCH_NOTHING, 0)));
+    return cg_add(w->u, rows, cg_num(w->u, CG_TILE_CHOICE(CG_FETCH_NOTHING, 0)));
 }
 
 static void emit_scores(attention *w, cg_val block, cg_val rows)
 {
     cg_unit *u = w->u;
     const ir_affine *q = &w->a->scores.gemm->a;
-    cg_val row = attention_add(w, w->rows.first, cg_block_start(u, &w->rows, block)),
+    cg_val row = cg_add(u, w->rows.first, cg_block_start(u, &w->rows, block)),
            row_step = stride(w, q, 0);
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
-    arg[CG_TILE_A] = floats(w, w->from[CG_Q], attention_mul(w, row, row_step));
+    arg[CG_TILE_A] = cg_at(u, u->f32, w->from[CG_Q], cg_mul(u, row, row_step));
     arg[CG_TILE_K] = term_count(w);
     arg[CG_TILE_LDC] = w->step;
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = stride(w, q, 2);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
-    cg_loop l = cg_loop_guard(u, attention_num(w, 0), panels_of(w, key_count(w)), 1, true);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), panels_of(w, key_count(w)), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = attention_mul(w, l.i, attention_num(w, CG_PANEL));
-    arg[CG_TILE_B] = floats(w, w->panels[CG_KEY], attention_mul(w, column, term_count(w)));
-    arg[CG_TILE_C] = floats(w, w->scores, column);
+    cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL));
+    arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_KEY], cg_mul(u, column, term_count(w)));
+    arg[CG_TILE_C] = cg_at(u, u->f32, w->scores, column);
     emit_tiles(w, w->score_tiles, args);
     cg_loop_end(u, &l, NULL);
 }
@@ -151,7 +133,7 @@ static void call_rows(attention *w, const cg_function *f, cg_val *args, int narg
 
 static void emit_weights(attention *w, cg_val block, cg_val rows)
 {
-    cg_val row = attention_add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
+    cg_val row = cg_add(w->u, w->rows.first, cg_block_start(w->u, &w->rows, block));
     cg_val args[CG_WEIGH_BATCH + IR_MAX_SPACE] = {w->k.args, w->scores, w->step, row, rows};
     call_rows(w, &w->weigh, args, CG_WEIGH_BATCH);
 }
@@ -159,11 +141,11 @@ static void emit_weights(attention *w, cg_val block, cg_val rows)
 static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_val ld,
                         cg_val column)
 {
-    cg_val left = LLVMBuildSub(w->u->b, column_count(w), column, "");
+    cg_val left = cg_sub(w->u, column_count(w), column);
     cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] =
-        cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, attention_num(w, CG_PANEL)}, 2);
+        cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, cg_num(w->u, CG_PANEL)}, 2);
     call_rows(w, &w->finish, args, CG_FINISH_BATCH);
 }
 
@@ -173,26 +155,26 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
 {
     cg_unit *u = w->u;
     const ir_affine *c = &w->k.n->gemm->c;
-    cg_val row = attention_add(w, w->rows.first, cg_block_start(u, &w->rows, block));
-    cg_val place = attention_mul(w, row, stride(w, c, 0)),
-           ld = direct ? stride(w, c, 0) : attention_num(w, CG_PANEL);
-    place = attention_add(w, place, cg_dim(&w->k, c->konst));
+    cg_val row = cg_add(u, w->rows.first, cg_block_start(u, &w->rows, block));
+    cg_val place = cg_mul(u, row, stride(w, c, 0)),
+           ld = direct ? stride(w, c, 0) : cg_num(u, CG_PANEL);
+    place = cg_add(u, place, cg_dim(&w->k, c->konst));
     for (int i = 0; i < w->nbatch; i++)
-        place = attention_add(w, place, attention_mul(w, w->k.index[i], cg_dim(&w->k, c->coef[i])));
+        place = cg_add(u, place, cg_mul(u, w->k.index[i], cg_dim(&w->k, c->coef[i])));
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
     arg[CG_TILE_A] = w->scores;
     arg[CG_TILE_K] = key_count(w);
     arg[CG_TILE_LDC] = ld;
     arg[CG_TILE_ROW_STEP] = w->step;
-    arg[CG_TILE_K_STEP] = attention_num(w, 1);
+    arg[CG_TILE_K_STEP] = cg_num(u, 1);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
     cg_loop l = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = attention_mul(w, l.i, attention_num(w, CG_PANEL));
+    cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL));
     cg_val to =
-        direct ? floats(w, w->k.places[w->k.n->noperands].base, attention_add(w, place, column))
+        direct ? cg_at(u, u->f32, w->k.places[w->k.n->noperands].base, cg_add(u, place, column))
                : w->tile;
-    arg[CG_TILE_B] = floats(w, w->panels[CG_VALUE], attention_mul(w, column, key_count(w)));
+    arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_VALUE], cg_mul(u, column, key_count(w)));
     arg[CG_TILE_C] = to;
     emit_tiles(w, w->value_tiles, args);
     if (!direct || w->k.n->epilogue) call_finish(w, row, rows, to, ld, column);
@@ -202,14 +184,13 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
 static void emit_blocks(attention *w)
 {
     cg_unit *u = w->u;
-    cg_loop l = cg_loop_guard(u, attention_num(w, 0), w->rows.count, 1, true);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), w->rows.count, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val rows = cg_block_rows(u, &w->rows, l.i), full = attention_num(w, 0);
+    cg_val rows = cg_block_rows(u, &w->rows, l.i), full = cg_num(u, 0);
     emit_scores(w, l.i, rows);
     emit_weights(w, l.i, rows);
-    if (w->k.n->out.elem == IR_F32)
-        full = LLVMBuildUDiv(u->b, column_count(w), attention_num(w, CG_PANEL), "");
-    emit_values(w, l.i, rows, attention_num(w, 0), full, true);
+    if (w->k.n->out.elem == IR_F32) full = cg_quotient(u, column_count(w), cg_num(u, CG_PANEL));
+    emit_values(w, l.i, rows, cg_num(u, 0), full, true);
     emit_values(w, l.i, rows, full, panels_of(w, column_count(w)), false);
     cg_loop_end(u, &l, NULL);
 }
@@ -221,8 +202,8 @@ static void find_factors(attention *w)
     cg_list_plan(&w->k, w->bases);
     cg_list_emit(&w->k, w->bases, w->k.n->rank + 2);
     for (int i = 0; i < CG_FACTORS; i++)
-        w->from[i] =
-            floats(w, w->k.places[w->a->operand[i]].base, cg_list_root(&w->k, w->bases, i));
+        w->from[i] = cg_at(w->u, w->u->f32, w->k.places[w->a->operand[i]].base,
+                           cg_list_root(&w->k, w->bases, i));
 }
 
 static void emit_units(attention *w)
@@ -231,15 +212,15 @@ static void emit_units(attention *w)
     cg_val chunks = cg_chunks_of(u, row_count(w));
     cg_loop l = cg_loop_guard(u, w->k.begin, w->k.end, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val batch = LLVMBuildUDiv(u->b, l.i, chunks, "");
+    cg_val batch = cg_quotient(u, l.i, chunks);
     for (int i = w->nbatch - 1; i >= 0; i--) {
-        w->k.index[i] = LLVMBuildURem(u->b, batch, w->k.extent[i], "");
-        batch = LLVMBuildUDiv(u->b, batch, w->k.extent[i], "");
+        w->k.index[i] = cg_modulo(u, batch, w->k.extent[i]);
+        batch = cg_quotient(u, batch, w->k.extent[i]);
     }
     find_factors(w);
     pack_if_new(w, CG_KEY);
     pack_if_new(w, CG_VALUE);
-    w->rows = cg_blocks_of(u, LLVMBuildURem(u->b, l.i, chunks, ""), row_count(w), w->shape.rows);
+    w->rows = cg_blocks_of(u, cg_modulo(u, l.i, chunks), row_count(w), w->shape.rows);
     emit_blocks(w);
     cg_loop_end(u, &l, NULL);
 }
@@ -271,21 +252,19 @@ static void make_tiles(attention *w)
     w->value_tiles = cg_tile_chooser(u, &values, rows);
     if (least == most) return;
     values.row_step = 0;
-    cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, attention_num(w, least), "");
+    cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, cg_num(u, least), "");
     w->value_tiles = cg_select(u, is_least, w->value_tiles, cg_tile_chooser(u, &values, rows));
 }
 
 static void place_scratch(attention *w)
 {
     cg_unit *u = w->u;
-    cg_val panel = attention_num(w, CG_PANEL);
-    cg_val keys =
-               attention_mul(w, attention_mul(w, panels_of(w, key_count(w)), panel), term_count(w)),
-           values = attention_mul(w, attention_mul(w, panels_of(w, column_count(w)), panel),
-                                  key_count(w));
+    cg_val panel = cg_num(u, CG_PANEL);
+    cg_val keys = cg_mul(u, cg_mul(u, panels_of(w, key_count(w)), panel), term_count(w)),
+           values = cg_mul(u, cg_mul(u, panels_of(w, column_count(w)), panel), key_count(w));
     w->panels[CG_KEY] = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);
-    w->panels[CG_VALUE] = floats(w, w->panels[CG_KEY], attention_add(w, keys, panel));
-    w->scores = floats(w, w->panels[CG_VALUE], values);
+    w->panels[CG_VALUE] = cg_at(u, u->f32, w->panels[CG_KEY], cg_add(u, keys, panel));
+    w->scores = cg_at(u, u->f32, w->panels[CG_VALUE], values);
     for (int i = CG_KEY; i <= CG_VALUE; i++) {
         w->held[i] = LLVMBuildAlloca(u->b, u->ptr, "");
         LLVMBuildStore(u->b, LLVMConstNull(u->ptr), w->held[i]);

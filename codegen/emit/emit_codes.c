@@ -22,23 +22,6 @@ typedef struct block {
     cg_val scale[2 * MOST_PAIRS], zero[2 * MOST_PAIRS]; /* zero: NULL where nothing is subtracted */
 } block;
 
-static cg_val num(codes *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val codes_add(codes *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
-static cg_val codes_mul(codes *w, cg_val a, int64_t by)
-{
-    return LLVMBuildMul(w->u->b, a, num(w, by), "");
-}
-
-static cg_val bytes_at(codes *w, cg_val base, cg_val at)
-{
-    return LLVMBuildGEP2(w->u->b, w->u->i8, base, &at, 1, "");
-}
-
-static cg_val floats_at(codes *w, cg_val base, cg_val at)
-{
-    return LLVMBuildGEP2(w->u->b, w->u->f32, base, &at, 1, "");
-}
-
 static cg_val codes_load(codes *w, LLVMTypeRef type, cg_val at, unsigned align)
 {
     cg_val v = LLVMBuildLoad2(w->u->b, type, at, "");
@@ -61,7 +44,7 @@ static void read_numbers(codes *w, cg_val row, int pair, int n, cg_val *out)
     bool halves = cg_code_bits(w->c->code) == 4, is_signed = w->c->code == CG_CODE_S8;
     LLVMTypeRef bytes = cg_wide(u->i8, w->lanes);
     for (int i = 0; i < 2 * n; i += halves ? 2 : 1) {
-        cg_val at = bytes_at(w, row, num(w, column_of(w, pair, i)));
+        cg_val at = cg_at(u, u->i8, row, cg_num(u, column_of(w, pair, i)));
         cg_val v = codes_load(w, bytes, at, 1);
         v = is_signed ? LLVMBuildSExt(u->b, v, w->numbers, "")
                       : LLVMBuildZExt(u->b, v, w->numbers, "");
@@ -77,7 +60,7 @@ static cg_val read_elements(codes *w, ir_elem elem, cg_val row, int column)
 {
     cg_unit *u = w->u;
     int size = ir_elem_bits(elem) / 8;
-    cg_val at = bytes_at(w, row, num(w, (int64_t)column * size));
+    cg_val at = cg_at(u, u->i8, row, cg_num(u, (int64_t)column * size));
     cg_val raw = codes_load(w, cg_wide(cg_storage_type(u, elem), w->lanes), at, 1);
     return cg_from_storage(u, elem, raw);
 }
@@ -93,7 +76,7 @@ static void read_row(codes *w, const block *b, cg_val row, int pair, int n, cg_v
     }
     read_numbers(w, row, pair, n, out);
     for (int i = 0; i < 2 * n; i++) {
-        if (b->zero[i]) out[i] = LLVMBuildSub(u->b, out[i], b->zero[i], "");
+        if (b->zero[i]) out[i] = cg_sub(u, out[i], b->zero[i]);
         out[i] = LLVMBuildSIToFP(u->b, out[i], w->vector, "");
     }
 }
@@ -104,11 +87,10 @@ static void read_block(codes *w, cg_val at, int pair, int n, block *b)
     cg_unit *u = w->u;
     cg_val zeros[2 * MOST_PAIRS], offset = cg_int(w->numbers, w->c->offset);
     if (w->c->zeros)
-        read_numbers(w, bytes_at(w, at, num(w, cg_codes_scales(w->c))), pair, n, zeros);
+        read_numbers(w, cg_at(u, u->i8, at, cg_num(u, cg_codes_scales(w->c))), pair, n, zeros);
     for (int i = 0; i < 2 * n; i++) {
         b->zero[i] = w->c->offset ? offset : NULL;
-        if (w->c->zeros)
-            b->zero[i] = b->zero[i] ? LLVMBuildAdd(u->b, zeros[i], offset, "") : zeros[i];
+        if (w->c->zeros) b->zero[i] = b->zero[i] ? cg_add(u, zeros[i], offset) : zeros[i];
         if (w->c->scale) b->scale[i] = read_elements(w, w->c->scale, at, column_of(w, pair, i));
     }
 }
@@ -146,14 +128,16 @@ static void decode_block(codes *w, cg_val at, cg_val row, cg_val to, cg_val coun
     cg_val v[2 * MOST_PAIRS];
     block b;
     read_block(w, at, 0, w->pairs, &b);
-    cg_loop k = cg_loop_guard(u, num(w, 0), count, 1, true);
+    cg_loop k = cg_loop_guard(u, cg_num(u, 0), count, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
-    read_row(w, &b, bytes_at(w, row, codes_mul(w, k.i, cg_codes_row(w->c))), 0, w->pairs, v);
-    cg_val out = floats_at(w, to, codes_mul(w, k.i, CG_PANEL));
+    read_row(w, &b, cg_at(u, u->i8, row, cg_mul(u, k.i, cg_num(u, cg_codes_row(w->c)))), 0,
+             w->pairs, v);
+    cg_val out = cg_at(u, u->f32, to, cg_mul(u, k.i, cg_num(u, CG_PANEL)));
     for (int i = 0; i < 2 * w->pairs; i++) {
         if (w->c->scale) v[i] = LLVMBuildFMul(u->b, v[i], b.scale[i], "");
-        LLVMSetAlignment(LLVMBuildStore(u->b, v[i], floats_at(w, out, num(w, column_of(w, 0, i)))),
-                         sizeof(float));
+        LLVMSetAlignment(
+            LLVMBuildStore(u->b, v[i], cg_at(u, u->f32, out, cg_num(u, column_of(w, 0, i)))),
+            sizeof(float));
     }
     cg_loop_end(u, &k, NULL);
 }
@@ -166,20 +150,19 @@ cg_function cg_make_decode(cg_unit *u, const cg_codes *c)
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
     cg_val from = LLVMGetParam(r.fn, CG_DECODE_FROM), to = LLVMGetParam(r.fn, CG_DECODE_TO),
            k = LLVMGetParam(r.fn, CG_DECODE_K),
-           end = codes_add(&w, k, LLVMGetParam(r.fn, CG_DECODE_COUNT));
-    cg_val size = num(&w, c->block), last = codes_add(&w, end, num(&w, c->block - 1));
-    cg_loop l = cg_loop_guard(u, LLVMBuildUDiv(u->b, k, size, ""),
-                              LLVMBuildUDiv(u->b, last, size, ""), 1, true);
+           end = cg_add(u, k, LLVMGetParam(r.fn, CG_DECODE_COUNT));
+    cg_val size = cg_num(u, c->block), last = cg_add(u, end, cg_num(u, c->block - 1));
+    cg_loop l = cg_loop_guard(u, cg_quotient(u, k, size), cg_quotient(u, last, size), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val start = codes_mul(&w, l.i, c->block), after = codes_add(&w, start, size);
+    cg_val start = cg_mul(u, l.i, cg_num(u, c->block)), after = cg_add(u, start, size);
     cg_val first = cg_intrinsic(u, "llvm.smax", (cg_val[]){start, k}, 2),
            stop = cg_intrinsic(u, "llvm.smin", (cg_val[]){after, end}, 2);
     int64_t head = cg_codes_head(c), row = cg_codes_row(c);
-    cg_val at = bytes_at(&w, from, codes_mul(&w, l.i, head + c->block * row));
-    cg_val skipped = codes_mul(&w, LLVMBuildSub(u->b, first, start, ""), row);
-    decode_block(&w, at, bytes_at(&w, at, codes_add(&w, skipped, num(&w, head))),
-                 floats_at(&w, to, codes_mul(&w, LLVMBuildSub(u->b, first, k, ""), CG_PANEL)),
-                 LLVMBuildSub(u->b, stop, first, ""));
+    cg_val at = cg_at(u, u->i8, from, cg_mul(u, l.i, cg_num(u, head + c->block * row)));
+    cg_val skipped = cg_mul(u, cg_sub(u, first, start), cg_num(u, row));
+    decode_block(&w, at, cg_at(u, u->i8, at, cg_add(u, skipped, cg_num(u, head))),
+                 cg_at(u, u->f32, to, cg_mul(u, cg_sub(u, first, k), cg_num(u, CG_PANEL))),
+                 cg_sub(u, stop, first));
     cg_loop_end(u, &l, NULL);
     LLVMBuildRetVoid(u->b);
     if (here) LLVMPositionBuilderAtEnd(u->b, here);
@@ -206,8 +189,9 @@ static void few_step(few *f, const block *b, cg_val codes_row, cg_val a, cg_val 
     cg_val v[2 * MOST_PAIRS];
     read_row(w, b, codes_row, f->pair, f->pairs, v);
     for (int r = 0; r < f->rows; r++) {
-        cg_val at = codes_mul(w, f->row_step, r);
-        cg_val x = cg_splat(u, codes_load(w, u->f32, floats_at(w, a, at), sizeof(float)), w->lanes);
+        cg_val at = cg_mul(u, f->row_step, cg_num(u, r));
+        cg_val x =
+            cg_splat(u, codes_load(w, u->f32, cg_at(u, u->f32, a, at), sizeof(float)), w->lanes);
         for (int i = 0; i < 2 * f->pairs; i++)
             sum[r * 2 * f->pairs + i] = cg_fma(u, x, v[i], sum[r * 2 * f->pairs + i]);
     }
@@ -220,19 +204,19 @@ static void sum_block(few *f, const block *b, cg_val row, cg_val a, int64_t coun
     codes *w = &f->w;
     cg_unit *u = w->u;
     int n = few_sums(f), step = count % UNROLL == 0 ? UNROLL : 1,
-        sets = step > 1 && 2 * n <= w->u->isa->vector_registers / 2 ? 2 : 1;
+        sets = step > 1 && 2 * n <= u->isa->vector_registers / 2 ? 2 : 1;
     for (int i = 0; i < sets * n; i++) sum[i] = LLVMConstNull(w->vector);
-    cg_loop l = cg_loop_guard(u, num(w, 0), num(w, count), step, false);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), cg_num(u, count), step, false);
     cg_loop_enter(u, &l, sum, sets * n);
     cg_val next[CG_MOST_CARRIED];
     for (int i = 0; i < sets * n; i++) next[i] = l.carried[i];
-    cg_val at = bytes_at(w, row, codes_mul(w, l.i, cg_codes_row(w->c)));
+    cg_val at = cg_at(u, u->i8, row, cg_mul(u, l.i, cg_num(u, cg_codes_row(w->c))));
     for (int64_t line = 0; line < step * cg_codes_row(w->c) && f->pair == 0; line += LINE)
-        cg_prefetch(u, bytes_at(w, at, num(w, AHEAD + line)), 3);
+        cg_prefetch(u, cg_at(u, u->i8, at, cg_num(u, AHEAD + line)), 3);
     for (int s = 0; s < step; s++) {
-        cg_val k = LLVMBuildMul(u->b, codes_add(w, l.i, num(w, s)), f->k_step, "");
-        few_step(f, b, bytes_at(w, at, num(w, s * cg_codes_row(w->c))), floats_at(w, a, k),
-                 next + s % sets * n);
+        cg_val k = cg_mul(u, cg_add(u, l.i, cg_num(u, s)), f->k_step);
+        few_step(f, b, cg_at(u, u->i8, at, cg_num(u, s * cg_codes_row(w->c))),
+                 cg_at(u, u->f32, a, k), next + s % sets * n);
     }
     cg_loop_end(u, &l, next);
     for (int i = 0; i < n; i++)
@@ -247,11 +231,11 @@ static void few_block(few *f, cg_val at, cg_val a, int64_t count, bool first)
     cg_val sum[CG_MOST_CARRIED];
     block b;
     read_block(w, at, f->pair, f->pairs, &b);
-    sum_block(f, &b, bytes_at(w, at, num(w, cg_codes_head(w->c))), a, count, sum);
+    sum_block(f, &b, cg_at(u, u->i8, at, cg_num(u, cg_codes_head(w->c))), a, count, sum);
     for (int i = 0; i < few_sums(f); i++) {
         int v = i % (2 * f->pairs), r = i / (2 * f->pairs);
-        cg_val place =
-            floats_at(w, few_param(f, CG_FEW_TO), num(w, r * CG_PANEL + column_of(w, f->pair, v)));
+        cg_val place = cg_at(u, u->f32, few_param(f, CG_FEW_TO),
+                             cg_num(u, r * CG_PANEL + column_of(w, f->pair, v)));
         cg_val all = first ? NULL : codes_load(w, w->vector, place, sizeof(float));
         if (w->c->scale)
             sum[i] = all ? cg_fma(u, sum[i], b.scale[v], all)
@@ -272,15 +256,15 @@ static void few_pairs(few *f)
     int64_t size = cg_codes_head(c) + c->block * cg_codes_row(c);
     few_block(f, panel, a, whole ? c->block : rest, true);
     if (!whole) return;
-    cg_val step = codes_mul(w, f->k_step, c->block);
-    cg_loop l = cg_loop_guard(u, num(w, 1), num(w, whole), 1, true);
+    cg_val step = cg_mul(u, f->k_step, cg_num(u, c->block));
+    cg_loop l = cg_loop_guard(u, cg_num(u, 1), cg_num(u, whole), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    few_block(f, bytes_at(w, panel, codes_mul(w, l.i, size)),
-              floats_at(w, a, LLVMBuildMul(u->b, step, l.i, "")), c->block, false);
+    few_block(f, cg_at(u, u->i8, panel, cg_mul(u, l.i, cg_num(u, size))),
+              cg_at(u, u->f32, a, cg_mul(u, step, l.i)), c->block, false);
     cg_loop_end(u, &l, NULL);
     if (rest)
-        few_block(f, bytes_at(w, panel, num(w, whole * size)),
-                  floats_at(w, a, codes_mul(w, step, whole)), rest, false);
+        few_block(f, cg_at(u, u->i8, panel, cg_num(u, whole * size)),
+                  cg_at(u, u->f32, a, cg_mul(u, step, cg_num(u, whole))), rest, false);
 }
 
 /* Half of the registers may hold sums. */
@@ -300,14 +284,14 @@ cg_function cg_make_few(cg_unit *u, const cg_codes *c, const cg_few *shape)
     few f = {.w = codes_begin(u, c), .k = shape->k};
     cg_function r = function(u, "few", CG_FEW_ROWS, CG_FEW_PARAMS);
     f.fn = r.fn;
-    f.row_step = shape->row_step ? num(&f.w, shape->row_step) : few_param(&f, CG_FEW_ROW_STEP);
-    f.k_step = shape->k_step ? num(&f.w, shape->k_step) : few_param(&f, CG_FEW_K_STEP);
+    f.row_step = shape->row_step ? cg_num(u, shape->row_step) : few_param(&f, CG_FEW_ROW_STEP);
+    f.k_step = shape->k_step ? cg_num(u, shape->k_step) : few_param(&f, CG_FEW_K_STEP);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
     LLVMBasicBlockRef one = cg_block(u);
     cg_val choice = LLVMBuildSwitch(u->b, few_param(&f, CG_FEW_ROWS), one, CG_FEW);
     for (int rows = 1; rows <= shape->most_rows; rows++) {
         LLVMBasicBlockRef there = rows == 1 ? one : cg_block(u);
-        if (rows > 1) LLVMAddCase(choice, num(&f.w, rows), there);
+        if (rows > 1) LLVMAddCase(choice, cg_num(u, rows), there);
         LLVMPositionBuilderAtEnd(u->b, there);
         few_rows(&f, rows);
     }

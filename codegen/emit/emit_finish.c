@@ -18,9 +18,8 @@ static cg_val finish_param(const finish *f, int i) { return LLVMGetParam(f->k.fn
 
 static cg_val scaled(finish *f, cg_val sum, int axis)
 {
-    LLVMBuilderRef b = f->k.u->b;
-    return LLVMBuildAdd(
-        b, sum, LLVMBuildMul(b, f->k.index[axis], cg_dim(&f->k, f->g->c.coef[axis]), ""), "");
+    cg_unit *u = f->k.u;
+    return cg_add(u, sum, cg_mul(u, f->k.index[axis], cg_dim(&f->k, f->g->c.coef[axis])));
 }
 
 static void store(finish *f, cg_val value)
@@ -30,7 +29,7 @@ static void store(finish *f, cg_val value)
     cg_val at = cg_dim(&f->k, f->g->c.konst);
     for (int axis = 0; axis <= f->n; axis++) at = scaled(f, at, axis);
     cg_val raw = cg_to_storage(u, p->o->elem, value, false);
-    cg_val place = LLVMBuildGEP2(u->b, cg_storage_type(u, p->o->elem), p->base, &at, 1, "");
+    cg_val place = cg_at(u, cg_storage_type(u, p->o->elem), p->base, at);
     LLVMSetAlignment(LLVMBuildStore(u->b, raw, place), (unsigned)ir_elem_bits(p->o->elem) / 8);
 }
 
@@ -38,9 +37,9 @@ static void store(finish *f, cg_val value)
 static cg_val load_sums(finish *f, cg_val row, cg_val column)
 {
     cg_unit *u = f->k.u;
-    cg_val at = LLVMBuildAdd(u->b, LLVMBuildMul(u->b, row, f->ld, ""), column, "");
+    cg_val at = cg_add(u, cg_mul(u, row, f->ld), column);
     const ir_elem sum = cg_panel_form_of(f->g->format)->sum;
-    at = LLVMBuildGEP2(u->b, cg_storage_type(u, sum), f->sums, &at, 1, "");
+    at = cg_at(u, cg_storage_type(u, sum), f->sums, at);
     cg_val v = LLVMBuildLoad2(u->b, cg_arith_type(u, sum, f->k.lanes), at, "");
     LLVMSetAlignment(v, (unsigned)ir_elem_bits(sum) / 8);
     return v;
@@ -59,7 +58,7 @@ static void emit_columns(finish *f, cg_val row, cg_val start, cg_val end, int la
         cg_list_emit(k, f->list, k->depth_of[f->n] - 1);
     }
     cg_loop_enter(u, &l, NULL, 0);
-    k->index[f->n] = LLVMBuildAdd(u->b, f->first_column, l.i, "");
+    k->index[f->n] = cg_add(u, f->first_column, l.i);
     cg_val value = load_sums(f, row, l.i);
     if (f->list) {
         k->acc = &value;
@@ -93,7 +92,7 @@ static void finish_emit_rows(finish *f)
     cg_unit *u = k->u;
     cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), finish_param(f, CG_FINISH_ROWS), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    k->index[f->m] = LLVMBuildAdd(u->b, f->first_row, l.i, "");
+    k->index[f->m] = cg_add(u, f->first_row, l.i);
     emit_row(f, l.i);
     cg_loop_end(u, &l, NULL);
     LLVMBuildRetVoid(u->b);

@@ -42,44 +42,17 @@ enum { M = 0, N = 1, K = 2 }; /* axes, after the batch's */
 static int axis(const gemm *w, int which) { return w->k.n->rank - 3 + which; }
 static cg_val extent(const gemm *w, int which) { return w->k.extent[axis(w, which)]; }
 
-/* ---- arithmetic ---- */
-
-static cg_val gemm_num(gemm *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val gemm_add(gemm *w, cg_val a, cg_val b) { return LLVMBuildAdd(w->u->b, a, b, ""); }
-static cg_val sub(gemm *w, cg_val a, cg_val b) { return LLVMBuildSub(w->u->b, a, b, ""); }
-static cg_val gemm_mul(gemm *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
-static cg_val quotient(gemm *w, cg_val a, cg_val b) { return LLVMBuildUDiv(w->u->b, a, b, ""); }
-static cg_val modulo(gemm *w, cg_val a, cg_val b) { return LLVMBuildURem(w->u->b, a, b, ""); }
-
-static cg_val less(gemm *w, cg_val a, cg_val b)
-{
-    return LLVMBuildICmp(w->u->b, LLVMIntSLT, a, b, "");
-}
-static cg_val lower_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, less(w, a, b), a, b); }
-static cg_val upper_of(gemm *w, cg_val a, cg_val b) { return cg_select(w->u, less(w, a, b), b, a); }
-
-/* Divided by a positive constant, rounded up. */
-static cg_val ceiling(gemm *w, cg_val a, int64_t by)
-{
-    return quotient(w, gemm_add(w, a, gemm_num(w, by - 1)), gemm_num(w, by));
-}
-
-static cg_val in(gemm *w, LLVMTypeRef elements, cg_val base, cg_val at)
-{
-    return LLVMBuildGEP2(w->u->b, elements, base, &at, 1, "");
-}
-
 /* Where the row of a panel stands that k is in, in rows. */
 static cg_val row_of(gemm *w, cg_val k)
 {
-    if (w->form->group > 1) k = quotient(w, k, gemm_num(w, w->form->group));
-    return w->form->sums ? gemm_add(w, k, gemm_num(w, w->form->sums)) : k;
+    if (w->form->group > 1) k = cg_quotient(w->u, k, cg_num(w->u, w->form->group));
+    return w->form->sums ? cg_add(w->u, k, cg_num(w->u, w->form->sums)) : k;
 }
 
 static cg_val rows_of_panel(gemm *w)
 {
     cg_val k = extent(w, K);
-    return row_of(w, w->form->group > 1 ? gemm_add(w, k, gemm_num(w, w->form->group - 1)) : k);
+    return row_of(w, w->form->group > 1 ? cg_add(w->u, k, cg_num(w->u, w->form->group - 1)) : k);
 }
 
 static bool is_coded(const gemm *w) { return w->g->codes.code != CG_CODE_NONE; }
@@ -91,8 +64,8 @@ static cg_val coded_panel(gemm *w, cg_val panel)
 {
     int64_t k = 0;
     ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
-    cg_val at = gemm_mul(w, panel, gemm_num(w, cg_codes_panel(&w->g->codes, k)));
-    return in(w, w->u->i8, w->b, at);
+    cg_val at = cg_mul(w->u, panel, cg_num(w->u, cg_codes_panel(&w->g->codes, k)));
+    return cg_at(w->u, w->u->i8, w->b, at);
 }
 
 /* ---- a tile ---- */
@@ -104,19 +77,19 @@ static cg_val stride(gemm *w, const ir_affine *of, int which)
 
 static cg_val length_of(gemm *w, cg_val part)
 {
-    return lower_of(w, gemm_num(w, w->part),
-                    sub(w, extent(w, K), gemm_mul(w, part, gemm_num(w, w->part))));
+    return cg_lesser(w->u, cg_num(w->u, w->part),
+                     cg_sub(w->u, extent(w, K), cg_mul(w->u, part, cg_num(w->u, w->part))));
 }
 
 /* A part of a panel of the weight, or made now unless it is what was made last. */
 static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), columns = gemm_num(w, CG_PANEL);
+    cg_val k = cg_mul(u, part, cg_num(u, w->part)), columns = cg_num(u, CG_PANEL);
     if (!is_made(w)) {
-        cg_val row = gemm_add(w, gemm_mul(w, panel, rows_of_panel(w)), row_of(w, k));
-        return in(w, w->b_type, w->b,
-                  gemm_mul(w, row, gemm_num(w, (int64_t)CG_PANEL * w->form->group)));
+        cg_val row = cg_add(u, cg_mul(u, panel, rows_of_panel(w)), row_of(w, k));
+        return cg_at(u, w->b_type, w->b,
+                     cg_mul(u, row, cg_num(u, (int64_t)CG_PANEL * w->form->group)));
     }
     LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
     cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
@@ -128,7 +101,7 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
         LLVMBuildCall2(u->b, w->decode.type, w->decode.fn, args, CG_DECODE_PARAMS, "");
     } else {
         cg_val args[CG_PACK_PARAMS] = {w->k.args, w->b,   w->scratch,
-                                       k,         length, gemm_mul(w, panel, columns)};
+                                       k,         length, cg_mul(u, panel, columns)};
         LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
     }
     LLVMBuildStore(u->b, part, w->held);
@@ -139,7 +112,7 @@ static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
 
 static void begin_panel(gemm *w)
 {
-    if (is_made(w)) LLVMBuildStore(w->u->b, gemm_num(w, -1), w->held);
+    if (is_made(w)) LLVMBuildStore(w->u->b, cg_num(w->u, -1), w->held);
 }
 
 /* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile
@@ -149,39 +122,39 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
 {
     cg_unit *u = w->u;
     int columns = w->shape.lanes * w->shape.vectors, group = w->form->group;
-    cg_val k = gemm_mul(w, part, gemm_num(w, w->part)), row_step = stride(w, &w->g->a, M),
+    cg_val k = cg_mul(u, part, cg_num(u, w->part)), row_step = stride(w, &w->g->a, M),
            k_step = stride(w, &w->g->a, K);
     cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
-    cg_val share = lower_of(w, gemm_mul(w, length, w->reach),
-                            quotient(w, gemm_mul(w, length, gemm_num(w, columns)), w->rows.count));
-    cg_val next = gemm_add(w, gemm_mul(w, rows_of_panel(w), gemm_num(w, (int64_t)CG_PANEL * group)),
-                           gemm_mul(w, block, gemm_mul(w, share, gemm_num(w, CG_PANEL / columns))));
+    cg_val share = cg_lesser(u, cg_mul(u, length, w->reach),
+                             cg_quotient(u, cg_mul(u, length, cg_num(u, columns)), w->rows.count));
+    cg_val next = cg_add(u, cg_mul(u, rows_of_panel(w), cg_num(u, (int64_t)CG_PANEL * group)),
+                         cg_mul(u, block, cg_mul(u, share, cg_num(u, CG_PANEL / columns))));
     cg_val rows = cg_block_rows(u, &w->rows, block),
-           row = gemm_mul(w, cg_block_start(u, &w->rows, block), row_step);
-    cg_val args[CG_TILE_ARGS + 1] = {gemm_add(w, rows, w->fetch)}, *arg = args + 1;
-    arg[CG_TILE_A] = in(w, w->a_type, w->a, gemm_add(w, row, gemm_mul(w, k, k_step)));
+           row = cg_mul(u, cg_block_start(u, &w->rows, block), row_step);
+    cg_val args[CG_TILE_ARGS + 1] = {cg_add(u, rows, w->fetch)}, *arg = args + 1;
+    arg[CG_TILE_A] = cg_at(u, w->a_type, w->a, cg_add(u, row, cg_mul(u, k, k_step)));
     arg[CG_TILE_K] = length;
     arg[CG_TILE_LDC] = ldc;
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = k_step;
-    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, gemm_num(w, 0), "");
+    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, cg_num(u, 0), "");
     for (int column = 0; column < CG_PANEL; column += columns) {
-        arg[CG_TILE_B] = in(w, w->b_type, b, gemm_num(w, (int64_t)column * group));
-        arg[CG_TILE_C] = in(w, w->c_type, c, gemm_num(w, column));
-        arg[CG_TILE_NEXT] = in(w, w->b_type, b, next);
+        arg[CG_TILE_B] = cg_at(u, w->b_type, b, cg_num(u, (int64_t)column * group));
+        arg[CG_TILE_C] = cg_at(u, w->c_type, c, cg_num(u, column));
+        arg[CG_TILE_NEXT] = cg_at(u, w->b_type, b, next);
         LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
-        next = gemm_add(w, next, share);
+        next = cg_add(u, next, share);
     }
 }
 
 static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
 {
     cg_unit *u = w->u;
-    cg_val row = gemm_add(w, w->rows.first, cg_block_start(w->u, &w->rows, block));
+    cg_val row = cg_add(u, w->rows.first, cg_block_start(u, &w->rows, block));
     cg_val rows = cg_block_rows(u, &w->rows, block);
     cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
     args[CG_FINISH_N] = column;
-    args[CG_FINISH_COLUMNS] = lower_of(w, gemm_num(w, CG_PANEL), sub(w, extent(w, N), column));
+    args[CG_FINISH_COLUMNS] = cg_lesser(u, cg_num(u, CG_PANEL), cg_sub(u, extent(w, N), column));
     for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
     LLVMBuildCall2(u->b, w->finish.type, w->finish.fn, args, (unsigned)w->finish.args, "");
 }
@@ -192,17 +165,17 @@ static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val co
 static void emit_direct(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val column = gemm_mul(w, panel, gemm_num(w, CG_PANEL)), ldc = stride(w, &w->g->c, M);
-    cg_loop l = cg_loop_guard(u, gemm_num(w, 0), w->rows.count, 1, false);
+    cg_val column = cg_mul(u, panel, cg_num(u, CG_PANEL)), ldc = stride(w, &w->g->c, M);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val c = in(w, w->c_type, w->c,
-                  gemm_add(w, gemm_mul(w, cg_block_start(w->u, &w->rows, l.i), ldc), column));
+    cg_val c = cg_at(u, w->c_type, w->c,
+                     cg_add(u, cg_mul(u, cg_block_start(u, &w->rows, l.i), ldc), column));
     emit_tiles(w, l.i, panel, part, c, ldc);
     if (w->k.n->epilogue) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
-        LLVMBuildCondBr(
-            u->b, LLVMBuildICmp(u->b, LLVMIntEQ, gemm_add(w, part, gemm_num(w, 1)), w->parts, ""),
-            last, next);
+        LLVMBuildCondBr(u->b,
+                        LLVMBuildICmp(u->b, LLVMIntEQ, cg_add(u, part, cg_num(u, 1)), w->parts, ""),
+                        last, next);
         LLVMPositionBuilderAtEnd(u->b, last);
         call_finish(w, l.i, c, ldc, column);
         LLVMBuildBr(u->b, next);
@@ -215,11 +188,11 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
 static void emit_indirect(gemm *w, cg_val panel)
 {
     cg_unit *u = w->u;
-    cg_val column = gemm_mul(w, panel, gemm_num(w, CG_PANEL)), ld = gemm_num(w, CG_PANEL);
+    cg_val column = cg_mul(u, panel, cg_num(u, CG_PANEL)), ld = cg_num(u, CG_PANEL);
     begin_panel(w);
-    cg_loop rows = cg_loop_guard(u, gemm_num(w, 0), w->rows.count, 1, false);
+    cg_loop rows = cg_loop_guard(u, cg_num(u, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &rows, NULL, 0);
-    cg_loop parts = cg_loop_guard(u, gemm_num(w, 0), w->parts, 1, false);
+    cg_loop parts = cg_loop_guard(u, cg_num(u, 0), w->parts, 1, false);
     cg_loop_enter(u, &parts, NULL, 0);
     emit_tiles(w, rows.i, panel, parts.i, w->memory, ld);
     cg_loop_end(u, &parts, NULL);
@@ -236,7 +209,7 @@ static void emit_whole(gemm *w, cg_val from, cg_val to)
     cg_loop parts, panels;
     for (int i = 0; i < 2; i++) {
         if ((i == 0) == parts_first) {
-            parts = cg_loop_guard(u, gemm_num(w, 0), w->parts, 1, false);
+            parts = cg_loop_guard(u, cg_num(u, 0), w->parts, 1, false);
             cg_loop_enter(u, &parts, NULL, 0);
         } else {
             panels = cg_loop_guard(u, from, to, 1, true);
@@ -252,8 +225,8 @@ static void emit_whole(gemm *w, cg_val from, cg_val to)
 static void emit_panels(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
-    emit_whole(w, from, lower_of(w, to, w->full));
-    cg_loop rest = cg_loop_guard(u, upper_of(w, from, w->full), to, 1, true);
+    emit_whole(w, from, cg_lesser(u, to, w->full));
+    cg_loop rest = cg_loop_guard(u, cg_greater(u, from, w->full), to, 1, true);
     cg_loop_enter(u, &rest, NULL, 0);
     emit_indirect(w, rest.i);
     cg_loop_end(u, &rest, NULL);
@@ -279,15 +252,15 @@ static bool may_be_many(const gemm *w)
 static void emit_few(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
-    cg_val rows = cg_block_rows(u, &w->rows, gemm_num(w, 0));
+    cg_val rows = cg_block_rows(u, &w->rows, cg_num(u, 0));
     cg_loop panels = cg_loop_guard(u, from, to, 1, true);
     cg_loop_enter(u, &panels, NULL, 0);
     cg_val args[CG_FEW_PARAMS] = {coded_panel(w, panels.i), w->a, w->memory, rows};
     args[CG_FEW_ROW_STEP] = stride(w, &w->g->a, M);
     args[CG_FEW_K_STEP] = stride(w, &w->g->a, K);
     LLVMBuildCall2(u->b, w->few.type, w->few.fn, args, CG_FEW_PARAMS, "");
-    call_finish(w, gemm_num(w, 0), w->memory, gemm_num(w, CG_PANEL),
-                gemm_mul(w, panels.i, gemm_num(w, CG_PANEL)));
+    call_finish(w, cg_num(u, 0), w->memory, cg_num(u, CG_PANEL),
+                cg_mul(u, panels.i, cg_num(u, CG_PANEL)));
     cg_loop_end(u, &panels, NULL);
 }
 
@@ -299,8 +272,8 @@ static void emit_any_rows(gemm *w, cg_val from, cg_val to)
         return;
     }
     LLVMBasicBlockRef few = cg_block(u), many = cg_block(u), done = cg_block(u);
-    cg_val rows = gemm_add(w, gemm_mul(w, w->rows.count, w->rows.least), w->rows.more);
-    cg_val are_few = LLVMBuildICmp(u->b, LLVMIntSLE, rows, gemm_num(w, CG_FEW), "");
+    cg_val rows = cg_add(u, cg_mul(u, w->rows.count, w->rows.least), w->rows.more);
+    cg_val are_few = LLVMBuildICmp(u->b, LLVMIntSLE, rows, cg_num(u, CG_FEW), "");
     LLVMBuildCondBr(u->b, are_few, few, may_be_many(w) ? many : done);
     LLVMPositionBuilderAtEnd(u->b, few);
     emit_few(w, from, to);
@@ -334,13 +307,13 @@ static cg_val place_in_batch(gemm *w, const ir_affine *of)
 {
     cg_val at = cg_dim(&w->k, of->konst);
     for (int i = 0; i < axis(w, M); i++)
-        at = gemm_add(w, at, gemm_mul(w, w->k.index[i], cg_dim(&w->k, of->coef[i])));
+        at = cg_add(w->u, at, cg_mul(w->u, w->k.index[i], cg_dim(&w->k, of->coef[i])));
     return at;
 }
 
 static cg_val operand_at(gemm *w, LLVMTypeRef elements, size_t operand, cg_val at)
 {
-    return in(w, elements, w->k.places[operand].base, at);
+    return cg_at(w->u, elements, w->k.places[operand].base, at);
 }
 
 /* Chunk `i` of the rows. */
@@ -348,42 +321,43 @@ static void begin_rows(gemm *w, cg_val i)
 {
     cg_unit *u = w->u;
     w->rows = cg_blocks_of(u, i, extent(w, M), w->shape.rows);
-    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->rows.count, gemm_num(w, 1), "");
-    w->fetch = cg_select(u, one, gemm_num(w, CG_TILE_CHOICE(fetch_of(w, 1), 0)),
-                         gemm_num(w, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
+    cg_val one = LLVMBuildICmp(u->b, LLVMIntEQ, w->rows.count, cg_num(u, 1), "");
+    w->fetch = cg_select(u, one, cg_num(u, CG_TILE_CHOICE(fetch_of(w, 1), 0)),
+                         cg_num(u, CG_TILE_CHOICE(fetch_of(w, 2), 0)));
 }
 
 /* Groups [from, to) of segment `segment`, which counts chunks of rows within batches. */
 static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
 {
-    cg_val chunks = cg_chunks_of(w->u, extent(w, M)), batch = quotient(w, segment, chunks);
+    cg_val chunks = cg_chunks_of(w->u, extent(w, M)), batch = cg_quotient(w->u, segment, chunks);
     for (int i = axis(w, M) - 1; i >= 0; i--) {
-        w->k.index[i] = modulo(w, batch, w->k.extent[i]);
-        batch = quotient(w, batch, w->k.extent[i]);
+        w->k.index[i] = cg_modulo(w->u, batch, w->k.extent[i]);
+        batch = cg_quotient(w->u, batch, w->k.extent[i]);
     }
-    begin_rows(w, modulo(w, segment, chunks));
+    begin_rows(w, cg_modulo(w->u, segment, chunks));
     const cg_gemm *g = w->g;
     w->a = operand_at(
         w, w->a_type, 0,
-        gemm_add(w, place_in_batch(w, &g->a), gemm_mul(w, w->rows.first, stride(w, &g->a, M))));
+        cg_add(w->u, place_in_batch(w, &g->a), cg_mul(w->u, w->rows.first, stride(w, &g->a, M))));
     w->b = operand_at(w, is_coded(w) ? w->u->i8 : w->b_type, 1, place_in_batch(w, &g->b));
     w->c = operand_at(
         w, w->c_type, w->k.n->noperands,
-        gemm_add(w, place_in_batch(w, &g->c), gemm_mul(w, w->rows.first, stride(w, &g->c, M))));
-    cg_val group = gemm_num(w, g->group);
-    emit_any_rows(w, gemm_mul(w, from, group), lower_of(w, gemm_mul(w, to, group), w->panels));
+        cg_add(w->u, place_in_batch(w, &g->c), cg_mul(w->u, w->rows.first, stride(w, &g->c, M))));
+    cg_val group = cg_num(w->u, g->group);
+    emit_any_rows(w, cg_mul(w->u, from, group),
+                  cg_lesser(w->u, cg_mul(w->u, to, group), w->panels));
 }
 
 static void emit_segments(gemm *w)
 {
     cg_unit *u = w->u;
-    cg_val groups = ceiling(w, w->panels, w->g->group), begin = w->k.begin, end = w->k.end;
-    cg_val last = quotient(w, gemm_add(w, end, sub(w, groups, gemm_num(w, 1))), groups);
-    cg_loop l = cg_loop_guard(u, quotient(w, begin, groups), last, 1, true);
+    cg_val groups = cg_ceiling(u, w->panels, w->g->group), begin = w->k.begin, end = w->k.end;
+    cg_val last = cg_quotient(u, cg_add(u, end, cg_sub(u, groups, cg_num(u, 1))), groups);
+    cg_loop l = cg_loop_guard(u, cg_quotient(u, begin, groups), last, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val start = gemm_mul(w, l.i, groups);
-    emit_segment(w, l.i, upper_of(w, sub(w, begin, start), gemm_num(w, 0)),
-                 lower_of(w, sub(w, end, start), groups));
+    cg_val start = cg_mul(u, l.i, groups);
+    emit_segment(w, l.i, cg_greater(u, cg_sub(u, begin, start), cg_num(u, 0)),
+                 cg_lesser(u, cg_sub(u, end, start), groups));
     cg_loop_end(u, &l, NULL);
 }
 
@@ -399,7 +373,7 @@ static void cut_k(gemm *w)
         int64_t parts = (k + BLOCK_K - 1) / BLOCK_K;
         w->part = ((k + parts - 1) / parts + ALIGN - 1) / ALIGN * ALIGN;
     }
-    w->parts = upper_of(w, ceiling(w, extent(w, K), w->part), gemm_num(w, 1));
+    w->parts = cg_greater(w->u, cg_ceiling(w->u, extent(w, K), w->part), cg_num(w->u, 1));
 }
 
 static int64_t gemm_known(const gemm *w, ir_dim d)
@@ -437,7 +411,7 @@ static void choose_tile(gemm *w)
     w->shape = cg_tile_shape_of(u->isa, &w->use);
     find_tiles(w, w->sizes);
     w->tiles = cg_tile_chooser(u, &w->use, w->sizes);
-    w->reach = gemm_num(w, cg_tile_reach(&w->use));
+    w->reach = cg_num(u, cg_tile_reach(&w->use));
 }
 
 static void prepare(gemm *w)
@@ -455,8 +429,8 @@ static void prepare(gemm *w)
     w->memory =
         LLVMBuildAlloca(u->b, LLVMArrayType2(w->c_type, (uint64_t)w->shape.rows * CG_PANEL), "");
     LLVMSetAlignment(w->memory, 64);
-    w->panels = ceiling(w, extent(w, N), CG_PANEL);
-    w->full = goes_direct(w) ? quotient(w, extent(w, N), gemm_num(w, CG_PANEL)) : gemm_num(w, 0);
+    w->panels = cg_ceiling(u, extent(w, N), CG_PANEL);
+    w->full = goes_direct(w) ? cg_quotient(u, extent(w, N), cg_num(u, CG_PANEL)) : cg_num(u, 0);
 }
 
 cg_val cg_emit_gemm(cg_unit *u, const cg_kernel *kernel)

@@ -19,16 +19,7 @@ typedef struct packing {
     cg_val runs, run_at, run_to; /* how many; where each starts in b, and its first column */
 } packing;
 
-static cg_val pack_num(packing *p, int64_t v) { return cg_int(p->u->i64, v); }
 static cg_val pack_param(const packing *p, int i) { return LLVMGetParam(p->k.fn, (unsigned)i); }
-static cg_val pack_add(packing *p, cg_val a, cg_val b) { return LLVMBuildAdd(p->u->b, a, b, ""); }
-static cg_val pack_mul(packing *p, cg_val a, cg_val b) { return LLVMBuildMul(p->u->b, a, b, ""); }
-
-static cg_val pack_place(packing *p, LLVMTypeRef type, cg_val base, cg_val at)
-{
-    return LLVMBuildGEP2(p->u->b, type, base, &at, 1, "");
-}
-
 static cg_val pack_load(packing *p, cg_val at, int lanes)
 {
     cg_val v = LLVMBuildLoad2(p->u->b, cg_wide(p->u->f32, lanes), at, "");
@@ -44,20 +35,20 @@ static void store(packing *p, cg_val v, cg_val at)
 /* Offset in b of point i, counted row-major, of some axes. */
 static cg_val offset(packing *p, const cg_axes *axes, cg_val i)
 {
-    LLVMBuilderRef b = p->u->b;
-    cg_val sum = pack_num(p, 0);
+    cg_unit *u = p->u;
+    cg_val sum = cg_num(u, 0);
     for (int a = axes->n - 1; a >= 0; a--) {
         cg_val extent = cg_dim(&p->k, axes->extent[a]), stride = cg_dim(&p->k, axes->stride[a]);
-        cg_val index = a > 0 ? LLVMBuildURem(b, i, extent, "") : i;
-        sum = pack_add(p, sum, pack_mul(p, index, stride));
-        if (a > 0) i = LLVMBuildUDiv(b, i, extent, "");
+        cg_val index = a > 0 ? cg_modulo(u, i, extent) : i;
+        sum = cg_add(u, sum, cg_mul(u, index, stride));
+        if (a > 0) i = cg_quotient(u, i, extent);
     }
     return sum;
 }
 
 static cg_val column_at(packing *p, cg_val column)
 {
-    cg_val v = LLVMBuildLoad2(p->u->b, p->u->i64, pack_place(p, p->u->i64, p->at, column), "");
+    cg_val v = LLVMBuildLoad2(p->u->b, p->u->i64, cg_at(p->u, p->u->i64, p->at, column), "");
     return v;
 }
 
@@ -65,11 +56,11 @@ static void find_columns(packing *p, cg_val first)
 {
     cg_unit *u = p->u;
     p->at = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL), "");
-    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), 1, false);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), cg_num(u, CG_PANEL), 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val last = LLVMBuildSub(u->b, p->n, pack_num(p, 1), ""), column = pack_add(p, first, l.i);
+    cg_val last = cg_sub(u, p->n, cg_num(u, 1)), column = cg_add(u, first, l.i);
     column = cg_intrinsic(u, "llvm.smin", (cg_val[]){column, last}, 2);
-    LLVMBuildStore(u->b, offset(p, &p->g->n, column), pack_place(p, u->i64, p->at, l.i));
+    LLVMBuildStore(u->b, offset(p, &p->g->n, column), cg_at(u, u->i64, p->at, l.i));
     cg_loop_end(u, &l, NULL);
 }
 
@@ -78,7 +69,7 @@ static void find_columns(packing *p, cg_val first)
 
 static cg_val row(packing *p, cg_val k)
 {
-    return pack_place(p, p->u->f32, p->to, pack_mul(p, k, pack_num(p, CG_PANEL)));
+    return cg_at(p->u, p->u->f32, p->to, cg_mul(p->u, k, cg_num(p->u, CG_PANEL)));
 }
 
 /* The first `count` lanes at a place; the others are not read. */
@@ -88,7 +79,7 @@ static cg_val load_some(packing *p, cg_val at, cg_val count, int lanes)
     if (lanes == 1) return pack_load(p, at, 1);
     LLVMTypeRef overload[] = {cg_wide(u->f32, lanes), u->ptr};
     cg_val turn[MOST_LANES];
-    for (int i = 0; i < lanes; i++) turn[i] = pack_num(p, i);
+    for (int i = 0; i < lanes; i++) turn[i] = cg_num(u, i);
     cg_val all = LLVMConstVector(turn, (unsigned)lanes);
     cg_val mask = LLVMBuildICmp(u->b, LLVMIntSLT, all, cg_splat(u, count, lanes), "");
     cg_val args[] = {at, cg_int(u->i32, sizeof(float)), mask, LLVMConstNull(overload[0])};
@@ -103,32 +94,32 @@ static void find_runs(packing *p)
     cg_val count = LLVMBuildAlloca(u->b, u->i64, "");
     p->run_at = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL), "");
     p->run_to = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i64, CG_PANEL + 1), "");
-    LLVMBuildStore(u->b, pack_num(p, 0), count);
-    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), 1, false);
+    LLVMBuildStore(u->b, cg_num(u, 0), count);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), cg_num(u, CG_PANEL), 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val first = LLVMBuildICmp(u->b, LLVMIntEQ, l.i, pack_num(p, 0), ""), at = column_at(p, l.i);
-    cg_val before = column_at(p, cg_select(u, first, l.i, pack_add(p, l.i, pack_num(p, -1))));
-    cg_val apart = LLVMBuildICmp(u->b, LLVMIntNE, at, pack_add(p, before, pack_num(p, 1)), "");
+    cg_val first = LLVMBuildICmp(u->b, LLVMIntEQ, l.i, cg_num(u, 0), ""), at = column_at(p, l.i);
+    cg_val before = column_at(p, cg_select(u, first, l.i, cg_add(u, l.i, cg_num(u, -1))));
+    cg_val apart = LLVMBuildICmp(u->b, LLVMIntNE, at, cg_add(u, before, cg_num(u, 1)), "");
     cg_val n = LLVMBuildLoad2(u->b, u->i64, count, "");
-    LLVMBuildStore(u->b, at, pack_place(p, u->i64, p->run_at, n));
-    LLVMBuildStore(u->b, l.i, pack_place(p, u->i64, p->run_to, n));
+    LLVMBuildStore(u->b, at, cg_at(u, u->i64, p->run_at, n));
+    LLVMBuildStore(u->b, l.i, cg_at(u, u->i64, p->run_to, n));
     cg_val starts = LLVMBuildZExt(u->b, LLVMBuildOr(u->b, first, apart, ""), u->i64, "");
-    LLVMBuildStore(u->b, pack_add(p, n, starts), count);
+    LLVMBuildStore(u->b, cg_add(u, n, starts), count);
     cg_loop_end(u, &l, NULL);
     p->runs = LLVMBuildLoad2(u->b, u->i64, count, "");
-    LLVMBuildStore(u->b, pack_num(p, CG_PANEL), pack_place(p, u->i64, p->run_to, p->runs));
+    LLVMBuildStore(u->b, cg_num(u, CG_PANEL), cg_at(u, u->i64, p->run_to, p->runs));
 }
 
 static cg_val run_value(packing *p, cg_val list, cg_val run)
 {
-    return LLVMBuildLoad2(p->u->b, p->u->i64, pack_place(p, p->u->i64, list, run), "");
+    return LLVMBuildLoad2(p->u->b, p->u->i64, cg_at(p->u, p->u->i64, list, run), "");
 }
 
 /* How far ahead of a column the next panel's is, as far as columns go on in b as they do here. */
 static cg_val next_panel(packing *p)
 {
-    cg_val first = column_at(p, pack_num(p, 0)), last = column_at(p, pack_num(p, CG_PANEL - 1));
-    return pack_add(p, LLVMBuildSub(p->u->b, last, first, ""), pack_num(p, 1));
+    cg_val first = column_at(p, cg_num(p->u, 0)), last = column_at(p, cg_num(p->u, CG_PANEL - 1));
+    return cg_add(p->u, cg_sub(p->u, last, first), cg_num(p->u, 1));
 }
 
 /* Rows of the panel come from all over b, where no processor foresees the next place: the next
@@ -143,19 +134,18 @@ static void pack_runs(packing *p, cg_val first, cg_val start, cg_val end)
     cg_val ahead = next_panel(p);
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val from = pack_place(p, u->f32, p->from, offset(p, &p->g->k, pack_add(p, first, k.i))),
+    cg_val from = cg_at(u, u->f32, p->from, offset(p, &p->g->k, cg_add(u, first, k.i))),
            to = row(p, k.i);
-    cg_loop r = cg_loop_guard(u, pack_num(p, 0), p->runs, 1, false);
+    cg_loop r = cg_loop_guard(u, cg_num(u, 0), p->runs, 1, false);
     cg_loop_enter(u, &r, NULL, 0);
     cg_val begin = run_value(p, p->run_to, r.i),
-           last = run_value(p, p->run_to, pack_add(p, r.i, pack_num(p, 1)));
-    cg_val shift = LLVMBuildSub(u->b, run_value(p, p->run_at, r.i), begin, "");
+           last = run_value(p, p->run_to, cg_add(u, r.i, cg_num(u, 1)));
+    cg_val shift = cg_sub(u, run_value(p, p->run_at, r.i), begin);
     cg_loop c = cg_loop_guard(u, begin, last, lanes, false);
     cg_loop_enter(u, &c, NULL, 0);
-    cg_val left = LLVMBuildSub(u->b, last, c.i, ""),
-           at = pack_place(p, u->f32, from, pack_add(p, shift, c.i));
-    cg_prefetch(u, pack_place(p, u->f32, at, ahead), 2);
-    store(p, load_some(p, at, left, lanes), pack_place(p, u->f32, to, c.i));
+    cg_val left = cg_sub(u, last, c.i), at = cg_at(u, u->f32, from, cg_add(u, shift, c.i));
+    cg_prefetch(u, cg_at(u, u->f32, at, ahead), 2);
+    store(p, load_some(p, at, left, lanes), cg_at(u, u->f32, to, c.i));
     cg_loop_end(u, &c, NULL);
     cg_loop_end(u, &r, NULL);
     cg_loop_end(u, &k, NULL);
@@ -164,16 +154,16 @@ static void pack_runs(packing *p, cg_val first, cg_val start, cg_val end)
 static void pack_rows(packing *p, cg_val first, cg_val start, cg_val end)
 {
     cg_unit *u = p->u;
-    cg_val from = pack_place(p, u->f32, p->from, column_at(p, pack_num(p, 0)));
+    cg_val from = cg_at(u, u->f32, p->from, column_at(p, cg_num(u, 0)));
     cg_loop k = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val at = pack_place(p, u->f32, from, offset(p, &p->g->k, pack_add(p, first, k.i))),
+    cg_val at = cg_at(u, u->f32, from, offset(p, &p->g->k, cg_add(u, first, k.i))),
            to = row(p, k.i);
     for (int c = 0; c < CG_PANEL; c += LINE)
-        cg_prefetch(u, pack_place(p, u->f32, at, pack_num(p, CG_PANEL + c)), 2);
+        cg_prefetch(u, cg_at(u, u->f32, at, cg_num(u, CG_PANEL + c)), 2);
     for (int c = 0; c < CG_PANEL; c += p->lanes)
-        store(p, pack_load(p, pack_place(p, u->f32, at, pack_num(p, c)), p->lanes),
-              pack_place(p, u->f32, to, pack_num(p, c)));
+        store(p, pack_load(p, cg_at(u, u->f32, at, cg_num(u, c)), p->lanes),
+              cg_at(u, u->f32, to, cg_num(u, c)));
     cg_loop_end(u, &k, NULL);
 }
 
@@ -202,18 +192,17 @@ static void pack_transposed(packing *p, cg_val first, cg_val start, cg_val end)
     cg_unit *u = p->u;
     cg_loop k = cg_loop_guard(u, start, end, p->lanes, true);
     cg_loop_enter(u, &k, NULL, 0);
-    cg_val from = pack_place(p, u->f32, p->from, offset(p, &p->g->k, pack_add(p, first, k.i))),
+    cg_val from = cg_at(u, u->f32, p->from, offset(p, &p->g->k, cg_add(u, first, k.i))),
            to = row(p, k.i);
-    cg_loop c = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), p->lanes, false);
+    cg_loop c = cg_loop_guard(u, cg_num(u, 0), cg_num(u, CG_PANEL), p->lanes, false);
     cg_loop_enter(u, &c, NULL, 0);
     cg_val v[MOST_LANES];
     for (int i = 0; i < p->lanes; i++)
-        v[i] = pack_load(
-            p, pack_place(p, u->f32, from, column_at(p, pack_add(p, c.i, pack_num(p, i)))),
-            p->lanes);
+        v[i] = pack_load(p, cg_at(u, u->f32, from, column_at(p, cg_add(u, c.i, cg_num(u, i)))),
+                         p->lanes);
     transpose(p, v);
     for (int i = 0; i < p->lanes; i++)
-        store(p, v[i], pack_place(p, u->f32, to, pack_add(p, c.i, pack_num(p, i * CG_PANEL))));
+        store(p, v[i], cg_at(u, u->f32, to, cg_add(u, c.i, cg_num(u, i * CG_PANEL))));
     cg_loop_end(u, &c, NULL);
     cg_loop_end(u, &k, NULL);
 }
@@ -227,16 +216,15 @@ static cg_val find_chunks(packing *p)
 {
     cg_unit *u = p->u;
     cg_val flags = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i8, CG_PANEL), "");
-    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), CHUNK, false);
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), cg_num(u, CG_PANEL), CHUNK, false);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val first = column_at(p, l.i), together = cg_int(u->i1, 1);
     for (int i = 1; i < CHUNK; i++) {
-        cg_val at = column_at(p, pack_add(p, l.i, pack_num(p, i)));
-        cg_val next = LLVMBuildICmp(u->b, LLVMIntEQ, at, pack_add(p, first, pack_num(p, i)), "");
+        cg_val at = column_at(p, cg_add(u, l.i, cg_num(u, i)));
+        cg_val next = LLVMBuildICmp(u->b, LLVMIntEQ, at, cg_add(u, first, cg_num(u, i)), "");
         together = LLVMBuildAnd(u->b, together, next, "");
     }
-    LLVMBuildStore(u->b, LLVMBuildZExt(u->b, together, u->i8, ""),
-                   pack_place(p, u->i8, flags, l.i));
+    LLVMBuildStore(u->b, LLVMBuildZExt(u->b, together, u->i8, ""), cg_at(u, u->i8, flags, l.i));
     cg_loop_end(u, &l, NULL);
     return flags;
 }
@@ -252,22 +240,20 @@ static void copy_codes(packing *p, LLVMTypeRef type, cg_val from, cg_val to)
 static void pack_columns(packing *p, cg_val flags, cg_val k, cg_val to)
 {
     cg_unit *u = p->u;
-    cg_val from = pack_place(p, u->i8, p->from, offset(p, &p->g->k, k));
-    cg_loop l = cg_loop_guard(u, pack_num(p, 0), pack_num(p, CG_PANEL), CHUNK, false);
+    cg_val from = cg_at(u, u->i8, p->from, offset(p, &p->g->k, k));
+    cg_loop l = cg_loop_guard(u, cg_num(u, 0), cg_num(u, CG_PANEL), CHUNK, false);
     cg_loop_enter(u, &l, NULL, 0);
     LLVMBasicBlockRef whole = cg_block(u), parts = cg_block(u), done = cg_block(u);
-    cg_val flag = LLVMBuildLoad2(u->b, u->i8, pack_place(p, u->i8, flags, l.i), "");
+    cg_val flag = LLVMBuildLoad2(u->b, u->i8, cg_at(u, u->i8, flags, l.i), "");
     cg_val together = LLVMBuildICmp(u->b, LLVMIntNE, flag, cg_int(u->i8, 0), "");
     LLVMBuildCondBr(u->b, together, whole, parts);
     LLVMPositionBuilderAtEnd(u->b, whole);
-    copy_codes(p, u->i32, pack_place(p, u->i8, from, column_at(p, l.i)),
-               pack_place(p, u->i8, to, l.i));
+    copy_codes(p, u->i32, cg_at(u, u->i8, from, column_at(p, l.i)), cg_at(u, u->i8, to, l.i));
     LLVMBuildBr(u->b, done);
     LLVMPositionBuilderAtEnd(u->b, parts);
     for (int i = 0; i < CHUNK; i++) {
-        cg_val c = pack_add(p, l.i, pack_num(p, i));
-        copy_codes(p, u->i8, pack_place(p, u->i8, from, column_at(p, c)),
-                   pack_place(p, u->i8, to, c));
+        cg_val c = cg_add(u, l.i, cg_num(u, i));
+        copy_codes(p, u->i8, cg_at(u, u->i8, from, column_at(p, c)), cg_at(u, u->i8, to, c));
     }
     LLVMBuildBr(u->b, done);
     LLVMPositionBuilderAtEnd(u->b, done);
@@ -291,14 +277,14 @@ static void store_groups(packing *p, cg_val rows, cg_val to)
     for (int c = 0; c < CG_PANEL; c += WIDTH) {
         cg_val row[GROUP], pair[2];
         for (int i = 0; i < GROUP; i++) {
-            cg_val at = pack_place(p, u->i8, rows, pack_num(p, (int64_t)i * CG_PANEL + c));
+            cg_val at = cg_at(u, u->i8, rows, cg_num(u, (int64_t)i * CG_PANEL + c));
             row[i] = LLVMBuildLoad2(u->b, cg_wide(u->i8, WIDTH), at, "");
             LLVMSetAlignment(row[i], 1);
         }
         for (int i = 0; i < 2; i++)
             pair[i] = LLVMBuildBitCast(u->b, in_turn(p, row[2 * i], row[2 * i + 1]),
                                        cg_wide(u->i16, WIDTH), "");
-        cg_val at = pack_place(p, u->i8, to, pack_num(p, (int64_t)c * GROUP));
+        cg_val at = cg_at(u, u->i8, to, cg_num(u, (int64_t)c * GROUP));
         LLVMSetAlignment(LLVMBuildStore(u->b, in_turn(p, pair[0], pair[1]), at), 1);
     }
 }
@@ -307,25 +293,24 @@ static void store_groups(packing *p, cg_val rows, cg_val to)
 static void pack_codes(packing *p, cg_val first, cg_val count)
 {
     cg_unit *u = p->u;
-    cg_val flags = find_chunks(p), group = pack_num(p, GROUP);
+    cg_val flags = find_chunks(p), group = cg_num(u, GROUP);
     cg_val rows = LLVMBuildAlloca(u->b, LLVMArrayType2(u->i8, (uint64_t)GROUP * CG_PANEL), "");
-    cg_loop g = cg_loop_guard(u, pack_num(p, 0), count, GROUP, true);
+    cg_loop g = cg_loop_guard(u, cg_num(u, 0), count, GROUP, true);
     cg_loop_enter(u, &g, NULL, 0);
-    cg_loop i = cg_loop_guard(u, pack_num(p, 0), group, 1, false);
+    cg_loop i = cg_loop_guard(u, cg_num(u, 0), group, 1, false);
     cg_loop_enter(u, &i, NULL, 0);
     LLVMBasicBlockRef some = cg_block(u), none = cg_block(u), done = cg_block(u);
-    cg_val k = pack_add(p, g.i, i.i),
-           to = pack_place(p, u->i8, rows, pack_mul(p, i.i, pack_num(p, CG_PANEL)));
+    cg_val k = cg_add(u, g.i, i.i), to = cg_at(u, u->i8, rows, cg_mul(u, i.i, cg_num(u, CG_PANEL)));
     LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntSLT, k, count, ""), some, none);
     LLVMPositionBuilderAtEnd(u->b, some);
-    pack_columns(p, flags, pack_add(p, first, k), to);
+    pack_columns(p, flags, cg_add(u, first, k), to);
     LLVMBuildBr(u->b, done);
     LLVMPositionBuilderAtEnd(u->b, none);
     LLVMSetAlignment(LLVMBuildStore(u->b, LLVMConstNull(cg_wide(u->i8, CG_PANEL)), to), 1);
     LLVMBuildBr(u->b, done);
     LLVMPositionBuilderAtEnd(u->b, done);
     cg_loop_end(u, &i, NULL);
-    store_groups(p, rows, pack_place(p, u->i8, p->to, pack_mul(p, g.i, pack_num(p, CG_PANEL))));
+    store_groups(p, rows, cg_at(u, u->i8, p->to, cg_mul(u, g.i, cg_num(u, CG_PANEL))));
     cg_loop_end(u, &g, NULL);
 }
 
@@ -349,7 +334,7 @@ static bool is_transposed(const packing *p)
 static void pack_emit_body(packing *p)
 {
     cg_unit *u = p->u;
-    cg_val first = pack_param(p, CG_PACK_K), zero = pack_num(p, 0),
+    cg_val first = pack_param(p, CG_PACK_K), zero = cg_num(u, 0),
            count = pack_param(p, CG_PACK_COUNT);
     cg_val column = pack_param(p, CG_PACK_N);
     find_columns(p, column);
@@ -361,7 +346,7 @@ static void pack_emit_body(packing *p)
     if (p->g->n.n == 1 && is_unit(p, &p->g->n)) {
         LLVMBasicBlockRef whole = cg_block(u), rest = cg_block(u);
         cg_val fits =
-            LLVMBuildICmp(u->b, LLVMIntSLE, pack_add(p, column, pack_num(p, CG_PANEL)), p->n, "");
+            LLVMBuildICmp(u->b, LLVMIntSLE, cg_add(u, column, cg_num(u, CG_PANEL)), p->n, "");
         LLVMBuildCondBr(u->b, fits, whole, rest);
         LLVMPositionBuilderAtEnd(u->b, whole);
         pack_rows(p, first, zero, count);
@@ -370,7 +355,7 @@ static void pack_emit_body(packing *p)
     }
     cg_val start = zero;
     if (is_transposed(p)) {
-        start = LLVMBuildAnd(u->b, count, pack_num(p, -p->lanes), "");
+        start = LLVMBuildAnd(u->b, count, cg_num(u, -p->lanes), "");
         pack_transposed(p, first, zero, start);
     }
     pack_runs(p, first, start, count);

@@ -5,25 +5,17 @@
  * than the others. */
 #include "codegen/emit/emit_gemm.h"
 
-static cg_val rows_num(cg_unit *u, int64_t v) { return cg_int(u->i64, v); }
-
-static cg_val ceiling(cg_unit *u, cg_val a, int64_t by)
-{
-    return LLVMBuildUDiv(u->b, LLVMBuildAdd(u->b, a, rows_num(u, by - 1), ""), rows_num(u, by), "");
-}
-
-cg_val cg_chunks_of(cg_unit *u, cg_val rows) { return ceiling(u, rows, CG_ROWS); }
+cg_val cg_chunks_of(cg_unit *u, cg_val rows) { return cg_ceiling(u, rows, CG_ROWS); }
 
 cg_blocks cg_blocks_of(cg_unit *u, cg_val chunk, cg_val rows, int most)
 {
-    LLVMBuilderRef b = u->b;
-    cg_val chunks = cg_chunks_of(u, rows), next = LLVMBuildAdd(b, chunk, rows_num(u, 1), "");
-    cg_val end = LLVMBuildUDiv(b, LLVMBuildMul(b, next, rows, ""), chunks, "");
-    cg_blocks r = {.first = LLVMBuildUDiv(b, LLVMBuildMul(b, chunk, rows, ""), chunks, "")};
-    cg_val size = LLVMBuildSub(b, end, r.first, "");
-    r.count = ceiling(u, size, most);
-    r.least = LLVMBuildUDiv(b, size, r.count, "");
-    r.more = LLVMBuildURem(b, size, r.count, "");
+    cg_val chunks = cg_chunks_of(u, rows), next = cg_add(u, chunk, cg_num(u, 1));
+    cg_val end = cg_quotient(u, cg_mul(u, next, rows), chunks);
+    cg_blocks r = {.first = cg_quotient(u, cg_mul(u, chunk, rows), chunks)};
+    cg_val size = cg_sub(u, end, r.first);
+    r.count = cg_ceiling(u, size, most);
+    r.least = cg_quotient(u, size, r.count);
+    r.more = cg_modulo(u, size, r.count);
     return r;
 }
 
@@ -35,13 +27,12 @@ static cg_val is_longer(cg_unit *u, const cg_blocks *r, cg_val block)
 cg_val cg_block_start(cg_unit *u, const cg_blocks *r, cg_val block)
 {
     cg_val longer = cg_select(u, is_longer(u, r, block), block, r->more);
-    return LLVMBuildAdd(u->b, LLVMBuildMul(u->b, block, r->least, ""), longer, "");
+    return cg_add(u, cg_mul(u, block, r->least), longer);
 }
 
 cg_val cg_block_rows(cg_unit *u, const cg_blocks *r, cg_val block)
 {
-    return LLVMBuildAdd(u->b, r->least, LLVMBuildZExt(u->b, is_longer(u, r, block), u->i64, ""),
-                        "");
+    return cg_add(u, r->least, LLVMBuildZExt(u->b, is_longer(u, r, block), u->i64, ""));
 }
 
 void cg_block_sizes(const ir_graph *g, ir_dim rows, int most, uint64_t *one, uint64_t *several)

@@ -15,9 +15,8 @@ static void place_scores(cg_shape *s)
     cg_unit *u = s->k.u;
     cg_place *p = &s->k.places[s->k.n->noperands];
     cg_val step = scores_param(s, CG_WEIGH_STEP);
-    cg_val before =
-        LLVMBuildNeg(u->b, LLVMBuildMul(u->b, scores_param(s, CG_WEIGH_M), step, ""), "");
-    p->base = LLVMBuildGEP2(u->b, u->f32, scores_param(s, CG_WEIGH_SCORES), &before, 1, "");
+    cg_val before = LLVMBuildNeg(u->b, cg_mul(u, scores_param(s, CG_WEIGH_M), step), "");
+    p->base = cg_at(u, u->f32, scores_param(s, CG_WEIGH_SCORES), before);
     p->stride[0] = step;
     p->step[0] = 0;
 }
@@ -31,7 +30,7 @@ static void scores_emit_rows(cg_shape *s)
     for (int a = 0; a < m; a++) k->index[a] = scores_param(s, CG_WEIGH_BATCH + a);
     cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), scores_param(s, CG_WEIGH_ROWS), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    k->index[m] = LLVMBuildAdd(u->b, scores_param(s, CG_WEIGH_M), l.i, "");
+    k->index[m] = cg_add(u, scores_param(s, CG_WEIGH_M), l.i);
     cg_emit_row(s);
     cg_loop_end(u, &l, NULL);
     LLVMBuildRetVoid(u->b);
