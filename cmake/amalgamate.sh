@@ -4,7 +4,7 @@
 set -eu
 out=$1
 shift
-headers="runtime/abi.h runtime/rt.h runtime/ops.h runtime/strings.h runtime/hash.h"
+headers="runtime/abi.h runtime/rt.h runtime/ops.h runtime/strings.h runtime/hash.h runtime/state.h"
 
 # "NAME FILE" for each static function, variable and type of a file.
 names() {

@@ -148,6 +148,7 @@ static pass_options options_of_passes(work *w)
     return (pass_options){.level = o->level,
                           .disabled = o->disabled,
                           .ndisabled = o->ndisabled,
+                          .states = o->state ? o->state : "auto",
                           .dump_after = o->dump_after,
                           .dump = o->dump,
                           .report = o->report || o->require ? &w->report : NULL,
@@ -390,7 +391,7 @@ lathe_status lathe_check(const lathe_options *o, lathe_diag *diag)
 
 static lathe_status opt(work *w)
 {
-    const pass_options options = {.level = w->o->level, .verify = true};
+    const pass_options options = {.level = w->o->level, .states = "auto", .verify = true};
     TRY(read_ir(w, w->o->model));
     TRY(pass_run_named(w->g, w->passes, &options, w->diag));
     return ir_print(w->g, w->out);

@@ -370,6 +370,9 @@ static void put_step(const printer *w, const lathe_step *s)
     case LATHE_STEP_COPY:
         put_copy_step(w, s);
         break;
+    case LATHE_STEP_PAST:
+        fputs("past", w->f);
+        break;
     default:
         fputs("guard ", w->f);
         put_buffer(w, w->p->u32s[s->args]);
@@ -395,6 +398,16 @@ static void put_steps(const printer *w)
     }
 }
 
+static void put_state(const printer *w, const lathe_state *s)
+{
+    const cg_program *p = w->p;
+    fprintf(w->f, "state \"%s\" = \"%s\"", text_at(w, p->inputs[s->input].name),
+            text_at(w, p->outputs[s->output].name));
+    if (s->axis != LATHE_NO_SLOT) fprintf(w->f, " grows along axis %" PRIu32, s->axis);
+    if (s->batch != LATHE_NO_SLOT) fprintf(w->f, ", sequences along axis %" PRIu32, s->batch);
+    fputc('\n', w->f);
+}
+
 lathe_status cg_program_print(const cg_program *p, FILE *f)
 {
     printer w = {.f = f, .p = p};
@@ -412,6 +425,7 @@ lathe_status cg_program_print(const cg_program *p, FILE *f)
     for (size_t i = 0; i < p->nguards; i++) put_guard(&w, &p->guards[i]);
     for (size_t i = 0; i < p->ninputs; i++) put_io(&w, "input", &p->inputs[i]);
     for (size_t i = 0; i < p->noutputs; i++) put_io(&w, "output", &p->outputs[i]);
+    for (size_t i = 0; i < p->nstates; i++) put_state(&w, &p->states[i]);
     put_memory(&w);
     put_kernels(&w);
     put_steps(&w);

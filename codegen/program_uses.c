@@ -6,7 +6,7 @@ static const char *const dim_ops[] = {
     [LATHE_DIM_CONST] = "const", [LATHE_DIM_SYM] = "sym",           [LATHE_DIM_ADD] = "add",
     [LATHE_DIM_MUL] = "mul",     [LATHE_DIM_FLOORDIV] = "floordiv", [LATHE_DIM_MOD] = "mod",
     [LATHE_DIM_MIN] = "min",     [LATHE_DIM_MAX] = "max",           [LATHE_DIM_EQ] = "eq",
-    [LATHE_DIM_LT] = "lt",
+    [LATHE_DIM_LT] = "lt",       [LATHE_DIM_CAPACITY] = "capacity",
 };
 static const char *const buffer_kinds[] = {
     [LATHE_BUF_ARENA] = "arena",   [LATHE_BUF_INPUT] = "input",     [LATHE_BUF_OUTPUT] = "output",
@@ -16,6 +16,7 @@ static const char *const step_kinds[] = {
     [LATHE_STEP_KERNEL] = "kernel", [LATHE_STEP_CALL] = "call", [LATHE_STEP_SEGMENT] = "segment",
     [LATHE_STEP_BIND] = "bind",     [LATHE_STEP_IF] = "if",     [LATHE_STEP_LOOP] = "loop",
     [LATHE_STEP_COPY] = "copy",     [LATHE_STEP_SET] = "set",   [LATHE_STEP_GUARD] = "guard",
+    [LATHE_STEP_PAST] = "past",
 };
 
 #define NAME_OF(names, i) ((i) < sizeof(names) / sizeof *(names) ? (names)[i] : NULL)

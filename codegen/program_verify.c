@@ -224,6 +224,8 @@ static bool numbers_ok(const cg_program *p, const lathe_step *s)
     case LATHE_STEP_IF:
     case LATHE_STEP_GUARD:
         return list_ok(p, s->args, 1, p->nbufs);
+    case LATHE_STEP_PAST:
+        return s + 1 < p->steps + p->nsteps && s[1].kind == LATHE_STEP_KERNEL;
     default:
         return s->kind == LATHE_STEP_KERNEL;
     }
@@ -299,6 +301,23 @@ static lathe_status check_order(verifier *v)
 
 /* ---- the whole ---- */
 
+/* Input and output of a state, whose buffers become one where it grows. */
+static lathe_status check_states(verifier *v)
+{
+    const cg_program *p = v->p;
+    for (size_t i = 0; i < p->nstates; i++) {
+        const lathe_state *s = &p->states[i];
+        bool ok = among(s->input, p->ninputs) && among(s->output, p->noutputs);
+        const lathe_io *in = ok ? &p->inputs[s->input] : NULL;
+        const lathe_io *out = ok ? &p->outputs[s->output] : NULL;
+        ok = ok && in->rank == out->rank && in->elem == out->elem &&
+             p->bufs[out->buffer].kind == LATHE_BUF_OUTPUT && optional(s->axis, in->rank) &&
+             optional(s->batch, in->rank);
+        if (!ok) return wrong(v, "state %zu names what is not there", i);
+    }
+    return v->status;
+}
+
 static lathe_status check_steps(verifier *v)
 {
     const cg_program *p = v->p;
@@ -323,6 +342,7 @@ lathe_status cg_program_verify(const cg_program *p, lathe_diag *diag)
     TRY(check_buffers(&v));
     TRY(check_io(&v, "input", LATHE_BUF_INPUT, p->inputs, p->ninputs));
     TRY(check_io(&v, "output", LATHE_BUF_OUTPUT, p->outputs, p->noutputs));
+    TRY(check_states(&v));
     if (!optional(p->scratch_slot, p->ndims)) return wrong(&v, "the scratch has no size");
     TRY(check_steps(&v));
     return check_order(&v);

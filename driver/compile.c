@@ -49,7 +49,8 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .ndisabled = o->disabled.n,
                          .keep = o->kept.items,
                          .nkeep = o->kept.n,
-                         .require = o->require};
+                         .require = o->require,
+                         .state = o->state};
     if (!split_dims(o, s) || !items_split(o, s) || !custom_split(o, s)) return false;
     l->items = s->items;
     l->nitems = s->nitems;

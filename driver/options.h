@@ -27,7 +27,7 @@ typedef struct cli_options {
     option_list paths; /* what is not an option */
     const char *name, *output, *emit, *target, *cpu, *weights, *dump_after, *passes, *runner,
         *case_dir;
-    const char *output_dir, *output_format, *depfile, *report, *against, *require, *trace;
+    const char *output_dir, *output_format, *depfile, *report, *against, *require, *trace, *state;
     option_list dims, items, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds;

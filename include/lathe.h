@@ -90,6 +90,8 @@ typedef struct lathe_options {
     size_t ncustom;
     const lathe_items_option *items;
     size_t nitems;
+    const char *state; /* outputs that the next run takes as inputs: "auto" (NULL: the same), "off"
+                          or "INPUT=OUTPUT,..." */
     const char *const *disabled; /* passes switched off, by name */
     size_t ndisabled;
     const char *const *keep; /* values inside of the graph that become outputs, by name */

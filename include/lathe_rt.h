@@ -213,7 +213,14 @@ typedef enum { LATHE_MEMORY_EXACT, LATHE_MEMORY_BOUND, LATHE_MEMORY_UNBOUNDED } 
 typedef struct lathe_memory {
     uint64_t weights, arena, scratch, lower_bound; /* bytes */
     lathe_memory_kind kind;
+    uint64_t states; /* what the session owns from run to run */
 } lathe_memory;
+
+/* A state: the numbers of its input and output, the axis along which it grows and the one that
+ * sequences lie along; -1: each run replaces it, not known. */
+typedef struct lathe_state_place {
+    int32_t input, output, axis, batch;
+} lathe_state_place;
 
 /* A step of a run, as lathe_session_watch tells of it. Strings live as long as the library. */
 typedef struct lathe_step_info {
@@ -257,6 +264,16 @@ typedef struct lathe_rt_api {
     lathe_status (*session_seed)(lathe_session *, uint64_t seed);
     lathe_status (*step_origin)(const lathe_session *, uint32_t step, uint32_t index,
                                 const char **node, const char **op);
+    lathe_status (*state_info)(const lathe_desc *, int index, lathe_state_place *);
+    lathe_status (*state_run)(lathe_session *, const lathe_tensor *inputs, lathe_tensor *outputs);
+    int64_t (*state_length)(const lathe_session *);
+    lathe_status (*state_reserve)(lathe_session *, int64_t capacity);
+    lathe_status (*state_reset)(lathe_session *);
+    lathe_status (*state_rewind)(lathe_session *, int64_t rows);
+    lathe_status (*state_fork)(const lathe_session *from, lathe_session *to);
+    lathe_status (*state_reorder)(lathe_session *, const int64_t *from, int64_t n);
+    lathe_status (*state_save)(lathe_session *, lathe_buffer *);
+    lathe_status (*state_load)(lathe_session *, const void *data, size_t size);
 } lathe_rt_api;
 
 /* The first members of every descriptor, model and session. */
@@ -283,7 +300,7 @@ static inline const char *lathe_model_target(const lathe_model *m)
     return LATHE_RT_(m)->model_target(m);
 }
 
-enum { LATHE_INPUTS = 0, LATHE_OUTPUTS = 1, LATHE_SYMBOLS = 2 };
+enum { LATHE_INPUTS = 0, LATHE_OUTPUTS = 1, LATHE_SYMBOLS = 2, LATHE_STATES = 3 };
 static inline int lathe_count(const lathe_desc *d, int what)
 {
     return LATHE_RT_(d)->count(d, what);
@@ -370,6 +387,71 @@ static inline lathe_status lathe_step_origin(const lathe_session *s, uint32_t st
     const lathe_rt_api *rt = LATHE_RT_(s);
     if (rt->size <= offsetof(lathe_rt_api, step_origin)) return LATHE_UNSUPPORTED;
     return rt->step_origin(s, step, index, node, op);
+}
+/* ---- states ----
+ * A decoder's caches, or a recurrence's hidden values: outputs that the next run takes as inputs.
+ * A model whose compiler found them (lathe compile --report) can be run in either of two ways on
+ * the same session: lathe_run, where the caller passes them in and out, and lathe_state_run, where
+ * the session owns them, writes new rows in place and copies nothing. Whatever fails leaves the
+ * states as they were. */
+
+/* lathe_count(desc, LATHE_STATES) says how many there are. */
+static inline lathe_status lathe_state_info(const lathe_desc *d, int index, lathe_state_place *p)
+{
+    return LATHE_RT_(d)->state_info(d, index, p);
+}
+/* As lathe_run. The entries of inputs and outputs that are states are not looked at. The states
+ * start empty, or as zeros where each run replaces them. The first run takes memory for all rows
+ * that the session's maxima allow, or as many as lathe_state_reserve said; without maxima it grows.
+ */
+static inline lathe_status lathe_state_run(lathe_session *s, const lathe_tensor *inputs,
+                                           lathe_tensor *outputs)
+{
+    return LATHE_RT_(s)->state_run(s, inputs, outputs);
+}
+/* Rows of the states that grow: tokens seen. 0: none, or no state grows. */
+static inline int64_t lathe_state_length(const lathe_session *s)
+{
+    return LATHE_RT_(s)->state_length(s);
+}
+/* Room for this many rows, now if the session has maxima or holds states, else when the first run
+ * tells how many sequences there are. Within it no run takes memory. */
+static inline lathe_status lathe_state_reserve(lathe_session *s, int64_t capacity)
+{
+    return LATHE_RT_(s)->state_reserve(s, capacity);
+}
+/* As in a new session; the memory stays. */
+static inline lathe_status lathe_state_reset(lathe_session *s)
+{
+    return LATHE_RT_(s)->state_reset(s);
+}
+/* Forgets the last rows. LATHE_UNSUPPORTED where a state is replaced: there is no way back. */
+static inline lathe_status lathe_state_rewind(lathe_session *s, int64_t rows)
+{
+    return LATHE_RT_(s)->state_rewind(s, rows);
+}
+/* `to`, another session of the same model, gets a copy of the states: a prompt that several share.
+ */
+static inline lathe_status lathe_state_fork(const lathe_session *from, lathe_session *to)
+{
+    return LATHE_RT_(to)->state_fork(from, to);
+}
+/* Sequence i of n becomes what sequence from[i] was: beam search. n may differ from the number of
+ * sequences before, and is the batch of the next run. */
+static inline lathe_status lathe_state_reorder(lathe_session *s, const int64_t *from, int64_t n)
+{
+    return LATHE_RT_(s)->state_reorder(s, from, n);
+}
+/* The states as bytes, for this build of the model only. buffer->data NULL asks: buffer->size
+ * becomes what is needed. */
+static inline lathe_status lathe_state_save(lathe_session *s, lathe_buffer *buffer)
+{
+    return LATHE_RT_(s)->state_save(s, buffer);
+}
+/* LATHE_MISMATCH: of another build. Damaged or cut off: LATHE_BAD_INPUT. */
+static inline lathe_status lathe_state_load(lathe_session *s, const void *data, size_t size)
+{
+    return LATHE_RT_(s)->state_load(s, data, size);
 }
 /* A pool of `workers` threads, the caller's among them (1: none is created). d: any model's
  * descriptor; the pool serves every model of the process and must outlive them. */

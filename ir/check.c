@@ -370,6 +370,10 @@ static void check_operator(node_check *c)
         check_guard(c);
         break;
     case IR_OP_CONCAT:
+        check_axis(c);
+        if (ir_attr_find(c->n, IR_KEY_capacity) && attr_count(c, IR_KEY_capacity) != 1)
+            check_fail(c, "%zu capacities, expected one", attr_count(c, IR_KEY_capacity));
+        break;
     case IR_OP_SOFTMAX:
     case IR_OP_NORM:
         check_axis(c);

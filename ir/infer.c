@@ -235,6 +235,8 @@ static lathe_status infer_concat(const infer *in)
     int axis;
     TRY(need_axis(in, sum.rank, &axis));
     for (uint32_t k = 1; k < in->n->noperands; k++) TRY(join(in, &sum, operand(in, k), axis, k));
+    const ir_attr *capacity = ir_attr_find(in->n, IR_KEY_capacity);
+    if (capacity) sum.dims[axis] = capacity->u.dims[0];
     return set_type(in, sum.elem, sum.dims, (size_t)sum.rank);
 }
 

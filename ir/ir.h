@@ -177,15 +177,17 @@ typedef struct ir_block {
 /* ---- symbols and guards ------------------------------------------------------------------------
  */
 
-typedef enum { IR_SYM_INPUT, IR_SYM_DATA, IR_SYM_REGION } ir_sym_kind;
+typedef enum { IR_SYM_INPUT, IR_SYM_DATA, IR_SYM_REGION, IR_SYM_CAPACITY } ir_sym_kind;
 
 /* A size known at run time only. INPUT: read off an input's dims. DATA: set by a node that has it
- * in `syms`; hi may be an expression bound. REGION: a carried dim, fresh per turn of a loop. */
+ * in `syms`; hi may be an expression bound. REGION: a carried dim, fresh per turn of a loop.
+ * CAPACITY: the rows that a state has room for: `bound`, a size of the inputs, where the caller
+ * passes the state on; at least that where the session owns it. */
 typedef struct ir_symbol {
     ir_str name;
     ir_sym_kind kind;
     int64_t lo, hi; /* inclusive; sizes: lo >= 0; hi INT64_MAX: unbounded */
-    ir_dim bound;   /* DATA: upper bound over other symbols, or IR_NONE */
+    ir_dim bound;   /* DATA: upper bound over other symbols, or IR_NONE; CAPACITY: the least */
 } ir_symbol;
 
 /* a == b must hold in every run; or_one: b == 1 is allowed as well (b broadcasts to a). */
@@ -194,6 +196,14 @@ typedef struct ir_guard {
     bool or_one;
     ir_node_id node; /* that needs it, for the message; may be IR_NONE */
 } ir_guard;
+
+/* An output of the body that is the next run's input. axis >= 0: it is the input and new rows
+ * behind it along that axis, a concat with a `capacity`; -1: it replaces the input and has its
+ * type. */
+typedef struct ir_state {
+    uint32_t input, output; /* numbers of a parameter and a result of block 1 */
+    int axis;
+} ir_state;
 
 /* A set of the model's nodes: one, or the join of two others (left and right not 0). */
 typedef struct ir_origin {
@@ -211,10 +221,11 @@ typedef struct ir_graph {
     ir_symbol *syms;       /* [1, nsyms) */
     ir_guard *guards;      /* [0, nguards) */
     ir_str *output_names;  /* one a result of block 1 */
+    ir_state *states;      /* [0, nstates) */
     ir_origin *origins;    /* [1, norigins) */
-    size_t nvalues, nnodes, nblocks, nsyms, nguards, norigins;
+    size_t nvalues, nnodes, nblocks, nsyms, nguards, nstates, norigins;
     size_t guards_owned; /* of guards, the first: not waiting for the node being built */
-    size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards, cap_origins;
+    size_t cap_values, cap_nodes, cap_blocks, cap_syms, cap_guards, cap_states, cap_origins;
     struct ir_pool *pool; /* interned strings, dims, expressions */
     bool overflow;        /* a size computation overflowed (ir_dim_overflow) */
 } ir_graph;
@@ -225,8 +236,7 @@ ir_str ir_intern(ir_graph *, const char *);
 ir_str ir_intern_n(ir_graph *, const char *, size_t);
 const char *ir_text(const ir_graph *, ir_str); /* "" for IR_NONE */
 
-/* ---- dims (dim.c)
- * -------------------------------------------------------------------------------- */
+/* ---- dims (dim.c) ---- */
 /* Canonical form: a polynomial with integer coefficients over atoms; an atom is a symbol or
  * floordiv, mod, min, max, eq, lt of two dims. eq and lt are 0 or 1, so select(c, x, y) is
  * c*x + (1-c)*y. IR_NONE in gives IR_NONE out; overflow gives IR_NONE and sets g->overflow. */
@@ -265,6 +275,7 @@ ir_dim ir_dim_const(ir_graph *, int64_t);
 ir_dim ir_dim_sym(ir_graph *, ir_sym);
 ir_sym ir_sym_new(ir_graph *, const char *name, ir_sym_kind, int64_t lo, int64_t hi, ir_dim bound);
 ir_sym ir_sym_find(const ir_graph *, const char *name);
+void ir_state_add(ir_graph *, ir_state);
 ir_dim ir_dim_add(ir_graph *, ir_dim, ir_dim);
 ir_dim ir_dim_sub(ir_graph *, ir_dim, ir_dim);
 ir_dim ir_dim_mul(ir_graph *, ir_dim, ir_dim);
@@ -293,8 +304,7 @@ bool ir_dim_require(ir_graph *, ir_dim a, ir_dim b);
 /* Text as printed ("2*batch + floordiv(s, 2)"), in the arena. */
 const char *ir_dim_text(const ir_graph *, ir_dim);
 
-/* ---- expressions (expr.c)
- * ------------------------------------------------------------------------ */
+/* ---- expressions (expr.c) ---- */
 /* Constructors fold constants, identities and i64 arithmetic over dims (a DIM leaf holds the
  * polynomial); x + 0, x * 1, select on a constant and the like never build a node. */
 
@@ -351,8 +361,7 @@ typedef struct ir_x_env {
 } ir_x_env;
 bool ir_x_eval(const ir_graph *, ir_expr, const ir_x_env *, ir_scalar_value *);
 
-/* ---- elements of constants (blob.c)
- * ---------------------------------------------------------------- */
+/* ---- elements of constants (blob.c) ---- */
 
 /* Element i as a value of the arithmetic type; false: past the end, a string or complex. */
 bool ir_blob_get(ir_elem, const ir_blob *, int64_t i, ir_scalar_value *);
@@ -363,8 +372,7 @@ bool ir_blob_put(ir_elem, void *bytes, int64_t i, ir_scalar_value);
 uint64_t ir_bits_get(const void *bytes, int bits, int64_t i);
 void ir_bits_set(void *bytes, int bits, int64_t i, uint64_t);
 
-/* ---- places (affine.c)
- * ---------------------------------------------------------------------------------- */
+/* ---- places (affine.c) ---- */
 
 /* konst + the sum of coef[axis] * index of the axis. */
 typedef struct ir_affine {
@@ -386,8 +394,7 @@ bool ir_affine_is_dense(ir_graph *, const ir_affine *, const ir_type *);
 /* Whether element i of a view, counted row-major, is element i of its operand. */
 bool ir_view_is_dense(ir_graph *, const ir_node *);
 
-/* ---- products and attention (product.c, attention.c)
- * ---------------------------------------------------------------------------------- */
+/* ---- products and attention (product.c, attention.c) ---- */
 
 /* A sum of products as a product of matrices: c[batch, m, n] = sum over k of a * b. One letter an
  * axis of the space: 'b' batch, 'm' rows, 'n' columns, 'k' what is summed, '1' of size 1. b is the
@@ -429,8 +436,7 @@ const char *ir_roles_check(ir_graph *, const ir_node *);
 /* Says it: sets or drops the attributes. */
 void ir_roles_set(ir_graph *, ir_node_id);
 
-/* ---- building (build.c)
- * ---------------------------------------------------------------------------- */
+/* ---- building (build.c) ---- */
 /* A builder appends to the end of one block. Node constructors infer the result's type, evaluate
  * content where operands' contents are known, and return the (first) result. A constructor given
  * IR_NONE where a value is needed returns IR_NONE, so an importer may check once at its end. */
@@ -483,6 +489,8 @@ bool ir_type_equal(const ir_type *, const ir_type *);
 const char *ir_type_text(const ir_graph *, const ir_type *); /* "f32[batch, 4]" */
 const char *ir_dims_text(const ir_graph *, const ir_type *); /* "[batch, 4]" */
 ir_dim ir_type_count(ir_graph *, const ir_type *);           /* number of elements */
+/* The type that output i has for the caller: without the room behind a state's rows. */
+ir_type ir_output_type(const ir_graph *, size_t i);
 
 ir_value ir_const(ir_builder *, const ir_type *, const ir_blob *);
 ir_value ir_const_ints(ir_builder *, ir_elem, int rank, const int64_t *dims, const int64_t *values);
@@ -540,8 +548,7 @@ ir_value ir_unsqueeze(ir_builder *, ir_value, int axis);
 ir_value ir_squeeze(ir_builder *, ir_value, int axis);
 ir_value ir_cast(ir_builder *, ir_value, ir_elem);
 
-/* ---- whole-graph functions
- * ---------------------------------------------------------------------------- */
+/* ---- whole-graph functions ---- */
 
 /* infer.c: result types of a node from its operands and attributes. */
 lathe_status ir_infer_node(ir_graph *, ir_node_id);

@@ -350,6 +350,7 @@ static ir_sym_kind parse_symbol_kind(ir_parser *p)
 {
     if (ir_parse_accept_name(p, "input")) return IR_SYM_INPUT;
     if (ir_parse_accept_name(p, "data")) return IR_SYM_DATA;
+    if (ir_parse_accept_name(p, "capacity")) return IR_SYM_CAPACITY;
     expect_name(p, "region");
     return IR_SYM_REGION;
 }
@@ -404,6 +405,22 @@ static void parse_guards(ir_parser *p)
     p->g->guards_owned = p->g->nguards;
 }
 
+static void parse_states(ir_parser *p)
+{
+    while (ir_parse_accept_name(p, "state")) {
+        const ir_token at = p->token;
+        int64_t input = ir_parse_int(p), axis = -1;
+        ir_parse_expect(p, '=');
+        int64_t output = ir_parse_int(p);
+        if (ir_parse_accept_name(p, "axis")) axis = ir_parse_int(p);
+        if (input < 0 || output < 0 || input > INT32_MAX || output > INT32_MAX || axis < -1 ||
+            axis >= IR_MAX_RANK)
+            ir_parse_fail_at(p, &at, "expected the numbers of an input, an output and an axis");
+        if (!p->failed)
+            ir_state_add(p->g, (ir_state){(uint32_t)input, (uint32_t)output, (int)axis});
+    }
+}
+
 static void report_violation(void *ctx, ir_node_id id, const char *text)
 {
     ir_parser *p = ctx;
@@ -425,6 +442,7 @@ ir_graph *ir_parse(ir_arena *arena, lathe_diag *diag, const char *file, const ch
     if (ir_parse_accept_name(&p, "file")) p.g->file = ir_intern(p.g, ir_parse_string(&p));
     while (ir_parse_accept_name(&p, "symbol")) parse_symbol_line(&p);
     parse_region(&p, 1);
+    parse_states(&p);
     parse_guards(&p);
     if (!p.failed && p.token.kind != LEX_END) ir_parse_fail(&p, "expected the end");
     return p.failed || ir_check_graph(p.g, report_violation, &p) ? NULL : p.g;

@@ -182,7 +182,11 @@ static void print_region(printer *p, ir_block_id b, int depth)
 static void print_symbol(const printer *p, ir_sym s)
 {
     static const char *const kinds[] = {
-        [IR_SYM_INPUT] = "input", [IR_SYM_DATA] = "data", [IR_SYM_REGION] = "region"};
+        [IR_SYM_INPUT] = "input",
+        [IR_SYM_DATA] = "data",
+        [IR_SYM_REGION] = "region",
+        [IR_SYM_CAPACITY] = "capacity",
+    };
     const ir_symbol *sym = &p->g->syms[s];
     fputs("symbol ", p->f);
     print_symbol_name(p, s);
@@ -206,6 +210,13 @@ static void print_guard(const printer *p, const ir_guard *guard)
     fputc('\n', p->f);
 }
 
+static void print_state(const printer *p, const ir_state *state)
+{
+    fprintf(p->f, "state %u = %u", state->input, state->output);
+    if (state->axis >= 0) fprintf(p->f, " axis %d", state->axis);
+    fputc('\n', p->f);
+}
+
 lathe_status ir_print(const ir_graph *g, FILE *f)
 {
     printer p = {.g = g, .f = f, .numbers = IR_NEW_N(g->arena, uint32_t, g->nvalues)};
@@ -218,6 +229,7 @@ lathe_status ir_print(const ir_graph *g, FILE *f)
     fputc('\n', f);
     for (size_t s = 1; s < g->nsyms; s++) print_symbol(&p, (ir_sym)s);
     print_region(&p, 1, 0);
+    for (size_t i = 0; i < g->nstates; i++) print_state(&p, &g->states[i]);
     for (size_t i = 0; i < g->nguards; i++) print_guard(&p, &g->guards[i]);
     return fflush(f) == 0 && !ferror(f)
                ? LATHE_OK

@@ -349,7 +349,36 @@ static void check_symbols(verifier *v)
         bool negative = sym->lo < 0 && sym->kind != IR_SYM_DATA;
         if (negative || sym->lo > sym->hi)
             verify_fail(v, "symbol '%s' has an empty interval", ir_text(v->g, sym->name));
-        if (sym->kind == IR_SYM_INPUT) v->syms[s] = true;
+        if (sym->kind == IR_SYM_CAPACITY && sym->bound == IR_NONE)
+            verify_fail(v, "capacity '%s' has no bound", ir_text(v->g, sym->name));
+        if (sym->kind == IR_SYM_INPUT || sym->kind == IR_SYM_CAPACITY) v->syms[s] = true;
+    }
+}
+
+/* The concat that makes a state's output of its input. */
+static bool continues(const ir_graph *g, const ir_state *s, ir_value in, ir_value out)
+{
+    const ir_node *n = &g->nodes[g->values[out].def];
+    return n->op == IR_OP_CONCAT && n->operands[0] == in &&
+           ir_attr_int(n, IR_KEY_axis, 0) == s->axis && ir_attr_find(n, IR_KEY_capacity);
+}
+
+static void check_states(verifier *v)
+{
+    const ir_graph *g = v->g;
+    const ir_block *b = &g->blocks[1];
+    v->node = IR_NONE;
+    for (size_t i = 0; i < g->nstates; i++) {
+        const ir_state *s = &g->states[i];
+        if (s->input >= b->nparams || s->output >= b->nresults) {
+            verify_fail(v, "state %zu has no such input or output", i);
+            continue;
+        }
+        ir_value in = b->params[s->input], out = b->results[s->output];
+        if (s->axis >= 0 ? !continues(g, s, in, out)
+                         : !ir_type_equal(ir_type_of(g, in), ir_type_of(g, out)))
+            verify_fail(v, "state %zu: output %u does not follow from input %u", i, s->output,
+                        s->input);
     }
 }
 
@@ -361,6 +390,7 @@ size_t ir_check_graph(ir_graph *g, ir_violation report, void *ctx)
     v.nodes = IR_NEW_N(g->arena, bool, g->nnodes);
     check_symbols(&v);
     check_block(&v, 1);
+    check_states(&v);
     for (size_t i = 0; i < g->nguards; i++) {
         v.node = g->guards[i].node;
         if (g->guards[i].a == IR_NONE || g->guards[i].b == IR_NONE)

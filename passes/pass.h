@@ -15,8 +15,15 @@ typedef struct pass_float {
     diag_place place;
     const char *why;
 } pass_float;
+/* An input that an output continues; why: what keeps it from being a state, NULL: it is one. */
+typedef struct pass_state {
+    const char *input, *output, *why;
+    bool grows;
+} pass_state;
 typedef struct pass_report {
     pass_line passes[32];
+    pass_state *states;
+    size_t nstates, cap_states;
     pass_float *floats;
     size_t nfloats, cap_floats;
     size_t n, kernels, code_bytes;
@@ -28,6 +35,7 @@ typedef struct pass_options {
     int level;           /* 0 or 2 */
     const char *const *disabled;
     size_t ndisabled;
+    const char *states;     /* "auto", "INPUT=OUTPUT,..."; "off" or NULL: none */
     const char *dump_after; /* pass name, "all" or NULL */
     FILE *dump;
     bool verify; /* after every pass */

@@ -116,6 +116,33 @@ static void product_json(const ir_graph *g, const ir_node *n, bool first, FILE *
     fputc('}', f);
 }
 
+/* ---- states ---- */
+
+static void states_text(const pass_report *r, FILE *f)
+{
+    for (size_t i = 0; i < r->nstates; i++) {
+        const pass_state *s = &r->states[i];
+        if (s->why) fprintf(f, "no state: '%s': %s\n", s->input, s->why);
+        else
+            fprintf(f, "state: '%s' = '%s', %s\n", s->input, s->output,
+                    s->grows ? "grows in place" : "replaced by each run");
+    }
+}
+
+static void states_json(const pass_report *r, FILE *f)
+{
+    fputs("], \"states\": [", f);
+    for (size_t i = 0; i < r->nstates; i++) {
+        const pass_state *s = &r->states[i];
+        fputs(i ? ", {\"input\": " : "{\"input\": ", f);
+        lathe_json_string(f, s->input);
+        fputs(s->why ? ", \"reason\": " : ", \"output\": ", f);
+        lathe_json_string(f, s->why ? s->why : s->output);
+        if (!s->why) fprintf(f, ", \"grows\": %s", s->grows ? "true" : "false");
+        fputc('}', f);
+    }
+}
+
 static void print_text(const ir_graph *g, const pass_report *r, const pair_count *pairs, FILE *f)
 {
     fprintf(f, "%-16s %8s %8s\n", "pass", "nodes", "behind");
@@ -133,6 +160,7 @@ static void print_text(const ir_graph *g, const pass_report *r, const pair_count
     for (size_t i = 0; i < r->nfloats; i++)
         fprintf(f, "quantised, but in f32: '%s' (%s): %s\n", r->floats[i].place.node,
                 r->floats[i].place.op, r->floats[i].why);
+    states_text(r, f);
     fprintf(f, "kernels: %zu, code: %zu bytes, weights: %llu bytes\n", r->kernels, r->code_bytes,
             (unsigned long long)r->weight_bytes);
 }
@@ -165,6 +193,7 @@ static void print_json(const ir_graph *g, const pass_report *r, const pair_count
         lathe_json_string(f, r->floats[i].why);
         fputc('}', f);
     }
+    states_json(r, f);
     fprintf(f, "], \"kernels\": %zu, \"code_bytes\": %zu, \"weight_bytes\": %llu}\n", r->kernels,
             r->code_bytes, (unsigned long long)r->weight_bytes);
 }

@@ -69,7 +69,9 @@ typedef struct lathe_call {
 typedef lathe_status (*lathe_func)(lathe_call *);
 
 /* Dim program. b is a slot number, or unused. CONST: imm; SYM: symbol number a. Overflow or a
- * division by zero fails the run with LATHE_BAD_DIMS. */
+ * division by zero fails the run with LATHE_BAD_DIMS. CAPACITY: slot a, the rows of a state with
+ * the new ones, where the caller passes the state; the rows that there is room for, at least a,
+ * where the session owns it. */
 enum {
     LATHE_DIM_CONST,
     LATHE_DIM_SYM,
@@ -80,7 +82,8 @@ enum {
     LATHE_DIM_MIN,
     LATHE_DIM_MAX,
     LATHE_DIM_EQ,
-    LATHE_DIM_LT
+    LATHE_DIM_LT,
+    LATHE_DIM_CAPACITY
 };
 typedef struct lathe_dim_op {
     uint32_t op, segment;
@@ -129,7 +132,9 @@ typedef struct lathe_buf {
  * the slots at args. IF: args[0] is the buffer of the bool; a: steps in then, b: steps in else;
  * both follow. LOOP: see lathe_loop, a = its index; b: steps of the body. COPY: args[0], args[1]:
  * buffers src, dst; range: slot of the bytes. GUARD: args[0] is the buffer of a bool; if it is
- * false, the run fails with LATHE_BAD_VALUE and the text at a in strings. */
+ * false, the run fails with LATHE_BAD_VALUE and the text at a in strings. PAST: the step that
+ * follows, a KERNEL, brings the rows of a state from its input to its output; they are there
+ * already where the session owns the state. */
 enum {
     LATHE_STEP_KERNEL,
     LATHE_STEP_CALL,
@@ -139,7 +144,8 @@ enum {
     LATHE_STEP_LOOP,
     LATHE_STEP_COPY,
     LATHE_STEP_SET,
-    LATHE_STEP_GUARD
+    LATHE_STEP_GUARD,
+    LATHE_STEP_PAST
 };
 typedef struct lathe_step {
     uint32_t kind, func; /* func: index of kernels[] or funcs[] */
@@ -199,6 +205,14 @@ typedef struct lathe_target {
     uint32_t name, features;
 } lathe_target; /* name: strings */
 
+/* An output that the next run has as its input. axis: the input is the output's first rows along
+ * it, dims[axis] of the input is a free symbol, that of the output is read in segment 0 and its
+ * buffer has rows of a CAPACITY; none: the output replaces the input and has its dims. batch: the
+ * axis that sequences lie along, or none. */
+typedef struct lathe_state {
+    uint32_t input, output, axis, batch;
+} lathe_state;
+
 typedef struct lathe_span {
     uint32_t offset, count;
 } lathe_span; /* bytes into tables, entries */
@@ -215,14 +229,18 @@ typedef struct lathe_tables {
 #undef TABLE
 } lathe_tables;
 
+typedef struct lathe_rt_states lathe_rt_states;
+extern const lathe_rt_states lathe_rt_states_v1;
+
 /* NAME_desc. */
 struct lathe_desc {
     const lathe_rt_api *rt;
     const lathe_tables *tables;
     const lathe_kernel *kernels; /* all of the first target, then all of the next ... */
     const lathe_func *funcs;
-    const void *weights;         /* embedded weight data (no header), 64-byte aligned, or NULL */
-    uint32_t n_kernels, n_funcs; /* n_kernels: of all targets together */
+    const void *weights;           /* embedded weight data (no header), 64-byte aligned, or NULL */
+    const lathe_rt_states *states; /* what handles states, linked where a model has some; or NULL */
+    uint32_t n_kernels, n_funcs;   /* n_kernels: of all targets together */
 };
 
 extern const lathe_rt_api lathe_rt_api_v1;

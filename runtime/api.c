@@ -4,7 +4,7 @@
  * number they use. */
 #include <string.h>
 
-#include "runtime/rt.h"
+#include "runtime/state.h"
 
 static int api_count(const lathe_desc *desc, int what)
 {
@@ -16,6 +16,8 @@ static int api_count(const lathe_desc *desc, int what)
         return (int)v.ninputs;
     case LATHE_OUTPUTS:
         return (int)v.noutputs;
+    case LATHE_STATES:
+        return (int)v.t->states.count;
     case LATHE_SYMBOLS:
         return v.t->n_free <= v.nsyms ? (int)v.t->n_free : 0;
     default:
@@ -85,4 +87,14 @@ const lathe_rt_api lathe_rt_api_v1 = {
     .session_watch = rt_session_watch,
     .session_seed = rt_session_seed,
     .step_origin = rt_step_origin,
+    .state_info = rt_api_state_info,
+    .state_run = rt_api_state_run,
+    .state_length = rt_api_state_length,
+    .state_reserve = rt_api_state_reserve,
+    .state_reset = rt_api_state_reset,
+    .state_rewind = rt_api_state_rewind,
+    .state_fork = rt_api_state_fork,
+    .state_reorder = rt_api_state_reorder,
+    .state_save = rt_api_state_save,
+    .state_load = rt_api_state_load,
 };

@@ -114,7 +114,7 @@ static lathe_status check_dims(const rt_view *v, rt_text *text)
 {
     for (uint32_t i = 0; i < v->ndims; i++) {
         const lathe_dim_op *op = &v->dims[i];
-        bool ok = op->op <= LATHE_DIM_LT && op->segment < v->t->n_segments;
+        bool ok = op->op <= LATHE_DIM_CAPACITY && op->segment < v->t->n_segments;
         if (op->op == LATHE_DIM_SYM) ok = ok && op->a < v->nsyms;
         if (op->op > LATHE_DIM_SYM) ok = ok && op->a < i && op->b < i;
         if (!ok) return bad(text, "size", i);
@@ -192,6 +192,39 @@ static bool buffer_ok(const rt_view *v, uint32_t i)
     default:
         return false;
     }
+}
+
+static bool is_free_symbol(const rt_view *v, uint32_t slot)
+{
+    return v->dims[slot].op == LATHE_DIM_SYM && v->dims[slot].a < v->t->n_free;
+}
+
+/* Each input and output is of one state at most: they are numbered by it. */
+static bool state_ok(const rt_view *v, uint32_t i)
+{
+    const lathe_state *s = &v->states[i];
+    if (s->input >= v->ninputs || s->output >= v->noutputs) return false;
+    const lathe_io *in = &v->inputs[s->input], *out = &v->outputs[s->output];
+    const lathe_buf *b = &v->bufs[out->buffer];
+    bool ok = in->elem == out->elem && in->rank == out->rank && !(rt_elem_bits(in->elem) % 8) &&
+              b->kind == LATHE_BUF_OUTPUT && b->index == s->output &&
+              (!rt_some(s->axis) || s->axis < in->rank) &&
+              (!rt_some(s->batch) || (s->batch < in->rank && s->batch != s->axis));
+    for (uint32_t a = 0; ok && a < in->rank; a++) {
+        uint32_t from = v->u32s[in->dims + a], to = v->u32s[out->dims + a];
+        ok = !v->dims[from].segment && !v->dims[to].segment &&
+             (a == s->axis ? is_free_symbol(v, from) : from == to);
+    }
+    for (uint32_t k = 0; ok && k < i; k++)
+        ok = v->states[k].input != s->input && v->states[k].output != s->output;
+    return ok;
+}
+
+static lathe_status check_states(const rt_view *v, rt_text *text)
+{
+    for (uint32_t i = 0; i < v->t->states.count; i++)
+        if (!v->desc->states || !state_ok(v, i)) return bad(text, "state", i);
+    return LATHE_OK;
 }
 
 static lathe_status check_bufs(const rt_view *v, rt_text *text)
@@ -295,6 +328,8 @@ static bool step_ok(const rt_view *v, const lathe_step *st)
         return list_ok(v, st->args, 1, v->nbufs);
     case LATHE_STEP_LOOP:
         return loop_ok(v, st);
+    case LATHE_STEP_PAST:
+        return st + 1 < v->steps + v->nsteps && st[1].kind == LATHE_STEP_KERNEL;
     case LATHE_STEP_COPY:
         return list_ok(v, st->args, 2, v->nbufs) && slot_ok(v, st->range) &&
                writable(v, v->u32s[st->args + 1]);
@@ -351,6 +386,7 @@ lathe_status rt_check(const rt_view *v, rt_text *text)
     if (s == LATHE_OK) s = check_dims(v, text);
     if (s == LATHE_OK) s = check_bufs(v, text);
     if (s == LATHE_OK) s = check_io(v, text);
+    if (s == LATHE_OK) s = check_states(v, text);
     if (s == LATHE_OK) s = check_syms(v, text);
     if (s == LATHE_OK) s = check_guards(v, text);
     if (s == LATHE_OK) s = check_steps(v, text);

@@ -43,6 +43,9 @@ bool rt_dim_apply(uint32_t op, int64_t a, int64_t b, int64_t *result)
     case LATHE_DIM_LT:
         *result = a < b;
         return true;
+    case LATHE_DIM_CAPACITY:
+        *result = a;
+        return true;
     default:
         return false;
     }
@@ -120,6 +123,8 @@ static rt_range apply_range(uint32_t op, rt_range a, rt_range b)
                           a.lo <= b.hi && b.lo <= a.hi};
     case LATHE_DIM_LT:
         return (rt_range){a.hi < b.lo, a.lo < b.hi};
+    case LATHE_DIM_CAPACITY:
+        return a;
     default:
         return everything;
     }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/rt.h"
+#include "runtime/state.h"
 
 static lathe_status fail_input(lathe_session *s, uint32_t i, lathe_status status, const char *what)
 {
@@ -60,6 +60,10 @@ static bool overlap(const void *a, size_t na, const void *b, size_t nb)
 static bool is_own(const lathe_session *s, const void *data, size_t n)
 {
     if (overlap(data, n, s, s->size) || overlap(data, n, s->arena, s->arena_size)) return true;
+    for (uint32_t i = 0; i < rt_state_count(s); i++)
+        if (overlap(data, n, s->states[i].now.data, (size_t)s->states[i].now.size) ||
+            overlap(data, n, s->states[i].next.data, (size_t)s->states[i].next.size))
+            return true;
     for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++) {
         const rt_store *st = &s->stores[i];
         if (st->growing && overlap(data, n, st->home, (size_t)st->home_capacity)) return true;
@@ -79,6 +83,7 @@ static lathe_status release_outputs(lathe_session *s, lathe_tensor *outputs)
     for (uint32_t i = 0; i < s->v->noutputs; i++) {
         lathe_tensor *out = &outputs[i];
         const rt_store *st = output_store(s, i);
+        if (rt_owns_output(s, i)) continue;
         if (out->data != rt_pad && !is_own(s, out->data, 1)) continue;
         if (out->data != rt_pad && out->data != st->home && out->data != st->data)
             return fail_own_output(s, i);
@@ -197,11 +202,23 @@ static void point_inputs(lathe_session *s, const lathe_tensor *inputs, bool size
 {
     const rt_view *v = s->v;
     for (uint32_t i = 0; i < v->nbufs; i++) {
-        if (v->bufs[i].kind != LATHE_BUF_INPUT) continue;
+        if (v->bufs[i].kind != LATHE_BUF_INPUT || rt_owns_input(s, v->bufs[i].index)) continue;
         const lathe_tensor *in = &inputs[v->bufs[i].index];
         s->stores[i].data = in->data && in->size ? in->data : (char *)(uintptr_t)rt_pad;
         s->stores[i].capacity = sizes_known ? in->size : UINT64_MAX;
     }
+}
+
+/* The sizes of the run say how much room its states need, and that room is a size of the run. */
+static lathe_status bind_states(lathe_session *s)
+{
+    bool again = false;
+    rt_states(s)->point(s, false);
+    lathe_status status = rt_segment(s, 0);
+    if (!status) status = rt_states(s)->room(s, &again);
+    if (!status && again) status = rt_segment(s, 0);
+    rt_states(s)->point(s, true);
+    return status;
 }
 
 static lathe_status bind_inputs(lathe_session *s, const lathe_tensor *inputs)
@@ -209,7 +226,9 @@ static lathe_status bind_inputs(lathe_session *s, const lathe_tensor *inputs)
     lathe_status status = LATHE_OK;
     memset(s->known, 0, s->v->nsyms * sizeof *s->known);
     memset(s->slots, 0, s->v->ndims * sizeof *s->slots);
+    if (s->owns) status = rt_states(s)->bind(s);
     for (uint32_t i = 0; i < s->v->ninputs && !status; i++) {
+        if (rt_owns_input(s, i)) continue;
         status = bind_input(s, i, &inputs[i]);
         if (!status) status = check_foreign(s, i, &inputs[i]);
     }
@@ -220,8 +239,9 @@ static lathe_status bind_inputs(lathe_session *s, const lathe_tensor *inputs)
         s->stores[i].capacity = s->stores[i].home_capacity;
     }
     point_inputs(s, inputs, false);
-    status = rt_segment(s, 0);
-    for (uint32_t i = 0; i < s->v->ninputs && !status; i++) status = check_input(s, i, &inputs[i]);
+    status = s->owns ? bind_states(s) : rt_segment(s, 0);
+    for (uint32_t i = 0; i < s->v->ninputs && !status; i++)
+        if (!rt_owns_input(s, i)) status = check_input(s, i, &inputs[i]);
     point_inputs(s, inputs, true);
     return status;
 }
@@ -250,13 +270,14 @@ static lathe_status check_overlap(lathe_session *s, uint32_t i, const lathe_tens
     if (is_own(s, outputs[i].data, n)) return fail_own_output(s, i);
     for (uint32_t k = 0; k < s->v->ninputs; k++) {
         int64_t bytes = 0;
+        if (rt_owns_input(s, k)) continue;
         io_bytes_of(&s->v->inputs[k], inputs[k].dims, &bytes);
         if (!overlap(outputs[i].data, n, inputs[k].data, (size_t)bytes)) continue;
         snprintf(what, sizeof what, "overlaps input %u", (unsigned)k);
         return fail_output(s, i, LATHE_BAD_INPUT, what);
     }
     for (uint32_t k = 0; k < i; k++) {
-        if (!outputs[k].data ||
+        if (!outputs[k].data || rt_owns_output(s, k) ||
             !overlap(outputs[i].data, n, outputs[k].data, extent(s, k, &outputs[k])))
             continue;
         snprintf(what, sizeof what, "overlaps output %u", (unsigned)k);
@@ -291,7 +312,7 @@ lathe_status rt_bind(lathe_session *s, const lathe_tensor *inputs, lathe_tensor 
     lathe_status status = release_outputs(s, outputs);
     if (!status) status = bind_inputs(s, inputs);
     for (uint32_t i = 0; i < s->v->noutputs && !status; i++) {
-        if (!outputs[i].data) continue;
+        if (!outputs[i].data || rt_owns_output(s, i)) continue;
         status = check_overlap(s, i, inputs, outputs);
         if (!status) status = bind_output(s, i, &outputs[i]);
     }
@@ -329,6 +350,8 @@ static lathe_status io_finish(lathe_session *s, uint32_t i, lathe_tensor *out)
 lathe_status rt_finish(lathe_session *s, lathe_tensor *outputs)
 {
     lathe_status status = LATHE_OK;
-    for (uint32_t i = 0; i < s->v->noutputs && !status; i++) status = io_finish(s, i, &outputs[i]);
+    for (uint32_t i = 0; i < s->v->noutputs && !status; i++)
+        if (!rt_owns_output(s, i)) status = io_finish(s, i, &outputs[i]);
+    if (!status && s->owns) rt_states(s)->commit(s);
     return status;
 }

@@ -111,6 +111,16 @@ typedef struct rt_store {
     bool growing;  /* home has an allocation of its own */
 } rt_store;
 
+/* A state's memory (state.h): what a run reads, and what it leaves if that is another one. */
+typedef struct rt_block {
+    char *data;
+    uint64_t size;
+} rt_block;
+typedef struct rt_state {
+    rt_block now, next;
+    int64_t dims[LATHE_MAX_RANK]; /* as it lies in memory, with its room */
+} rt_state;
+
 struct lathe_session {
     const lathe_rt_api *rt;
     lathe_model *model;
@@ -137,6 +147,13 @@ struct lathe_session {
     lathe_fault fault;
     lathe_random random;
     lathe_pages pages;
+    bool owns;                                      /* in this run the states are the session's */
+    bool started;                                   /* a run has left states */
+    int64_t length, capacity, reserved, rows_after; /* rows: filled, room, asked for, of this run */
+    rt_state *states;
+    uint32_t *input_state, *output_state; /* which state it is, or none */
+    const char **state_data;              /* work space, one a state */
+    int64_t (*state_dims)[LATHE_MAX_RANK];
     lathe_watch watch; /* begin NULL: nobody is told of steps */
     rt_text text;
 };

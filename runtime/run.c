@@ -5,7 +5,7 @@
  * has no bound. The first fault that a kernel reports ends the run after that kernel. */
 #include <string.h>
 
-#include "runtime/rt.h"
+#include "runtime/state.h"
 
 /* ---- kernels ---- */
 
@@ -216,6 +216,8 @@ static lathe_status run_step(lathe_session *s, const lathe_step *st, uint32_t bo
         return run_if(s, st, body);
     case LATHE_STEP_GUARD:
         return run_guard(s, st);
+    case LATHE_STEP_PAST:
+        return LATHE_OK;
     default:
         return rt_loop(s, st, body);
     }
@@ -237,6 +239,7 @@ lathe_status rt_steps(lathe_session *s, uint32_t begin, uint32_t end)
         if (status) return status;
         if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
             return rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled");
+        if (st->kind == LATHE_STEP_PAST && s->owns) at++;
         if (st->kind == LATHE_STEP_IF) at += st->a + st->b;
         if (st->kind == LATHE_STEP_LOOP) at += st->b;
     }
@@ -252,8 +255,10 @@ static void poison(lathe_session *s)
             memset(s->stores[i].home, 0xFF, (size_t)s->stores[i].home_capacity);
 }
 
-static lathe_status run_session(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+static lathe_status run_with(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs,
+                             bool owns)
 {
+    s->owns = owns;
     s->text.s[0] = 0;
     s->fault = (lathe_fault){0};
     rt_session_drop_pages(s);
@@ -267,5 +272,15 @@ static lathe_status run_session(lathe_session *s, const lathe_tensor *inputs, la
 
 lathe_status rt_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
 {
-    return s ? rt_tell(&s->model->log, run_session(s, inputs, outputs), &s->text) : LATHE_BAD_INPUT;
+    if (!s) return LATHE_BAD_INPUT;
+    return rt_tell(&s->model->log, run_with(s, inputs, outputs, false), &s->text);
+}
+
+lathe_status rt_api_state_run(lathe_session *s, const lathe_tensor *inputs, lathe_tensor *outputs)
+{
+    if (!s) return LATHE_BAD_INPUT;
+    lathe_status status = rt_state_count(s)
+                              ? run_with(s, inputs, outputs, true)
+                              : rt_fail(&s->text, LATHE_UNSUPPORTED, "the model has no state");
+    return rt_tell(&s->model->log, status, &s->text);
 }

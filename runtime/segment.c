@@ -22,6 +22,7 @@ static lathe_status compute(lathe_session *s, uint32_t slot)
     int64_t *to = &s->slots[slot];
     if (op->op == LATHE_DIM_CONST) *to = op->imm;
     else if (op->op == LATHE_DIM_SYM) *to = s->syms[op->a];
+    else if (op->op == LATHE_DIM_CAPACITY && s->owns) *to = s->capacity;
     else if (!rt_dim_apply(op->op, s->slots[op->a], s->slots[op->b], to))
         return rt_fail(&s->text, LATHE_BAD_DIMS,
                        "a size cannot be computed from %lld and %lld: overflow or division by zero",

@@ -2,7 +2,7 @@
  * the front of a block that the app gives, behind which the planned memory then lies. */
 #include <string.h>
 
-#include "runtime/rt.h"
+#include "runtime/state.h"
 
 /* Takes n elements off a block at *at; with a NULL base only the size is counted. */
 static void *carve(char *base, size_t *at, size_t n, size_t size)
@@ -37,6 +37,11 @@ static size_t lay_out(lathe_session *s, const rt_view *v, char *base)
     s->args_dim = carve(base, &at, v->t->max_dims, sizeof *s->args_dim);
     s->call_tensors = carve(base, &at, v->t->max_bufs, sizeof *s->call_tensors);
     s->call_syms = carve(base, &at, most_call_syms(v), sizeof *s->call_syms);
+    s->states = carve(base, &at, v->t->states.count, sizeof *s->states);
+    s->state_data = carve(base, &at, v->t->states.count, sizeof *s->state_data);
+    s->state_dims = carve(base, &at, v->t->states.count, sizeof *s->state_dims);
+    s->input_state = carve(base, &at, v->ninputs, sizeof *s->input_state);
+    s->output_state = carve(base, &at, v->noutputs, sizeof *s->output_state);
     return at;
 }
 
@@ -61,6 +66,17 @@ static size_t session_size(const lathe_model *m)
     return (lay_out(&sizes, &m->v, NULL) + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
 }
 
+static void number_states(lathe_session *s)
+{
+    const rt_view *v = s->v;
+    for (uint32_t i = 0; i < v->ninputs; i++) s->input_state[i] = LATHE_NO_SLOT;
+    for (uint32_t i = 0; i < v->noutputs; i++) s->output_state[i] = LATHE_NO_SLOT;
+    for (uint32_t i = 0; i < v->t->states.count; i++) {
+        s->input_state[v->states[i].input] = i;
+        s->output_state[v->states[i].output] = i;
+    }
+}
+
 static lathe_session *session_make(lathe_model *m, void *block, size_t size)
 {
     lathe_session *s = memset(block, 0, size);
@@ -68,6 +84,7 @@ static lathe_session *session_make(lathe_model *m, void *block, size_t size)
     s->rt = m->rt;
     s->model = m;
     s->v = &m->v;
+    number_states(s);
     s->pages.allocator = &m->allocator;
     s->size = size;
     return s;
@@ -161,6 +178,7 @@ void rt_session_free(lathe_session *s)
     if (!s) return;
     bool allocated = !s->in_block;
     rt_session_drop_pages(s);
+    if (rt_states(s)) rt_states(s)->free(s);
     rt_unplan(s);
     if (allocated) rt_free(s->model, s, s->size);
 }
@@ -196,6 +214,8 @@ lathe_status rt_session_memory(const lathe_session *s, lathe_memory *memory)
     memory->weights = s->v->t->weights_size;
     for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++)
         if (s->stores[i].growing) memory->arena += s->stores[i].home_capacity;
+    for (uint32_t i = 0; i < s->v->t->states.count; i++)
+        memory->states += s->states[i].now.size + s->states[i].next.size;
     return LATHE_OK;
 }
 

@@ -5,6 +5,7 @@ static const char *const kinds[] = {
     [LATHE_STEP_KERNEL] = "kernel", [LATHE_STEP_CALL] = "call", [LATHE_STEP_SEGMENT] = "sizes",
     [LATHE_STEP_BIND] = "sizes",    [LATHE_STEP_IF] = "if",     [LATHE_STEP_LOOP] = "loop",
     [LATHE_STEP_COPY] = "copy",     [LATHE_STEP_SET] = "sizes", [LATHE_STEP_GUARD] = "guard",
+    [LATHE_STEP_PAST] = "past",
 };
 
 static int64_t slot(const lathe_session *s, uint32_t number)

@@ -120,6 +120,7 @@ void cg_emit_desc(cg_unit *u, const cg_val *kernels)
         pointers(u, "kernels", (cg_val *)kernels, nkernels),
         pointers(u, "funcs", funcs, p->nfuncs),
         weights,
+        p->nstates ? external(u, "lathe_rt_states_v1") : LLVMConstNull(u->ptr),
         cg_int(u->i32, (int64_t)nkernels),
         cg_int(u->i32, (int64_t)p->nfuncs),
     };

@@ -149,9 +149,8 @@ static void number_free_symbols(cg_lowering *lw, const ir_block *body)
     lw->p->n_free = (uint32_t)lw->p->nsyms;
 }
 
-static lathe_io lower_describe(cg_lowering *lw, ir_value v, uint32_t name, uint32_t buffer)
+static lathe_io lower_describe(cg_lowering *lw, const ir_type *t, uint32_t name, uint32_t buffer)
 {
-    const ir_type *t = ir_type_of(lw->g, v);
     return (lathe_io){.name = name,
                       .elem = (uint32_t)t->elem,
                       .rank = (uint32_t)t->rank,
@@ -171,7 +170,7 @@ static lathe_status lower_inputs(cg_lowering *lw, const ir_block *body)
         uint32_t bytes = cg_slot(lw, cg_bytes(lw->g, t));
         uint32_t buffer = cg_buffer_new(lw, LATHE_BUF_INPUT, (uint32_t)i, bytes);
         cg_bind_buffer(lw, v, buffer);
-        lathe_io io = lower_describe(lw, v, cg_interned(lw, lw->g->values[v].name), buffer);
+        lathe_io io = lower_describe(lw, t, cg_interned(lw, lw->g->values[v].name), buffer);
         CG_PUSH(lw->p, inputs, io);
     }
     return lw->status;
@@ -197,8 +196,48 @@ static lathe_status lower_outputs(cg_lowering *lw, const ir_block *body, const u
                  from = cg_buffer(lw, v);
         lw->p->bufs[out[i]].bytes = bytes;
         if (from != out[i]) cg_copy(lw, from, out[i], bytes);
-        lathe_io io = lower_describe(lw, v, cg_interned(lw, lw->g->output_names[i]), out[i]);
+        ir_type seen = ir_output_type(lw->g, i);
+        lathe_io io = lower_describe(lw, &seen, cg_interned(lw, lw->g->output_names[i]), out[i]);
         CG_PUSH(lw->p, outputs, io);
+    }
+    return lw->status;
+}
+
+/* ---- states ---- */
+
+/* The axis of a state that batches lie along: that of a size which is the first dim of an input
+ * that is no state. */
+static uint32_t batch_axis(const cg_lowering *lw, const ir_state *state)
+{
+    const ir_graph *g = lw->g;
+    const ir_block *b = &g->blocks[1];
+    const ir_type *t = ir_type_of(g, b->params[state->input]);
+    for (size_t i = 0; i < b->nparams; i++) {
+        const ir_type *other = ir_type_of(g, b->params[i]);
+        bool is_state = false;
+        for (size_t k = 0; k < g->nstates; k++) is_state |= g->states[k].input == i;
+        if (is_state || !other->rank || ir_dim_get(g, other->dims[0])->kind != IR_DIM_SYM) continue;
+        for (int a = 0; a < t->rank; a++)
+            if (a != state->axis && t->dims[a] == other->dims[0]) return (uint32_t)a;
+    }
+    return LATHE_NO_SLOT;
+}
+
+static lathe_status lower_states(cg_lowering *lw)
+{
+    const ir_graph *g = lw->g;
+    for (size_t i = 0; i < g->nstates; i++) {
+        const ir_state *s = &g->states[i];
+        const lathe_buf *out = &lw->p->bufs[lw->p->outputs[s->output].buffer];
+        if (out->kind != LATHE_BUF_OUTPUT ||
+            cg_buffer(lw, g->blocks[1].results[s->output]) != lw->p->outputs[s->output].buffer)
+            return cg_refuse(lw, LATHE_INTERNAL, g->blocks[1].results[s->output],
+                             "a state without a buffer of its own");
+        lathe_state state = {.input = s->input,
+                             .output = s->output,
+                             .axis = s->axis < 0 ? LATHE_NO_SLOT : (uint32_t)s->axis,
+                             .batch = batch_axis(lw, s)};
+        CG_PUSH(lw->p, states, state);
     }
     return lw->status;
 }
@@ -258,6 +297,7 @@ lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_decodes decod
     TRY(cg_lower_block(lw, 1));
     lw->node_entry = LATHE_NO_SLOT;
     TRY(lower_outputs(lw, &body, out));
+    TRY(lower_states(lw));
     TRY(cg_lower_guards(lw));
     if (g->overflow) return cg_refuse(lw, LATHE_LIMIT, IR_NONE, "a size overflows 64 bits");
     cg_merge_kernels(lw);

@@ -112,9 +112,18 @@ static uint32_t number_symbol(cg_lowering *lw, ir_sym sym)
     return number;
 }
 
+/* Its bound, unless the session owns the state. */
+static uint32_t capacity_slot(cg_lowering *lw, const ir_symbol *s)
+{
+    uint32_t bound = slot_of(lw, s->bound), segment = lw->p->dims[bound].segment;
+    lathe_dim_op op = {.op = LATHE_DIM_CAPACITY, .segment = segment, .a = bound, .b = bound};
+    return push_op(lw, op, lw->grows[bound]);
+}
+
 static uint32_t symbol_slot(cg_lowering *lw, ir_sym sym)
 {
     const ir_symbol *s = &lw->g->syms[sym];
+    if (s->kind == IR_SYM_CAPACITY) return capacity_slot(lw, s);
     uint32_t segment = lw->sym_segment[sym];
     if (segment == LATHE_NO_SLOT) {
         cg_refuse(lw, s->kind == IR_SYM_INPUT ? LATHE_UNSUPPORTED : LATHE_INTERNAL, IR_NONE,
@@ -252,7 +261,9 @@ bool cg_size_known(cg_lowering *lw, ir_dim dim)
         if (cg_map_get(&lw->locals, top, 0)) continue;
         cg_map_put(lw->p->arena, &lw->locals, top, 1);
         const ir_dim_node *d = ir_dim_get(lw->g, top);
-        if (d->kind == IR_DIM_SYM && lw->sym_segment[d->sym] == LATHE_NO_SLOT) return false;
+        bool set = d->kind != IR_DIM_SYM || lw->g->syms[d->sym].kind == IR_SYM_CAPACITY ||
+                   lw->sym_segment[d->sym] != LATHE_NO_SLOT;
+        if (!set) return false;
         want_parts(lw, &st, d);
     }
     return true;

@@ -16,6 +16,7 @@ typedef struct header {
     const ir_block *body;
     const char *name, *upper;
     const char **in, **out, **sizes; /* field names */
+    ir_type *out_types;
     lathe_status status;
 } header;
 
@@ -50,10 +51,7 @@ static const ir_type *in_type(const header *h, size_t i)
 {
     return ir_type_of(h->g, h->body->params[i]);
 }
-static const ir_type *out_type(const header *h, size_t i)
-{
-    return ir_type_of(h->g, h->body->results[i]);
-}
+static const ir_type *out_type(const header *h, size_t i) { return &h->out_types[i]; }
 
 static const char *type_comment(const header *h, const ir_type *t)
 {
@@ -301,25 +299,85 @@ static void put_run_input(header *h, size_t i)
             t->rank);
 }
 
-static void put_run(header *h)
+static bool is_state(const header *h, size_t number, bool output)
+{
+    for (size_t i = 0; i < h->g->nstates; i++)
+        if ((output ? h->g->states[i].output : h->g->states[i].input) == number) return true;
+    return false;
+}
+
+/* The rows that the states have are a size of other inputs, too. */
+static void put_length(header *h)
+{
+    for (size_t i = 0; i < h->g->nstates; i++) {
+        const ir_state *s = &h->g->states[i];
+        if (s->axis < 0) continue;
+        fputs("    ", h->f);
+        put_dim(h, in_type(h, s->input)->dims[s->axis], MAX_DIM_DEPTH);
+        fputs(" = lathe_state_length(session);\n", h->f);
+        return;
+    }
+}
+
+/* With states of the session, their entries are not looked at: zeros. */
+static void put_run(header *h, bool owns)
 {
     size_t nin = h->body->nparams, nout = h->body->nresults;
-    fprintf(h->f, "static inline lathe_status %s_run(lathe_session *session, %s_io *io)\n{\n",
-            h->name, h->name);
+    const char *prefix = owns ? "state_" : "";
+    fprintf(h->f, "static inline lathe_status %s_%srun(lathe_session *session, %s_io *io)\n{\n",
+            h->name, prefix, h->name);
     fprintf(h->f, "    lathe_tensor in[%zu], out[%zu];\n    lathe_status status;\n", nin ? nin : 1,
             nout ? nout : 1);
-    if (!nin) fputs("    memset(in, 0, sizeof in);\n", h->f);
-    if (!nout) fputs("    memset(out, 0, sizeof out);\n", h->f);
+    if (!nin || owns) fputs("    memset(in, 0, sizeof in);\n", h->f);
+    if (!nout || owns) fputs("    memset(out, 0, sizeof out);\n", h->f);
     if (!nin && !nout) fputs("    (void)io;\n", h->f);
-    for (size_t i = 0; i < nin; i++) put_run_input(h, i);
+    if (owns) put_length(h);
+    for (size_t i = 0; i < nin; i++)
+        if (!owns || !is_state(h, i, false)) put_run_input(h, i);
     for (size_t i = 0; i < nout; i++)
-        fprintf(h->f, "    %s_out_(&out[%zu], &io->out.%s);\n", h->name, i, h->out[i]);
-    fputs("    status = lathe_run(session, in, out);\n    if (status != LATHE_OK) return status;\n",
-          h->f);
+        if (!owns || !is_state(h, i, true))
+            fprintf(h->f, "    %s_out_(&out[%zu], &io->out.%s);\n", h->name, i, h->out[i]);
+    fprintf(h->f,
+            "    status = lathe_%srun(session, in, out);\n"
+            "    if (status != LATHE_OK) return status;\n",
+            prefix);
     for (size_t i = 0; i < nout; i++)
-        fprintf(h->f, "    %s_done_(&out[%zu], &io->out.%s, io->out_dims.%s);\n", h->name, i,
-                h->out[i], h->out[i]);
+        if (!owns || !is_state(h, i, true))
+            fprintf(h->f, "    %s_done_(&out[%zu], &io->out.%s, io->out_dims.%s);\n", h->name, i,
+                    h->out[i], h->out[i]);
     fputs("    return LATHE_OK;\n}\n", h->f);
+}
+
+static const char states_text[] =
+    "\n/* States that the session owns, see lathe_rt.h. @_state_run looks at neither the states in "
+    "io"
+    " nor, in io->dims,\n"
+    " * at the rows that they have: @_state_length knows. */\n"
+    "static inline int64_t @_state_length(const lathe_session *session) { return "
+    "lathe_state_length(session); }\n"
+    "static inline lathe_status @_state_reserve(lathe_session *session, int64_t rows)\n"
+    "{\n    return lathe_state_reserve(session, rows);\n}\n"
+    "static inline lathe_status @_state_reset(lathe_session *session) { return "
+    "lathe_state_reset(session); }\n"
+    "static inline lathe_status @_state_rewind(lathe_session *session, int64_t rows)\n"
+    "{\n    return lathe_state_rewind(session, rows);\n}\n"
+    "static inline lathe_status @_state_fork(const lathe_session *from, lathe_session *to)\n"
+    "{\n    return lathe_state_fork(from, to);\n}\n"
+    "static inline lathe_status @_state_reorder(lathe_session *session, const int64_t *from, "
+    "int64_t "
+    "n)\n"
+    "{\n    return lathe_state_reorder(session, from, n);\n}\n"
+    "static inline lathe_status @_state_save(lathe_session *session, lathe_buffer *buffer)\n"
+    "{\n    return lathe_state_save(session, buffer);\n}\n"
+    "static inline lathe_status @_state_load(lathe_session *session, const void *data, size_t "
+    "size)\n"
+    "{\n    return lathe_state_load(session, data, size);\n}\n";
+
+static void put_states(header *h)
+{
+    if (!h->g->nstates) return;
+    put_template(h, states_text);
+    put_run(h, true);
 }
 
 static bool has_derived_dims(const header *h)
@@ -336,7 +394,8 @@ static void put_functions(header *h)
     put_sessions(h);
     if (has_derived_dims(h)) put_template(h, helpers_text);
     put_template(h, tensor_text);
-    put_run(h);
+    put_run(h, false);
+    put_states(h);
 }
 
 lathe_status cg_write_header(const cg_program *p, FILE *f, lathe_diag *diag)
@@ -347,6 +406,8 @@ lathe_status cg_write_header(const cg_program *p, FILE *f, lathe_diag *diag)
                 .body = &p->g->blocks[1],
                 .name = p->name,
                 .upper = cg_c_upper(p->arena, p->name)};
+    h.out_types = IR_NEW_N(p->arena, ir_type, h.body->nresults + 1);
+    for (size_t i = 0; i < h.body->nresults; i++) h.out_types[i] = ir_output_type(h.g, i);
     make_names(&h);
     fprintf(f, "/* %s.h - made by lathe %s from %s; do not edit. C11 and C++17. */\n", p->name,
             cg_c_comment(p->arena, lathe_version()),

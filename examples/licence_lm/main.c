@@ -3,10 +3,8 @@
  *   licence_lm [-n BYTES] [-t TEMPERATURE] [-p TOP_P] [-s SEED] PROMPT
  *   licence_lm -e eval_tokens.npy     how surprised the model is by a text, in nats per byte
  *
- * The model takes the tokens that it has not seen yet and, for each layer, keys and values of those
- * that it has; it returns them with the new ones appended. So there are two sets of cache buffers,
- * and every run reads one and writes the other. Temperature 0, the default, always takes the most
- * likely byte. */
+ * The model's keys and values of what it has seen are states of the session: each run is given the
+ * tokens that are new. Temperature 0, the default, always takes the most likely byte. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,40 +15,12 @@
 #include "licence_lm.h"
 
 enum { VOCABULARY = LICENCE_LM_OUT_LOGITS_DIM_2, CONTEXT = 1024, CHUNK = 256 };
-enum { HEADS = LICENCE_LM_IN_PAST_K_0_DIM_1, WIDTH = LICENCE_LM_IN_PAST_K_0_DIM_3 };
 
-/* The cache tensors, by the end of their names. */
-#define CACHES(X) X(k_0) X(v_0) X(k_1) X(v_1) X(k_2) X(v_2) X(k_3) X(v_3)
-#define COUNT(name) +1
-enum { NCACHES = 0 CACHES(COUNT) };
-
-typedef struct writer {
-    lathe_session *session;
-    float *cache[2][NCACHES];
-    int now;       /* the set that holds the past */
-    int64_t past;  /* tokens in it */
-    float *logits; /* of the last run */
-} writer;
-
-/* Feeds n tokens; the logits of the last one, or of all, are in w->logits afterwards. */
-static lathe_status feed(writer *w, const int64_t *tokens, int64_t n)
+/* The logits behind each of n new tokens; NULL: the run failed. */
+static const float *feed(lathe_session *session, const int64_t *tokens, int64_t n)
 {
-    licence_lm_io io = {0};
-    int k = 0;
-    const size_t bytes = (size_t)HEADS * CONTEXT * WIDTH * sizeof(float);
-    io.dims.batch = 1;
-    io.dims.sequence = n;
-    io.dims.past = w->past;
-    io.in.input_ids = tokens;
-#define BIND(name)                                                                                 \
-    io.in.past_##name = w->cache[w->now][k];                                                       \
-    io.out.present_##name = (lathe_buffer){w->cache[!w->now][k++], bytes};
-    CACHES(BIND)
-    io.out.logits = (lathe_buffer){w->logits, (size_t)CHUNK * VOCABULARY * sizeof(float)};
-    lathe_status status = licence_lm_run(w->session, &io);
-    w->now = !w->now;
-    w->past += n;
-    return status;
+    licence_lm_io io = {.dims = {.batch = 1, .sequence = n}, .in.input_ids = tokens};
+    return licence_lm_state_run(session, &io) == LATHE_OK ? io.out.logits.data : NULL;
 }
 
 /* ---- choosing the next byte ---- */
@@ -99,24 +69,24 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static lathe_status generate(writer *w, const char *prompt, int bytes, double temperature,
-                             double top_p)
+static bool generate(lathe_session *session, const char *prompt, int bytes, double temperature,
+                     double top_p)
 {
     int64_t tokens[CHUNK];
     int64_t n = (int64_t)strlen(prompt) < CHUNK ? (int64_t)strlen(prompt) : CHUNK;
     for (int64_t i = 0; i < n; i++) tokens[i] = (unsigned char)prompt[i];
     double start = seconds();
     for (int i = 0; i < bytes; i++) {
-        lathe_status status = feed(w, tokens, n);
-        if (status != LATHE_OK) return status;
-        const float *last = w->logits + (n - 1) * VOCABULARY;
+        const float *logits = feed(session, tokens, n);
+        if (!logits) return false;
+        const float *last = logits + (n - 1) * VOCABULARY;
         tokens[0] = temperature > 0 ? sample(last, temperature, top_p) : most_likely(last);
         n = 1;
         putchar((int)tokens[0]);
         fflush(stdout);
     }
     fprintf(stderr, "\n%.0f tokens per second\n", bytes / (seconds() - start));
-    return LATHE_OK;
+    return true;
 }
 
 /* ---- scoring ---- */
@@ -129,7 +99,7 @@ static double surprise(const float *logits, int token)
 }
 
 /* Each chunk of the file, a .npy of bytes, from an empty cache; every byte predicts the next. */
-static lathe_status evaluate(writer *w, const char *path)
+static bool evaluate(lathe_session *session, const char *path)
 {
     static unsigned char text[1 << 20];
     FILE *file = fopen(path, "rb");
@@ -140,37 +110,18 @@ static lathe_status evaluate(writer *w, const char *path)
     for (size_t at = start; at + CHUNK < size; at += CHUNK) {
         int64_t tokens[CHUNK];
         for (int i = 0; i < CHUNK; i++) tokens[i] = text[at + (size_t)i];
-        w->past = 0;
-        lathe_status status = feed(w, tokens, CHUNK);
-        if (status != LATHE_OK) return status;
+        licence_lm_state_reset(session);
+        const float *logits = feed(session, tokens, CHUNK);
+        if (!logits) return false;
         for (int i = 0; i < CHUNK; i++)
-            total += surprise(w->logits + i * VOCABULARY, text[at + (size_t)i + 1]);
+            total += surprise(logits + i * VOCABULARY, text[at + (size_t)i + 1]);
         scored += CHUNK;
     }
     printf("%.6f nats per byte over %zu bytes\n", scored ? total / (double)scored : NAN, scored);
-    return scored ? LATHE_OK : LATHE_BAD_INPUT;
+    return scored > 0;
 }
 
 /* ---- program ---- */
-
-static bool writer_begin(writer *w, lathe_model *model)
-{
-    licence_lm_dims max = {.batch = 1, .sequence = CHUNK, .past = CONTEXT};
-    w->logits = malloc((size_t)CHUNK * VOCABULARY * sizeof(float));
-    bool ok = w->logits && licence_lm_session_new(model, &max, &w->session) == LATHE_OK;
-    for (int k = 0; k < 2 * NCACHES; k++) {
-        w->cache[k / NCACHES][k % NCACHES] = calloc((size_t)HEADS * CONTEXT * WIDTH, sizeof(float));
-        ok = ok && w->cache[k / NCACHES][k % NCACHES];
-    }
-    return ok;
-}
-
-static void writer_end(writer *w)
-{
-    lathe_session_free(w->session);
-    free(w->logits);
-    for (int k = 0; k < 2 * NCACHES; k++) free(w->cache[k / NCACHES][k % NCACHES]);
-}
 
 static int usage(void)
 {
@@ -196,19 +147,20 @@ int main(int argc, char **argv)
         return usage();
     char message[256] = "";
     lathe_open_options options = {.message = message, .message_size = sizeof message};
+    licence_lm_dims max = {.batch = 1, .sequence = CHUNK, .past = CONTEXT};
     lathe_model *model = NULL;
-    writer w = {0};
-    lathe_status status = licence_lm_open(&options, &model);
-    if (status != LATHE_OK) {
+    lathe_session *session = NULL;
+    bool done = false;
+    if (licence_lm_open(&options, &model) != LATHE_OK) {
         fprintf(stderr, "open: %s\n", message);
-    } else if (!writer_begin(&w, model)) {
-        status = LATHE_OUT_OF_MEMORY;
+    } else if (licence_lm_session_new(model, &max, &session) != LATHE_OK) {
         fprintf(stderr, "no memory\n");
     } else {
-        status = eval ? evaluate(&w, eval) : generate(&w, argv[optind], bytes, temperature, top_p);
-        if (status != LATHE_OK) fprintf(stderr, "run: %s\n", lathe_session_message(w.session));
+        done = eval ? evaluate(session, eval)
+                    : generate(session, argv[optind], bytes, temperature, top_p);
+        if (!done) fprintf(stderr, "run: %s\n", lathe_session_message(session));
     }
-    writer_end(&w);
-    lathe_model_close(model);
-    return status != LATHE_OK;
+    licence_lm_session_free(session);
+    licence_lm_close(model);
+    return !done;
 }

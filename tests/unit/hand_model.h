@@ -22,6 +22,7 @@
     T(lathe_value, values, 8)                                                                      \
     T(lathe_call_info, calls, 4)                                                                   \
     T(lathe_loop, loops, 4)                                                                        \
+    T(lathe_state, states, 4)                                                                      \
     T(lathe_node, nodes, 8)                                                                        \
     T(uint32_t, u32s, 256)                                                                         \
     T(int64_t, i64s, 8)                                                                            \
@@ -158,6 +159,7 @@ static inline const lathe_desc *hand_finish(hand_model *h)
                            .kernels = h->kernels,
                            .funcs = h->funcs,
                            .weights = h->desc.weights,
+                           .states = h->nstates ? &lathe_rt_states_v1 : NULL,
                            .n_kernels = h->n_kernels,
                            .n_funcs = h->n_funcs};
     return &h->desc;
