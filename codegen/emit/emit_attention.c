@@ -4,7 +4,10 @@
  * into panels once, and again only where the next unit has others. Then, block by block of rows:
  * the scores, a tile a panel of keys; the rows of scores to weights, in place; the weighted sums,
  * a tile a panel of values, with all keys at once. The scores of a block are whole rows, so the
- * softmax is the same as without fusion. They stay in the second-level cache, as the panels do. */
+ * softmax is the same as without fusion. They stay in the second-level cache, as the panels do.
+ *
+ * For a few rows, as a decoder's step has, packing would be most of the work: keys and values whose
+ * rows are contiguous are read where they lie (emit_unpacked.c). */
 #include <stddef.h>
 
 #include "codegen/emit/emit_gemm.h"
@@ -21,6 +24,8 @@ typedef struct attention {
     cg_val held[CG_FACTORS];           /* where it stands what the panels were packed from */
     cg_val tile;                       /* of results that do not go to c directly */
     cg_val step;                       /* between rows of scores */
+    bool few;                          /* emitting what reads keys and values where they lie */
+    cg_function dots, weighted;        /* for that; fn NULL: their rows are not contiguous */
     cg_list *bases;
     /* of the unit: */
     cg_val from[CG_FACTORS];
@@ -98,6 +103,30 @@ static void emit_tiles(attention *w, cg_val tiles, cg_val *arg)
     }
 }
 
+/* What the tiles do, without panels: columns [column, column + CG_PANEL) of c. */
+static void emit_unpacked(attention *w, int which, const cg_val *tile, cg_val column, cg_val rows)
+{
+    cg_unit *u = w->u;
+    const cg_gemm *g = which == CG_KEY ? w->a->scores.gemm : w->k.n->gemm;
+    const cg_axes *b_rows = which == CG_KEY ? &g->n : &g->k;
+    cg_val all = which == CG_KEY ? key_count(w) : column_count(w),
+           step = cg_dim(&w->k, b_rows->stride[0]);
+    cg_val at = which == CG_KEY ? cg_mul(u, column, step) : column;
+    cg_val args[CG_UNPACKED_PARAMS] = {
+        [CG_UNPACKED_A] = tile[CG_TILE_A],
+        [CG_UNPACKED_B] = cg_at(u, u->f32, w->from[which], at),
+        [CG_UNPACKED_C] = tile[CG_TILE_C],
+        [CG_UNPACKED_ROWS] = rows,
+        [CG_UNPACKED_A_STEP] = tile[CG_TILE_ROW_STEP],
+        [CG_UNPACKED_B_STEP] = step,
+        [CG_UNPACKED_C_STEP] = tile[CG_TILE_LDC],
+        [CG_UNPACKED_COLUMNS] = cg_lesser(u, cg_sub(u, all, column), cg_num(u, CG_PANEL)),
+        [CG_UNPACKED_COUNT] = tile[CG_TILE_K],
+    };
+    const cg_function *f = which == CG_KEY ? &w->dots : &w->weighted;
+    LLVMBuildCall2(u->b, f->type, f->fn, args, CG_UNPACKED_PARAMS, "");
+}
+
 static cg_val choice_of(attention *w, cg_val rows)
 {
     return cg_add(w->u, rows, cg_num(w->u, CG_TILE_CHOICE(CG_FETCH_NOTHING, 0)));
@@ -121,7 +150,8 @@ static void emit_scores(attention *w, cg_val block, cg_val rows)
     cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL));
     arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_KEY], cg_mul(u, column, term_count(w)));
     arg[CG_TILE_C] = cg_at(u, u->f32, w->scores, column);
-    emit_tiles(w, w->score_tiles, args);
+    if (w->few) emit_unpacked(w, CG_KEY, arg, column, rows);
+    else emit_tiles(w, w->score_tiles, args);
     cg_loop_end(u, &l, NULL);
 }
 
@@ -176,7 +206,8 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
                : w->tile;
     arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_VALUE], cg_mul(u, column, key_count(w)));
     arg[CG_TILE_C] = to;
-    emit_tiles(w, w->value_tiles, args);
+    if (w->few) emit_unpacked(w, CG_VALUE, arg, column, rows);
+    else emit_tiles(w, w->value_tiles, args);
     if (!direct || w->k.n->epilogue) call_finish(w, row, rows, to, ld, column);
     cg_loop_end(u, &l, NULL);
 }
@@ -206,6 +237,30 @@ static void find_factors(attention *w)
                            cg_list_root(&w->k, w->bases, i));
 }
 
+static void emit_packed(attention *w)
+{
+    pack_if_new(w, CG_KEY);
+    pack_if_new(w, CG_VALUE);
+    emit_blocks(w);
+}
+
+static void emit_few_or_many(attention *w)
+{
+    cg_unit *u = w->u;
+    LLVMBasicBlockRef few = cg_block(u), many = cg_block(u), done = cg_block(u);
+    cg_val is_few = LLVMBuildICmp(u->b, LLVMIntSLE, row_count(w), cg_num(u, CG_FEW), "");
+    LLVMBuildCondBr(u->b, is_few, few, many);
+    LLVMPositionBuilderAtEnd(u->b, few);
+    w->few = true;
+    emit_blocks(w);
+    w->few = false;
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, many);
+    emit_packed(w);
+    LLVMBuildBr(u->b, done);
+    LLVMPositionBuilderAtEnd(u->b, done);
+}
+
 static void emit_units(attention *w)
 {
     cg_unit *u = w->u;
@@ -218,10 +273,9 @@ static void emit_units(attention *w)
         batch = cg_quotient(u, batch, w->k.extent[i]);
     }
     find_factors(w);
-    pack_if_new(w, CG_KEY);
-    pack_if_new(w, CG_VALUE);
     w->rows = cg_blocks_of(u, cg_modulo(u, l.i, chunks), row_count(w), w->shape.rows);
-    emit_blocks(w);
+    if (w->dots.fn) emit_few_or_many(w);
+    else emit_packed(w);
     cg_loop_end(u, &l, NULL);
 }
 
@@ -254,6 +308,32 @@ static void make_tiles(attention *w)
     values.row_step = 0;
     cg_val is_least = LLVMBuildICmp(u->b, LLVMIntEQ, w->step, cg_num(u, least), "");
     w->value_tiles = cg_select(u, is_least, w->value_tiles, cg_tile_chooser(u, &values, rows));
+}
+
+/* The most lanes that a known size is a multiple of; 0: fewer than four. */
+static int lanes_of(const attention *w, ir_dim size)
+{
+    int64_t n = attention_known(w, size);
+    int lanes = w->u->isa->vector_bits / 32;
+    while (lanes >= 4 && (n < 1 || n % lanes)) lanes /= 2;
+    return lanes >= 4 ? lanes : 0;
+}
+
+/* Where rows of keys, values and queries are contiguous and a run may have a few queries. */
+static void make_unpacked(attention *w)
+{
+    cg_unit *u = w->u;
+    const cg_nest *scores = &w->a->scores;
+    int64_t least, most, terms = attention_known(w, scores->space[w->nbatch + 2]);
+    int dots = lanes_of(w, scores->space[w->nbatch + 2]),
+        weighted = lanes_of(w, w->k.n->space[w->nbatch + 1]);
+    ir_dim_range(u->g, w->k.n->space[w->nbatch], &least, &most);
+    bool contiguous = ir_dim_equals(u->g, scores->gemm->k.stride[0], 1) &&
+                      ir_dim_equals(u->g, scores->gemm->a.coef[w->nbatch + 2], 1) &&
+                      ir_dim_equals(u->g, w->k.n->gemm->n.stride[0], 1);
+    if (!contiguous || !dots || !weighted || least > CG_FEW) return;
+    w->dots = cg_make_dots(u, terms, dots);
+    w->weighted = cg_make_weighted(u, weighted);
 }
 
 static void place_scratch(attention *w)
@@ -299,6 +379,7 @@ cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
     w.bases = cg_list_new(u, w.a->base, CG_FACTORS);
     w.step = cg_dim(&w.k, w.a->step);
     make_tiles(&w);
+    make_unpacked(&w);
     place_scratch(&w);
     emit_units(&w);
     LLVMBuildRetVoid(u->b);

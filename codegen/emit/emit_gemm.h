@@ -104,6 +104,25 @@ enum {
 };
 cg_function cg_make_pack(cg_unit *, const cg_nest *);
 
+/* emit_unpacked.c: a few rows, A_STEP apart, by a matrix that is read where it lies, its rows
+ * B_STEP apart; to rows of c, C_STEP apart. All pointers and steps are of floats. dots: COLUMNS
+ * rows of b, each a sum over k, a multiple of lanes. weighted: sums over COUNT rows of b of COLUMNS
+ * columns, at most a panel and a multiple of lanes. */
+enum {
+    CG_UNPACKED_A,
+    CG_UNPACKED_B,
+    CG_UNPACKED_C, /* pointers */
+    CG_UNPACKED_ROWS,
+    CG_UNPACKED_A_STEP,
+    CG_UNPACKED_B_STEP,
+    CG_UNPACKED_C_STEP,
+    CG_UNPACKED_COLUMNS,
+    CG_UNPACKED_COUNT,
+    CG_UNPACKED_PARAMS
+};
+cg_function cg_make_dots(cg_unit *, int64_t k, int lanes);
+cg_function cg_make_weighted(cg_unit *, int lanes);
+
 /* emit_codes.c: decodes COUNT k from K on of the panel in codes FROM. */
 enum {
     CG_DECODE_FROM,
