@@ -47,6 +47,7 @@ static ir_expr grid_position(ir_graph *g, const grid *s, ir_expr x, ir_dim size)
             unit = X2(ADD, x, XN(x, 1));
     if (s->corners) x = X2(MUL, X2(MUL, unit, XN(x, 0.5)), last);
     else x = X2(MUL, X2(SUB, X2(MUL, unit, length), XN(x, 1)), XN(x, 0.5));
+    if (s->mode == 'n') x = X1(ROUND, x); /* of -1.5 the mirror image is 1, not that of 0.5 */
     ir_expr low = XN(x, -0.5), high = X2(SUB, length, XN(x, 0.5));
     if (s->side == FE_SIDE_MIRROR) return mirrored(g, x, XN(x, 0), last);
     if (s->side == FE_SIDE_MIRROR_HALF) return mirrored(g, x, low, high);

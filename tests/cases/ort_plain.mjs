@@ -1,7 +1,7 @@
 // Writes the cases ms_plain, ms_other_providers and gqa_norm of this folder; run it as ort.mjs is run. The first has ONNX Runtime's
 // outputs. Its CPU provider has no kernels for what the other two are about: their outputs are computed here from the descriptions,
 // or by the operators that they stand for.
-import { Case, FLOAT, INT16, INT32, INT64 } from './ort_case.mjs';
+import { Case, FLOAT, FLOAT16, INT16, INT32, INT64 } from './ort_case.mjs';
 
 async function plain() {
     const c = new Case('ms_plain');
@@ -103,6 +103,36 @@ async function otherProviders() {
     await c.write();
 }
 
+// What GridSample does with places outside of the image; docs/deviations.md says where ONNX Runtime does other than ONNX.
+async function gridSamples() {
+    const c = new Case('grid_samples', 20), image = c.floats([1, 1, 4, 5]);
+    c.input('image', FLOAT, [1, 1, 4, 5], image); c.input('grid', FLOAT, [1, 5, 6, 2]);
+    for (const align_corners of [0, 1])
+        for (const mode of ['nearest', 'linear', 'cubic'])
+            for (const padding_mode of ['zeros', 'border', 'reflection'])
+                if (mode !== 'cubic' || padding_mode !== 'border')
+                    c.node('GridSample', ['image', 'grid'], [`${mode}_${padding_mode}_${align_corners}`], { mode, padding_mode, align_corners }, FLOAT, '');
+    // Right of the last column, in row 1, at three distances.
+    c.input('right', FLOAT, [1, 1, 3, 2], [1.125, -1 / 3, 1.25, -1 / 3, 9, -1 / 3]);
+    c.node('GridSample', ['image', 'right'], ['beside'], { mode: 'cubic', padding_mode: 'border', align_corners: 1 }, FLOAT, '');
+    c.expect('beside', [1, 1, 1, 3], [9, 9, 9].map((i) => image[i]));
+    await c.write();
+}
+
+// A tensor of float16 is one between two nodes, too: 60000 * 2 overflows.
+async function halves() {
+    const c = new Case('half_between_nodes', 21);
+    c.input('x', FLOAT16, [3], Uint16Array.of(0x7b53, 0x3c01, 0xbc01)); c.weight('two', FLOAT16, [], Uint16Array.of(0x4000)); c.weight('quarter', FLOAT16, [], Uint16Array.of(0x3400));
+    c.weight('much', FLOAT16, [], Uint16Array.of(0x6400));
+    const step = (op, inputs, to, attributes = {}) => c.nodes.push({ op, domain: '', inputs, outputs: [to], attributes });
+    step('Mul', ['x', 'two'], 'middle'); step('Mul', ['middle', 'quarter'], 'last'); step('Cast', ['last'], 'overflow', { to: FLOAT });
+    step('Add', ['x', 'much'], 'more'); step('Sub', ['more', 'much'], 'less'); step('Cast', ['less'], 'rounded', { to: FLOAT });
+    c.outputs.push(['overflow', FLOAT], ['rounded', FLOAT]);
+    c.expect('overflow', [3], [Infinity, 0.50048828125, -0.50048828125]);
+    c.expect('rounded', [3], [60000, 1, -1]);  // 60000 + 1024 is 61024, and back
+    await c.write();
+}
+
 // Queries and keys are normalised head by head before they turn: once by the operator, once in front of it.
 async function queryNorm() {
     const [heads, groups, size, rows, past] = [4, 2, 16, 3, 2], given = new Case('gqa_norm'), spelled = new Case('gqa_norm');
@@ -150,5 +180,7 @@ async function refusals() {
 
 await refusals();
 await plain();
+await gridSamples();
+await halves();
 await otherProviders();
 await queryNorm();
