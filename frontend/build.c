@@ -44,6 +44,13 @@ lathe_status fe_need_dim(const fe_node *n, size_t k, int axis, ir_dim want)
     return fe_expect_input(n, k, "has dims", ir_dims_text(n->g, t), ir_dims_text(n->g, &wanted));
 }
 
+lathe_status fe_need_one(const fe_node *n, size_t k)
+{
+    const ir_type *t = fe_type(n, k);
+    if (ir_dim_require(n->g, ir_type_count(n->g, t), ir_dim_const(n->g, 1))) return LATHE_OK;
+    return fe_expect_input(n, k, "is", ir_type_text(n->g, t), "one element");
+}
+
 lathe_status fe_need_product(const fe_node *n, bool ta, bool tb)
 {
     const ir_type *a = fe_type(n, 0), *b = fe_type(n, 1);

@@ -19,6 +19,8 @@ lathe_status fe_need_class(const fe_node *, size_t k, const char *classes);
 lathe_status fe_need_same(const fe_node *, size_t a, size_t b);
 /* Axis `axis` of input k has this size (a guard where that is not known yet). */
 lathe_status fe_need_dim(const fe_node *, size_t k, int axis, ir_dim);
+/* Input k, which is there, has one element, whatever its rank. */
+lathe_status fe_need_one(const fe_node *, size_t k);
 /* The last axis of input 0 (ta: the one before) is as long as the last but one of input 1 (tb: the
  * last), as a product of matrices needs. */
 lathe_status fe_need_product(const fe_node *, bool ta, bool tb);

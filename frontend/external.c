@@ -66,10 +66,12 @@ lathe_status fe_external_parse(lathe_diag *diag, const diag_place *place,
         given[key] = text;
     }
     if (given[KEY_BASEPATH] && *given[KEY_BASEPATH]) {
-        return diag_add(diag, LATHE_UNSUPPORTED, place, "external data: a basepath");
+        return diag_add(
+            diag, LATHE_UNSUPPORTED, place,
+            "external data: key 'basepath' is not supported, paths start at the model's folder");
     }
     if (!given[KEY_LOCATION]) {
-        return diag_add(diag, LATHE_BAD_INPUT, place, "external data: no location");
+        return diag_add(diag, LATHE_BAD_INPUT, place, "external data: key 'location' is missing");
     }
     out->location = given[KEY_LOCATION];
     if (given[KEY_OFFSET]) {

@@ -71,7 +71,8 @@ static lathe_status check_outputs(node_context *c)
         const fe_value *v = &c->n.out[i];
         if (!*c->n.proto->output[i]) continue;
         if (v->kind == FE_ABSENT) {
-            return graph_refuse(c, LATHE_UNSUPPORTED, "output %zu ('%s') is not supported", i,
+            return graph_refuse(c, LATHE_UNSUPPORTED,
+                                "output %zu ('%s') is not made in this form of the operator", i,
                                 c->n.proto->output[i]);
         }
         if (v->kind == FE_POISON || (v->kind == FE_TENSOR && !v->tensor)) return LATHE_BAD_INPUT;
@@ -177,7 +178,9 @@ static lathe_status import_checked(node_context *c, bool poisoned)
     if (status == LATHE_OK && !c->scope->rest.taken) status = check_outputs(c);
     if (status != LATHE_OK && lathe_diag_errors(im->diag) == errors && im->skipped == skipped) {
         if (im->g->overflow) status = LATHE_LIMIT;
-        graph_refuse(c, status, im->g->overflow ? "a size overflows" : "types or sizes do not fit");
+        graph_refuse(c, status,
+                     im->g->overflow ? "a size is more than 64 bits hold"
+                                     : "types or sizes of the inputs do not fit each other");
     }
     return status;
 }
@@ -194,7 +197,9 @@ static lathe_status prepare(node_context *c, const Onnx__NodeProto *p, bool *poi
     n->b.name = ir_intern(im->g, name);
     n->b.origin = ir_intern(im->g, n->op);
     c->place = (diag_place){.file = im->path, .node = ir_text(im->g, n->b.name), .op = n->op};
-    if (p->n_attribute > FE_MAX_ATTRS) return graph_refuse(c, LATHE_LIMIT, "too many attributes");
+    if (p->n_attribute > FE_MAX_ATTRS)
+        return graph_refuse(c, LATHE_LIMIT, "%zu attributes, at most %d are supported",
+                            p->n_attribute, FE_MAX_ATTRS);
     TRY(fe_resolve_attrs(im, c->scope->frame, p, &n->proto));
     n->nout = p->n_output;
     n->out = IR_NEW_N(im->arena, fe_value, p->n_output + 1);

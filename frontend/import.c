@@ -102,7 +102,8 @@ static lathe_status check_options(fe_import *im)
     for (size_t i = 0; i < im->options->ndims; i++) {
         const lathe_dim_option *d = &im->options->dims[i];
         if (d->value < LATHE_DIM_EACH || !d->name) {
-            return fe_error(im, LATHE_BAD_INPUT, NULL, "dim option '%s' is %lld", fe_text(d->name),
+            return fe_error(im, LATHE_BAD_INPUT, NULL,
+                            "option --dim: '%s' is %lld, expected 0 or more", fe_text(d->name),
                             (long long)d->value);
         }
     }
@@ -124,7 +125,7 @@ static lathe_status import_graph(fe_import *im)
     TRY(fe_read_outputs(s, graph));
     fe_keep_values(s, graph);
     if (im->status == LATHE_OK && im->g->overflow) {
-        return fe_error(im, LATHE_LIMIT, NULL, "a size overflows 64 bits");
+        return fe_error(im, LATHE_LIMIT, NULL, "a size is more than 64 bits hold");
     }
     return im->status;
 }

@@ -195,7 +195,7 @@ static lathe_status read_value(fe_import *im, const Onnx__ValueInfoProto *v, fe_
     const char *name = fe_text(v->name);
     const Onnx__TypeProto__Tensor *t;
     bool optional, sequence;
-    if (!*name) return fe_error(im, LATHE_BAD_INPUT, NULL, "an input without a name");
+    if (!*name) return fe_error(im, LATHE_BAD_INPUT, NULL, "an input has no name");
     TRY(inner_type(im, name, "input", v->type, &optional, &sequence, &t));
     const lathe_items_option *option = optional || sequence ? find_items(im, name) : NULL;
     if (sequence) return read_sequence(im, name, t, option, out);
@@ -297,8 +297,9 @@ lathe_status fe_read_outputs(fe_scope *s, const Onnx__GraphProto *graph)
         read_output(s, graph->output[i]);
     }
     if (s->im->status == LATHE_OK && s->im->g->blocks[1].nresults == 0)
-        return fe_error(s->im, LATHE_UNSUPPORTED, NULL,
-                        "the outputs are sequences without tensors");
+        return fe_error(
+            s->im, LATHE_UNSUPPORTED, NULL,
+            "all outputs are sequences without tensors; at least one tensor is expected");
     return LATHE_OK;
 }
 
@@ -332,7 +333,8 @@ void fe_keep_values(fe_scope *s, const Onnx__GraphProto *graph)
         } else if (v.kind == FE_TENSOR) {
             ir_output(s->im->g, v.tensor, name);
         } else if (v.kind != FE_POISON) {
-            fe_error(s->im, LATHE_UNSUPPORTED, name, "only tensors can be kept");
+            fe_error(s->im, LATHE_UNSUPPORTED, name,
+                     "the value is a sequence or an empty optional; only tensors can be kept");
         }
     }
 }

@@ -159,7 +159,8 @@ static lathe_status scan_type(trial *t, size_t k, ir_dim turns, ir_type *type)
     ir_graph *g = t->n->g;
     const ir_type each = *ir_type_of(g, t->results[1 + t->loop->ncarried + k]);
     if (each.rank >= IR_MAX_RANK)
-        return fe_fail(t->n, LATHE_LIMIT, "a scan output of %d axes", each.rank + 1);
+        return fe_fail(t->n, LATHE_LIMIT, "scan output %zu has %d axes, at most %d are supported",
+                       k, each.rank + 1, IR_MAX_RANK);
     *type = ir_type_make(each.elem, each.rank + 1, NULL);
     type->dims[0] = turns;
     for (int a = 0; a < each.rank; a++) {
@@ -228,7 +229,7 @@ static lathe_status make_node(trial *t, ir_value *results)
     ir_attr attr = ir_a_syms(g, IR_KEY_syms, syms, nsyms);
     ir_node_id id = ir_node_new(&n->b, IR_OP_LOOP, operands, l->ncarried + 2, &attr, 1, types, nout,
                                 &t->block, 1);
-    if (id == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the loop's values do not fit together");
+    if (id == IR_NONE) return LATHE_BAD_INPUT;
     for (size_t i = 0; i < nout; i++) results[i] = g->nodes[id].results[i];
     return LATHE_OK;
 }

@@ -11,7 +11,9 @@ static lathe_status output_type(const fe_node *n, ir_elem *elem)
     int64_t number = fe_attr_int(n, "output_datatype");
     *elem = number > 0 && number < IR_ELEM_COUNT ? (ir_elem)number : IR_ELEM_NONE;
     if (!ir_elem_computes(*elem))
-        return fe_fail(n, LATHE_UNSUPPORTED, "output_datatype %lld", (long long)number);
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "attribute output_datatype is %lld, which is no numeric element type",
+                       (long long)number);
     return LATHE_OK;
 }
 

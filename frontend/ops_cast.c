@@ -37,7 +37,8 @@ static lathe_status import_cast(fe_node *n, ir_elem to)
 {
     ir_nest nest;
     TRY(fe_need_rank(n, 0, -1));
-    if (ir_elem_class(to) == 0) return fe_fail(n, LATHE_BAD_INPUT, "no element type to cast to");
+    if (ir_elem_class(to) == 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute to names no element type");
     ir_value v = fe_in(n, 0);
     if (fe_type(n, 0)->elem == to) {
         fe_out(n, 0, v);
@@ -45,10 +46,11 @@ static lathe_status import_cast(fe_node *n, ir_elem to)
     }
     const char *mode = fe_attr_str(n, "round_mode");
     if (strcmp(mode, "up") != 0 && strcmp(mode, "down") != 0 && strcmp(mode, "nearest") != 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute round_mode is '%s'", mode);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute round_mode is '%s', expected up, down or nearest", mode);
     TRY(fe_need_class(n, 0, NUMBERS "B"));
     if (!ir_elem_computes(to))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a cast to %s", ir_elem_name(to));
+        return fe_fail(n, LATHE_UNSUPPORTED, "element type %s cannot be cast to", ir_elem_name(to));
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;
     fe_out(n, 0, ir_nest_map(&nest, to, converted(n, ir_nest_read(&nest, v), to)));
     return LATHE_OK;
@@ -90,7 +92,8 @@ lathe_status fe_import_bitcast(fe_node *n)
     TRY(fe_need_class(n, 0, NUMBERS "B"));
     ir_elem from = fe_type(n, 0)->elem, to = attr_elem(n);
     if (!ir_elem_computes(to))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast to %s", ir_elem_name(to));
+        return fe_fail(n, LATHE_UNSUPPORTED, "element type %s cannot be bit cast to",
+                       ir_elem_name(to));
     if (ir_elem_bits(from) != ir_elem_bits(to))
         return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width",
                        ir_elem_name(from), ir_elem_name(to));

@@ -191,7 +191,7 @@ static lathe_status if_node(fe_node *n, branch *b, size_t nout, joint *j, fe_val
     ir_attr syms = ir_a_syms(g, IR_KEY_syms, j->syms, j->nsyms);
     ir_node_id id =
         ir_node_new(&n->b, IR_OP_IF, &cond, 1, &syms, j->nsyms ? 1 : 0, types, count, regions, 2);
-    if (id == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the branches do not fit together");
+    if (id == IR_NONE) return LATHE_BAD_INPUT;
     const ir_value *next = g->nodes[id].results;
     for (size_t k = 0; k < nout; k++) results[k] = unflatten(n, &b[0].outs[k], &next);
     return LATHE_OK;
@@ -259,11 +259,15 @@ lathe_status fe_import_if(fe_node *n)
                    {.graph = fe_attr_graph(n, "else_branch")}};
     for (int i = 0; i < 2; i++)
         if (!b[i].graph || b[i].graph->n_output < n->nout)
-            return fe_fail(n, LATHE_BAD_INPUT, "a branch is missing or has too few outputs");
+            return fe_fail(n, LATHE_BAD_INPUT, "attribute %s has %zu outputs, expected %zu",
+                           i ? "else_branch" : "then_branch", b[i].graph ? b[i].graph->n_output : 0,
+                           n->nout);
     int64_t cond;
     if (fe_known_int(n, 0, &cond)) return take_branch(n, b[cond ? 0 : 1].graph);
     if (b[0].graph->n_output != b[1].graph->n_output)
-        return fe_fail(n, LATHE_BAD_INPUT, "the branches differ in outputs");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute then_branch has %zu outputs, else_branch %zu, expected as many",
+                       b[0].graph->n_output, b[1].graph->n_output);
     joint j = {.mark = fe_mark_now(n->g)};
     for (int i = 0; i < 2; i++) TRY(import_branch(n, &b[i]));
     size_t nout = b[0].graph->n_output, at;

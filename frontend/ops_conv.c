@@ -32,7 +32,7 @@ static lathe_status read_conv(fe_node *n, size_t k, conv *c)
     const ir_type x = *fe_type(n, 0), w = *fe_type(n, k);
     c->group = fe_attr_int(n, "group");
     if (c->group < 1 || c->group > INT32_MAX)
-        return fe_fail(n, LATHE_BAD_INPUT, "group is out of range");
+        return fe_expect(n, "attribute group is", fe_number(n, c->group), "1 or more");
     for (int i = 0; i < x.rank - 2 && i < FE_MAX_SPATIAL; i++) c->w.kernel[i] = w.dims[2 + i];
     TRY(fe_window_read(n, x.rank - 2, &c->w));
     ir_dim group = ir_dim_const(g, c->group);
@@ -40,8 +40,9 @@ static lathe_status read_conv(fe_node *n, size_t k, conv *c)
     TRY(fe_need_dim(n, k, c->transposed ? 0 : 1, expected));
     if (!ir_dim_require(g, ir_dim_mod(g, x.dims[1], group), ir_dim_const(g, 0)) ||
         !ir_dim_require(g, ir_dim_mod(g, w.dims[0], group), ir_dim_const(g, 0)))
-        return fe_fail(n, LATHE_BAD_INPUT, "channels do not divide into %lld groups",
-                       (long long)c->group);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "the channels of the operands, %s and %s, do not divide into %lld groups",
+                       ir_dim_text(g, x.dims[1]), ir_dim_text(g, w.dims[0]), (long long)c->group);
     c->dims[0] = x.dims[0];
     c->dims[1] = c->transposed ? ir_dim_mul(g, w.dims[1], group) : w.dims[0];
     return LATHE_OK;
@@ -91,7 +92,10 @@ static lathe_status slide_transposed(fe_node *n, conv *c)
     const char *mode = fe_attr_str(n, "auto_pad");
     int spatial = c->w.n;
     if ((extra && nextra != (size_t)spatial) || (shape && nshape < (size_t)spatial))
-        return fe_fail(n, LATHE_BAD_INPUT, "output_padding or output_shape has too few entries");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute output_padding or output_shape has too few entries, expected one "
+                       "a spatial axis, %d",
+                       spatial);
     TRY(fe_window_pads(n, &c->w));
     for (int i = 0; i < spatial; i++) {
         ir_dim size = fe_type(n, 0)->dims[2 + i], stride = ir_dim_const(g, c->w.strides[i]);
@@ -195,7 +199,8 @@ lathe_status fe_import_qlinear_conv(fe_node *n)
     TRY(fe_need_class(n, 3, "SU"));
     TRY(fe_need_class(n, 7, "SU"));
     if (ir_elem_bits(fe_type(n, 7)->elem) > 16)
-        return fe_fail(n, LATHE_BAD_INPUT, "the result is not quantized");
+        return fe_expect_input(n, 7, "has element type", ir_elem_name(fe_type(n, 7)->elem),
+                               "integers of at most 16 bits");
     TRY(read_conv(n, 3, &c));
     TRY(need_bias(n, 8, IR_I32, &c));
     static const char *const classes[] = {

@@ -136,7 +136,8 @@ static lathe_status einsum_product(einsum *e, const term *t, size_t count, const
     ir_dim space[IR_MAX_SPACE];
     int place[LABELS], rank = 0;
     if (out->rank + reduced->rank > IR_MAX_SPACE)
-        return fe_fail(e->n, LATHE_LIMIT, "%d labels in one product", out->rank + reduced->rank);
+        return fe_fail(e->n, LATHE_INTERNAL, "%d labels in one product, at most %d are supported",
+                       out->rank + reduced->rank, IR_MAX_SPACE);
     for (int i = 0; i < out->rank + reduced->rank; i++) {
         int label = i < out->rank ? out->labels[i] : reduced->labels[i - out->rank];
         place[label] = rank;
@@ -215,7 +216,6 @@ static lathe_status arrange(einsum *e, term *t, ir_elem elem)
 
 lathe_status fe_import_einsum(fe_node *n)
 {
-    if (n->nin == 0) return fe_fail(n, LATHE_BAD_INPUT, "an input is needed");
     einsum e = {.n = n, .nterms = n->nin};
     e.terms = IR_NEW_N(n->g->arena, term, n->nin);
     TRY(read_equation(&e));

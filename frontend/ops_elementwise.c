@@ -88,7 +88,6 @@ lathe_status fe_import_isinf(fe_node *n)
 
 lathe_status fe_import_identity(fe_node *n)
 {
-    if (n->nin < 1) return fe_fail(n, LATHE_BAD_INPUT, "an input is needed");
     fe_out_value(n, 0, n->in[0]);
     return LATHE_OK;
 }
@@ -105,8 +104,8 @@ static lathe_status second_operand(fe_node *n, ir_value *out)
     int rank = fe_type(n, 0)->rank, axis;
     TRY(fe_attr_axis(n, "axis", rank, &axis));
     if (axis + t.rank > rank)
-        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "rank %d does not fit at axis %d", t.rank,
-                             axis);
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT,
+                             "has rank %d, which does not fit at axis %d of input 0", t.rank, axis);
     while (axis + t.rank < rank) t.dims[t.rank++] = ir_dim_const(n->g, 1);
     *out = ir_reshape(&n->b, *out, t.rank, t.dims);
     return LATHE_OK;
@@ -297,8 +296,7 @@ static lathe_status clip_bound(fe_node *n, ir_nest *nest, size_t k, const char *
     } else if (fe_has(n, k)) {
         TRY(fe_need_class(n, k, NUMBERS));
         TRY(fe_need_same(n, 0, k));
-        if (!ir_dim_require(n->g, ir_type_count(n->g, fe_type(n, k)), ir_dim_const(n->g, 1)))
-            return fe_expect_input(n, k, "is", ir_type_text(n->g, fe_type(n, k)), "a scalar");
+        TRY(fe_need_one(n, k));
         *bound = fe_load_scalar(nest, fe_in(n, k));
     }
     return LATHE_OK;

@@ -21,12 +21,12 @@ static lathe_status read_grid(fe_node *n, grid *s)
     s->mode = mode[0];
     s->corners = fe_attr_int(n, "align_corners") != 0;
     if (strcmp(mode, "nearest") && strcmp(mode, "linear") && strcmp(mode, "cubic"))
-        return fe_fail(n, LATHE_UNSUPPORTED, "mode '%s'", mode);
+        return fe_expect(n, "attribute mode is", mode, "nearest, linear or cubic");
     if (!strcmp(padding, "zeros")) s->side = FE_SIDE_ZERO;
     else if (!strcmp(padding, "border")) s->side = FE_SIDE_EDGE;
     else if (!strcmp(padding, "reflection"))
         s->side = s->corners ? FE_SIDE_MIRROR : FE_SIDE_MIRROR_HALF;
-    else return fe_fail(n, LATHE_UNSUPPORTED, "padding_mode '%s'", padding);
+    else return fe_expect(n, "attribute padding_mode is", padding, "zeros, border or reflection");
     return LATHE_OK;
 }
 
@@ -65,7 +65,7 @@ lathe_status fe_import_grid_sample(fe_node *n)
     const ir_type x = *fe_type(n, 0), t = *fe_type(n, 1);
     grid s = {.spatial = x.rank - 2};
     if (s.spatial < 1 || s.spatial > 3)
-        return fe_fail(n, LATHE_UNSUPPORTED, "%d spatial axes", s.spatial);
+        return fe_expect_input(n, 0, "has rank", fe_number(n, x.rank), "3 to 5");
     TRY(read_grid(n, &s));
     TRY(fe_need_rank(n, 1, x.rank));
     TRY(fe_need_dim(n, 1, 0, x.dims[0]));
@@ -167,9 +167,17 @@ static lathe_status read_roi(fe_node *n, roi *r)
     r->scale = fe_attr_float(n, "spatial_scale");
     r->shift = half ? 0.5 : 0;
     r->at_least_one = !half;
-    if (r->out[0] < 1 || r->out[1] < 1 || r->ratio < 0 ||
-        (!half && strcmp(frame, "output_half_pixel")) || (!r->max && strcmp(mode, "avg")))
-        return fe_fail(n, LATHE_BAD_INPUT, "an attribute is out of range");
+    for (int i = 0; i < 2; i++)
+        if (r->out[i] < 1)
+            return fe_expect(n, i ? "attribute output_width is" : "attribute output_height is",
+                             fe_number(n, r->out[i]), "1 or more");
+    if (r->ratio < 0)
+        return fe_expect(n, "attribute sampling_ratio is", fe_number(n, r->ratio), "0 or more");
+    if (!half && strcmp(frame, "output_half_pixel"))
+        return fe_expect(n, "attribute coordinate_transformation_mode is", frame,
+                         "half_pixel or output_half_pixel");
+    if (!r->max && strcmp(mode, "avg"))
+        return fe_expect(n, "attribute mode is", mode, "avg or max");
     return LATHE_OK;
 }
 

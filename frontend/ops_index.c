@@ -9,7 +9,7 @@ static lathe_status need_index(const fe_node *n, size_t k)
 {
     TRY(fe_need_rank(n, k, -1));
     if (!ir_elem_is_int(fe_type(n, k)->elem))
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "indices must be integers, not %s",
+        return fe_fail_input(n, k, LATHE_BAD_INPUT, "has indices of type %s, expected integers",
                              ir_elem_name(fe_type(n, k)->elem));
     return LATHE_OK;
 }
@@ -20,11 +20,14 @@ static lathe_status tuple_size(const fe_node *n, size_t k, int *size)
     const ir_type *t = fe_type(n, k);
     int64_t last;
     if (t->rank < 1 || !ir_dim_is_const(n->g, t->dims[t->rank - 1], &last))
-        return fe_fail_input(n, k, LATHE_UNSUPPORTED,
-                             "the last axis must have a known size, found %s",
-                             ir_type_text(n->g, t));
+        return fe_fail_input(
+            n, k, LATHE_UNSUPPORTED,
+            "is %s, whose last axis must have a size that is known while compiling",
+            ir_type_text(n->g, t));
     if (last < 0 || last > IR_MAX_RANK)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "index tuples of %lld", (long long)last);
+        return fe_fail_input(n, k, LATHE_BAD_INPUT,
+                             "has index tuples of %lld numbers, expected at most %d",
+                             (long long)last, IR_MAX_RANK);
     *size = (int)last;
     return LATHE_OK;
 }
@@ -41,7 +44,9 @@ ir_value fe_gather(fe_node *n, ir_value data, ir_value indices, int axis)
     ir_graph *g = n->g;
     const ir_type d = *ir_type_of(g, data), t = *ir_type_of(g, indices);
     int rank = d.rank + t.rank - 1;
-    if (rank > IR_MAX_RANK) return fe_refuse(&n->b, "a result of %d axes", rank);
+    if (rank > IR_MAX_RANK)
+        return fe_refuse(&n->b, "the result has %d axes, at most %d are supported", rank,
+                         IR_MAX_RANK);
     ir_dim dims[IR_MAX_RANK];
     ir_expr idx[IR_MAX_RANK], at[IR_MAX_RANK];
     for (int i = 0; i < rank; i++)
@@ -106,7 +111,9 @@ lathe_status fe_import_gather_nd(fe_node *n)
                        "batch_dims %lld and index tuples of %d do not fit data %s",
                        (long long)batch, k, ir_type_text(g, &d));
     int first = (int)batch, rank = outer + d.rank - first - k;
-    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", rank);
+    if (rank > IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has %d axes, at most %d are supported", rank,
+                       IR_MAX_RANK);
     ir_dim dims[IR_MAX_RANK];
     for (int i = 0; i < rank; i++) dims[i] = i < outer ? t.dims[i] : d.dims[first + k + i - outer];
     ir_nest nest;
@@ -135,7 +142,7 @@ static lathe_status reduction_of(const fe_node *n, const char **kind)
         *kind = names[i][1];
         if (!strcmp(given, names[i][0])) return LATHE_OK;
     }
-    return fe_fail(n, LATHE_UNSUPPORTED, "reduction '%s'", given);
+    return fe_expect(n, "attribute reduction is", given, "none, add, mul, max or min");
 }
 
 lathe_status fe_import_scatter_elements(fe_node *n)
@@ -169,7 +176,8 @@ static lathe_status need_updates(fe_node *n, int k)
     const ir_type *d = fe_type(n, 0), *t = fe_type(n, 1);
     int outer = t->rank - 1;
     if (k > d->rank)
-        return fe_fail_input(n, 1, LATHE_BAD_INPUT, "index tuples of %d for data of rank %d", k,
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT,
+                             "has index tuples of %d numbers, but the data has rank %d", k,
                              d->rank);
     TRY(fe_need_same(n, 0, 2));
     TRY(fe_need_rank(n, 2, outer + d->rank - k));
@@ -216,7 +224,9 @@ lathe_status fe_import_tensor_scatter(fe_node *n)
     const ir_type d = *fe_type(n, 0), u = *fe_type(n, 1);
     int axis;
     TRY(fe_attr_axis(n, "axis", d.rank, &axis));
-    if (axis == 0) return fe_fail(n, LATHE_BAD_INPUT, "axis must not be the batch");
+    if (axis == 0)
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute axis is 0, the batch; another axis is expected");
     for (int a = 0; a < d.rank; a++)
         if (a != axis) TRY(fe_need_dim(n, 1, a, d.dims[a]));
     bool circular = !strcmp(fe_attr_str(n, "mode"), "circular");

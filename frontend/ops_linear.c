@@ -49,7 +49,10 @@ lathe_status fe_import_gemm(fe_node *n)
     if (beta == 0) c = IR_NONE;
     ir_elem elem = fe_type(n, 0)->elem;
     if (!ir_elem_is_float(elem) && (alpha != floor(alpha) || beta != floor(beta)))
-        return fe_fail(n, LATHE_UNSUPPORTED, "alpha %g and beta %g over integers", alpha, beta);
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "attributes alpha and beta are %g and %g, expected whole numbers as the "
+                       "operands are integers",
+                       alpha, beta);
     bool plain = alpha == 1 && c == IR_NONE;
     bool ta = fe_attr_int(n, "transA") != 0, tb = fe_attr_int(n, "transB") != 0;
     TRY(fe_need_product(n, ta, tb));

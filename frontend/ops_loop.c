@@ -420,12 +420,17 @@ static lathe_status want_unroll(fe_node *n, const body *b, int64_t *trips, bool 
 lathe_status fe_import_loop(fe_node *n)
 {
     body b = {.graph = fe_attr_graph(n, "body")};
-    if (!b.graph || n->nin < 2) return fe_fail(n, LATHE_BAD_INPUT, "body or inputs are missing");
+    if (!b.graph || n->nin < 2)
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute body is no graph, or there are fewer inputs than 2");
     b.trip = fe_in(n, 0);
     b.cond = fe_in(n, 1);
     b.ncarried = n->nin - 2;
     if (b.graph->n_output < 1 + b.ncarried || b.graph->n_output - 1 < n->nout)
-        return fe_fail(n, LATHE_BAD_INPUT, "the body has %zu outputs", b.graph->n_output);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute body has %zu outputs, which is less than the condition and the "
+                       "carried values",
+                       b.graph->n_output);
     b.nscans = b.graph->n_output - 1 - b.ncarried;
     for (size_t k = 0; k < 2; k++)
         if (fe_has(n, k)) TRY(fe_need_class(n, k, k ? "B" : "SU"));

@@ -94,7 +94,7 @@ lathe_status fe_import_sceloss(fe_node *n)
     loss s = {n, IR_NONE, *fe_type(n, 0)};
     if (s.t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, s.t.rank), "2 or more");
     s.logp = fe_softmax(&n->b, fe_in(n, 0), 1, true);
-    if (s.logp == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "no logarithm of the softmax");
+    if (s.logp == IR_NONE) return LATHE_BAD_INPUT;
     if (fe_wants(n, 1)) fe_out(n, 1, s.logp);
     return import_loss(&s);
 }

@@ -46,7 +46,8 @@ lathe_status fe_import_constant(fe_node *n)
         constant_floats(n, 0, &value, 1);
     } else {
         return fe_fail(n, LATHE_UNSUPPORTED,
-                       "a constant that is neither a dense tensor nor numbers");
+                       "no attribute says the value, or one of a kind that is not supported; "
+                       "accepted: value, value_float, value_floats, value_int, value_ints");
     }
     return LATHE_OK;
 }
@@ -59,12 +60,15 @@ lathe_status fe_import_constant_of_shape(fe_node *n)
     const ir_dim *dims;
     size_t rank;
     TRY(fe_sizes(n, fe_in(n, 0), 0, INT64_MAX, IR_NONE, &dims, &rank));
-    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a tensor of %zu axes", rank);
+    if (rank > IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has %zu axes, at most %d are supported", rank,
+                       IR_MAX_RANK);
     const Onnx__TensorProto *tensor = fe_attr_tensor(n, "value");
     ir_value value = tensor ? IR_NONE : ir_scalar_const(&n->b, IR_F32, 0);
     if (tensor) TRY(fe_tensor(n->im, &n->b, tensor, NULL, &value));
     if (!ir_dim_equals(n->g, ir_type_count(n->g, ir_type_of(n->g, value)), 1))
-        return fe_fail(n, LATHE_BAD_INPUT, "value must have one element");
+        return fe_expect(n, "attribute value is", ir_type_text(n->g, ir_type_of(n->g, value)),
+                         "one element");
     ir_elem elem = ir_type_of(n->g, value)->elem;
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, (int)rank, dims, 0);
@@ -102,6 +106,7 @@ lathe_status fe_import_range(fe_node *n)
     for (size_t k = 0; k < 3; k++) {
         TRY(fe_need_class(n, k, "FLSU"));
         TRY(fe_need_same(n, 0, k));
+        TRY(fe_need_one(n, k));
     }
     ir_elem elem = fe_type(n, 0)->elem, wide;
     TRY(range_type(n, elem, &wide));
@@ -112,7 +117,7 @@ lathe_status fe_import_range(fe_node *n)
     int64_t zero_i;
     double zero_f;
     if (ir_x_is_const(g, x[2], &zero_i, &zero_f) && zero_f == 0)
-        return fe_fail_input(n, 2, LATHE_BAD_INPUT, "the step is 0");
+        return fe_fail_input(n, 2, LATHE_BAD_INPUT, "is a step of 0");
     ir_dim count;
     ir_expr steps = range_count(g, elem, x[0], x[1], x[2]);
     TRY(fe_size_expr(n, &nest, steps, 0, INT64_MAX, IR_NONE, &count));
@@ -129,7 +134,9 @@ lathe_status fe_import_eye_like(fe_node *n)
     ir_graph *g = n->g;
     ir_elem elem = (ir_elem)fe_attr_int_or(n, "dtype", fe_type(n, 0)->elem),
             arith = ir_elem_arith(elem);
-    if (!ir_elem_computes(elem)) return fe_fail(n, LATHE_UNSUPPORTED, "dtype %d", (int)elem);
+    if (!ir_elem_computes(elem))
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "attribute dtype is %d, which is no numeric element type", (int)elem);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 2, fe_type(n, 0)->dims, 0);
     ir_expr column = X2(ADD, ir_x_index(g, 0), XI(fe_attr_int(n, "k")));
@@ -145,6 +152,7 @@ lathe_status fe_import_trilu(fe_node *n)
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     if (t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
+    if (fe_has(n, 1)) TRY(fe_need_one(n, 1));
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);
     ir_expr k = fe_has(n, 1) ? fe_load_scalar(&nest, fe_in(n, 1)) : XI(0);
@@ -164,11 +172,14 @@ lathe_status fe_import_one_hot(fe_node *n)
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     int axis;
-    if (t.rank >= IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + 1);
+    if (t.rank >= IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has %d axes, at most %d are supported",
+                       t.rank + 1, IR_MAX_RANK);
     TRY(fe_axis(n, fe_attr_int(n, "axis"), t.rank + 1, &axis));
     TRY(fe_need_rank(n, 2, 1));
     ir_nest nest;
     ir_dim depth, dims[IR_MAX_RANK];
+    TRY(fe_need_one(n, 1));
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);
     ir_expr size = X2(MAX, ir_x_cast(g, fe_load_scalar(&nest, fe_in(n, 1)), IR_I64), XI(0));
     TRY(fe_size_expr(n, &nest, size, 0, INT64_MAX, IR_NONE, &depth));

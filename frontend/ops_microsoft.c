@@ -36,7 +36,7 @@ lathe_status fe_import_skip_norm(fe_node *n)
         if (k < 3 || fe_has(n, k)) TRY(fe_need_class(n, k, "FL"));
     TRY(fe_need_same(n, 0, 1));
     int rank = fe_type(n, 0)->rank;
-    if (rank == 0) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 0 found");
+    if (rank == 0) return fe_expect_input(n, 0, "has rank", "0", "1 or more");
     ir_value sum = fe_binary(b, IR_X_ADD, fe_in(n, 0), fe_in(n, 1));
     if (fe_has(n, bias)) sum = fe_binary(b, IR_X_ADD, sum, fe_in(n, bias));
     double eps = fe_attr_float(n, "epsilon");
@@ -99,7 +99,8 @@ lathe_status fe_import_embed_norm(fe_node *n)
         if (k >= 3 && k <= 6) TRY(fe_need_same(n, 2, k));
     }
     if (fe_has(n, 1) && !fe_has(n, 4))
-        return fe_fail(n, LATHE_BAD_INPUT, "segment ids without their table");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "input 1 has segment ids, but input 4, their table, is missing");
     ir_value sum = embeddings(n);
     fe_out(n, 0,
            fe_norm(&n->b, false, sum, fe_in(n, 5), fe_in(n, 6), 2, fe_attr_float(n, "epsilon")));

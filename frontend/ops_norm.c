@@ -159,7 +159,7 @@ lathe_status fe_import_groupnorm(fe_node *n)
     int64_t count = fe_attr_int(n, "num_groups");
     TRY(need_channels(n));
     if (count <= 0)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute num_groups is %lld", (long long)count);
+        return fe_expect(n, "attribute num_groups is", fe_number(n, count), "1 or more");
     ir_dim channels = fe_type(n, 0)->dims[1], groups = ir_dim_const(g, count);
     if (!ir_dim_require(g, ir_dim_mod(g, channels, groups), ir_dim_const(g, 0)))
         return fe_fail(n, LATHE_BAD_INPUT, "%s channels do not divide into %lld groups",
@@ -219,9 +219,11 @@ lathe_status fe_import_batchnorm(fe_node *n)
     ir_dim channels = fe_type(n, 0)->dims[1];
     TRY(need_vectors(n, 1, 5, channels));
     if (n->version < 9 && !fe_attr_int(n, "spatial"))
-        return fe_fail(n, LATHE_UNSUPPORTED, "spatial = 0");
+        return fe_fail(n, LATHE_UNSUPPORTED, "attribute spatial is 0, only 1 is supported");
     bool train = n->version < 14 ? fe_wants(n, 1) : fe_attr_int(n, "training_mode") != 0;
-    if (train && n->version < 14) return fe_fail(n, LATHE_UNSUPPORTED, "training before opset 14");
+    if (train && n->version < 14)
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "outputs of training are asked for, which are supported since opset 14");
     ir_value x = fe_in(n, 0), mean = fe_in(n, 3), var = fe_in(n, 4);
     if (train) {
         unsigned axes = ~2u;
@@ -288,7 +290,7 @@ lathe_status fe_import_lrn(fe_node *n)
     int64_t size = fe_attr_int(n, "size");
     TRY(need_channels(n));
     if (size < 1 || size > INT32_MAX)
-        return fe_fail(n, LATHE_BAD_INPUT, "attribute size is %lld", (long long)size);
+        return fe_expect(n, "attribute size is", fe_number(n, size), "1 or more");
     ir_value x = fe_in(n, 0), sum = window_squares(&n->b, x, size);
     if (!fe_broadcast(&nest, &n->b, (ir_value[]){x, sum}, 2)) return LATHE_BAD_INPUT;
     ir_expr s = ir_nest_read(&nest, sum);

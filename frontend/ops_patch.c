@@ -60,7 +60,9 @@ lathe_status fe_import_col2im(fe_node *n)
     TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &image, &nimage));
     TRY(fe_sizes(n, fe_in(n, 2), 1, INT64_MAX, IR_NONE, &block, &nblock));
     if (nimage != nblock || nimage < 1 || nimage > FE_MAX_SPATIAL)
-        return fe_fail(n, LATHE_BAD_INPUT, "image of %zu axes, blocks of %zu", nimage, nblock);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "the image has %zu axes and blocks have %zu, expected as many, 1 to %d",
+                       nimage, nblock, FE_MAX_SPATIAL);
     fe_window w = {0};
     ir_dim windows = ir_dim_const(n->g, 1);
     for (size_t i = 0; i < nblock; i++) w.kernel[i] = block[i];
@@ -106,7 +108,8 @@ lathe_status fe_import_max_unpool(fe_node *n)
     if (fe_has(n, 2)) {
         TRY(fe_sizes(n, fe_in(n, 2), 0, INT64_MAX, IR_NONE, &dims, &count));
         if (count != (size_t)x.rank)
-            return fe_fail_input(n, 2, LATHE_BAD_INPUT, "%zu sizes found", count);
+            return fe_expect_input(n, 2, "has length", fe_number(n, (int64_t)count),
+                                   fe_number(n, x.rank));
     }
     ir_value zeros = fe_fill(&n->b, x.elem, x.rank, dims, 0);
     ir_nest nest;
@@ -146,7 +149,9 @@ static lathe_status read_deform(fe_node *n, deform *d)
     d->group = fe_attr_int(n, "group");
     d->offsets = fe_attr_int(n, "offset_group");
     if (d->group < 1 || d->offsets < 1)
-        return fe_fail(n, LATHE_BAD_INPUT, "a group count is out of range");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attributes group and offset_group are %lld and %lld, expected 1 or more",
+                       (long long)d->group, (long long)d->offsets);
     for (int i = 0; i < 2; i++) d->w.kernel[i] = d->weight.dims[2 + i];
     TRY(fe_window_read(n, 2, &d->w));
     TRY(fe_window_slide(n, &d->w, d->x.dims + 2, false, d->out));

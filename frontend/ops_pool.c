@@ -126,7 +126,7 @@ lathe_status fe_import_max_pool(fe_node *n)
         return LATHE_OK;
     }
     ir_value places = greatest(n, &p);
-    if (places == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the windows cannot be built");
+    if (places == IR_NONE) return LATHE_BAD_INPUT;
     if (fe_wants(n, 0)) fe_out(n, 0, place_values(n, &p, places));
     fe_out(n, 1, place_indices(n, &p, places, fe_attr_int_or(n, "storage_order", 0) != 0));
     return LATHE_OK;
@@ -155,7 +155,8 @@ static ir_value root(fe_node *n, ir_value sums, double p, ir_elem elem)
 static lathe_status exponent(fe_node *n, double *p)
 {
     *p = n->version < 2 ? fe_attr_float(n, "p") : (double)fe_attr_int(n, "p");
-    return *p > 0 ? LATHE_OK : fe_fail(n, LATHE_BAD_INPUT, "p must be positive");
+    return *p > 0 ? LATHE_OK
+                  : fe_expect(n, "attribute p is", ir_format(n->g->arena, "%g", *p), "more than 0");
 }
 
 lathe_status fe_import_lp_pool(fe_node *n)
@@ -219,8 +220,7 @@ lathe_status fe_import_global_lp_pool(fe_node *n)
     TRY(exponent(n, &p));
     ir_elem elem = fe_type(n, 0)->elem;
     fe_fold f;
-    if (!fe_fold_begin(&f, &n->b, fe_in(n, 0), axes))
-        return fe_fail(n, LATHE_BAD_INPUT, "nothing to reduce");
+    if (!fe_fold_begin(&f, &n->b, fe_in(n, 0), axes)) return LATHE_BAD_INPUT;
     ir_value sums = fe_fold_end(&f, "sum", ir_elem_arith(elem), power(n->g, f.x, p), true);
     fe_out(n, 0, root(n, sums, p, elem));
     return LATHE_OK;

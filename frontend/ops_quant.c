@@ -88,7 +88,8 @@ static lathe_status code_type(const fe_node *n, size_t zero, ir_elem *out)
     if (*out == IR_ELEM_NONE) *out = IR_U8;
     bool narrow_float = ir_elem_class(*out) == 'L' && ir_elem_bits(*out) <= 8;
     if (ir_elem_is_int(*out) || narrow_float) return LATHE_OK;
-    return fe_fail(n, LATHE_BAD_INPUT, "codes of element type %s", ir_elem_name(*out));
+    return fe_expect(n, "the codes have element type", ir_elem_name(*out),
+                     "integers or floats of at most 8 bits");
 }
 
 lathe_status fe_import_quantize(fe_node *n)

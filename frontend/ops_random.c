@@ -74,7 +74,9 @@ lathe_status fe_import_random(fe_node *n)
 {
     size_t rank;
     const int64_t *shape = fe_attr_ints(n, "shape", &rank);
-    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a tensor of %zu axes", rank);
+    if (rank > IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has %zu axes, at most %d are supported", rank,
+                       IR_MAX_RANK);
     for (size_t i = 0; i < rank; i++)
         if (shape[i] < 0)
             return fe_expect(n, ir_format(n->g->arena, "dim %zu of shape is", i),
@@ -98,7 +100,8 @@ lathe_status fe_import_bernoulli(fe_node *n)
     const ir_type t = *fe_type(n, 0);
     ir_elem elem = asked_for(n, t.elem);
     if (!ir_elem_computes(elem))
-        return fe_fail(n, LATHE_UNSUPPORTED, "dtype %lld",
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "attribute dtype is %lld, which is no numeric element type",
                        (long long)fe_attr_int_or(n, "dtype", t.elem));
     ir_value numbers;
     TRY(draw_numbers(n, plain, t.rank, t.dims, &numbers));
@@ -129,7 +132,7 @@ lathe_status fe_import_multinomial(fe_node *n)
     ir_elem elem = asked_for(n, IR_ELEM_NONE);
     int64_t samples = fe_attr_int(n, "sample_size");
     if (elem != IR_I32 && elem != IR_I64)
-        return fe_expect(n, "dtype is", ir_elem_name(elem), "i32 or i64");
+        return fe_expect(n, "attribute dtype is", ir_elem_name(elem), "i32 or i64");
     if (samples < 0)
         return fe_expect(n, "attribute sample_size is", fe_number(n, samples), "0 or more");
     ir_dim classes = fe_type(n, 0)->dims[1], others = ir_dim_sub(g, classes, ir_dim_const(g, 1));
@@ -215,7 +218,8 @@ lathe_status fe_import_dropout(fe_node *n)
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);
     if (n->version < 7 && !fe_attr_int(n, "is_test") && fe_attr_float(n, "ratio") > 0)
-        return fe_fail(n, LATHE_UNSUPPORTED, "training mode (is_test is 0)");
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "attribute is_test is 0, which is training; it is supported since opset 12");
     if (n->version >= 12 && fe_has(n, 2)) {
         TRY(fe_need_class(n, 0, "FL"));
         TRY(fe_need_class(n, 2, "B"));

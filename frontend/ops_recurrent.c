@@ -327,8 +327,7 @@ static lathe_status run_direction(const layer *l, int number, bool backward, ir_
     d.projected = project(&d);
     ir_value init[MAX_STATES];
     for (int s = 0; s < l->cell->states; s++) init[s] = first_state(&d, s);
-    if (d.projected == IR_NONE || init[0] == IR_NONE)
-        return fe_fail(n, LATHE_BAD_INPUT, "the inputs do not fit");
+    if (d.projected == IR_NONE || init[0] == IR_NONE) return LATHE_BAD_INPUT;
     ir_expr steps = XD(l->steps);
     fe_loop loop = {.trip = ir_values(&n->b, IR_I64, 0, NULL, &steps, 1),
                     .init = init,

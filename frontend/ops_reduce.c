@@ -69,7 +69,8 @@ static bool fold_begin(fe_fold *f, ir_builder *b, ir_value v, const axis_set *se
     ir_dim space[IR_MAX_SPACE], one = ir_dim_const(g, 1);
     int rank = t->rank;
     if (2 * rank > IR_MAX_SPACE) {
-        fe_refuse(b, "axes that are data, at rank %d", rank);
+        fe_refuse(b, "axes that only a run knows are supported up to rank %d, found %d",
+                  IR_MAX_SPACE / 2, rank);
         return false;
     }
     for (int a = 0; a < rank; a++) {
@@ -165,7 +166,8 @@ lathe_status fe_import_reduce(fe_node *n)
     ir_type t = *fe_type(n, 0);
     TRY(read_axes(n, t.rank, &set));
     if (set.count > (size_t)t.rank)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu axes at rank %d", set.count, t.rank);
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu axes are reduced, but the input has %d", set.count,
+                       t.rank);
     ir_elem acc = ir_elem_arith(t.elem);
     if (!ir_elem_is_float(acc) && (k->post == POST_SQRT || k->post == POST_LOG)) acc = IR_F64;
     bool plain = k->post == POST_NONE && k->pre != PRE_EXP;
@@ -234,8 +236,9 @@ lathe_status fe_import_cumulate(fe_node *n)
     int at = 0;
     TRY(fe_need_class(n, 0, "FLSU"));
     TRY(fe_need_class(n, 1, "S"));
+    TRY(fe_need_one(n, 1));
     int rank = fe_type(n, 0)->rank;
-    if (rank == 0) return fe_fail_input(n, 0, LATHE_BAD_INPUT, "rank 0 has no axis");
+    if (rank == 0) return fe_expect_input(n, 0, "has rank", "0", "1 or more");
     bool known = ir_content_ints(n->g, fe_in(n, 1), &axis, 1, &count) && count == 1;
     if (known) TRY(fe_axis(n, axis, rank, &at));
     fe_out(n, 0, known ? cumulate(n, at) : cumulate_any(n, rank));

@@ -42,7 +42,9 @@ static lathe_status resize_choose(fe_node *n, const char *attr, const char *cons
     const char *given = fe_attr_str(n, attr);
     for (*chosen = 0; *chosen < count; ++*chosen)
         if (!strcmp(given, names[*chosen])) return LATHE_OK;
-    return fe_fail(n, LATHE_UNSUPPORTED, "%s '%s'", attr, given);
+    const char *list = names[0];
+    for (int i = 1; i < count; i++) list = ir_format(n->g->arena, "%s, %s", list, names[i]);
+    return fe_fail(n, LATHE_BAD_INPUT, "attribute %s is '%s', accepted: %s", attr, given, list);
 }
 
 static lathe_status read_modes(fe_node *n, resize *r)
@@ -83,7 +85,8 @@ static lathe_status read_axes(fe_node *n, resize *r)
     const int64_t *axes = fe_attr_ints(n, "axes", &count);
     int rank = fe_type(n, 0)->rank;
     if (axes && count > (size_t)rank)
-        return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute axes has %zu entries, but the input has %d axes", count, rank);
     r->naxes = axes ? (int)count : rank;
     for (int j = 0; j < r->naxes; j++) {
         r->axes[j] = j;
@@ -117,16 +120,20 @@ static lathe_status read_scales(fe_node *n, resize *r)
         ir_dim length = ir_dim_const(n->g, (int64_t)count);
         ir_expr *list = IR_NEW_N(n->g->arena, ir_expr, count + 1);
         if (count != (size_t)r->naxes)
-            return fe_fail(n, LATHE_BAD_INPUT, "%zu scales for %d axes", count, r->naxes);
+            return fe_fail(n, LATHE_BAD_INPUT, "%zu scales are given for %d axes, expected as many",
+                           count, r->naxes);
         for (size_t j = 0; j < count; j++) list[j] = ir_x_num(n->g, r->real, (double)attr[j]);
         r->scales = ir_values(&n->b, r->real, 1, &length, list, count);
         return LATHE_OK;
     }
     if (given(n, at)) return read_list(n, r, at, r->naxes, &r->scales);
-    if (!given(n, 3)) return fe_fail(n, LATHE_BAD_INPUT, "neither scales nor sizes are given");
+    if (!given(n, 3))
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "neither input %zu, the scales, nor input 3, the sizes, is given", at);
     TRY(fe_sizes(n, fe_in(n, 3), 0, INT64_MAX, IR_NONE, &r->sizes, &count));
     if (count != (size_t)r->naxes)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu sizes for %d axes", count, r->naxes);
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu sizes are given for %d axes, expected as many",
+                       count, r->naxes);
     return LATHE_OK;
 }
 

@@ -22,7 +22,7 @@ static lathe_status rotary_node(fe_node *n, size_t cos_input, fe_rotary r)
     if (t.rank == 3 && heads == 0) {
         /* Without a number of heads the tables tell their width. */
         const ir_type *table = fe_type(n, cos_input);
-        if (table->rank == 0) return fe_fail_input(n, cos_input, LATHE_BAD_INPUT, "rank 0 found");
+        if (table->rank == 0) return fe_expect_input(n, cos_input, "has rank", "0", "2 or 3");
         ir_dim width = dim ? ir_dim_const(g, dim)
                            : ir_dim_mul(g, table->dims[table->rank - 1], ir_dim_const(g, 2));
         r.x = fe_split_heads(b, r.x, ir_dim_floordiv(g, t.dims[2], width));

@@ -42,7 +42,7 @@ static lathe_status scan_turn(void *ctx, fe_node *n, const ir_value *params, ir_
              *outs = IR_NEW_N(n->g->arena, fe_value, nout + 1);
     for (size_t i = 0; i < nargs; i++) {
         ir_value v = i < s->nstates ? params[2 + i] : slice_at(n, s, i - s->nstates, params[0]);
-        if (v == IR_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "input %zu cannot be sliced", i);
+        if (v == IR_NONE) return LATHE_BAD_INPUT;
         args[i] = (fe_value){.kind = FE_TENSOR, .tensor = v};
     }
     TRY(fe_subgraph(n, s->graph, n->b.block, args, nargs, outs));
@@ -139,7 +139,9 @@ static lathe_status begin_scan(fe_node *n, scan *s, size_t first, ir_value **inp
     s->graph = fe_attr_graph(n, "body");
     int64_t nseqs = fe_attr_int(n, "num_scan_inputs");
     if (!s->graph || nseqs < 1 || n->nin < first + (size_t)nseqs)
-        return fe_fail(n, LATHE_BAD_INPUT, "body or scan inputs are missing");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute num_scan_inputs is %lld, expected 1 to the number of inputs, %zu",
+                       (long long)nseqs, n->nin < first ? 0 : n->nin - first);
     s->nseqs = (size_t)nseqs;
     s->nstates = n->nin - first - s->nseqs;
     if (s->graph->n_output < s->nstates || s->graph->n_output < n->nout)
@@ -185,7 +187,8 @@ lathe_status fe_import_scan8(fe_node *n)
     ir_value *inputs;
     int64_t batch = 0;
     if (fe_has(n, 0))
-        return fe_fail_input(n, 0, LATHE_UNSUPPORTED, "sequence lengths are not supported");
+        return fe_fail_input(n, 0, LATHE_UNSUPPORTED,
+                             "has lengths of sequences, which are not supported");
     TRY(begin_scan(n, &s, 1, &inputs));
     TRY(list_of(n, "directions", s.nseqs, &s.in_back));
     size_t nin = s.nstates + s.nseqs, nout = s.graph->n_output;
@@ -195,8 +198,9 @@ lathe_status fe_import_scan8(fe_node *n)
         int64_t size;
         if (t->rank < 1 || !ir_dim_is_const(n->g, t->dims[0], &size) || size < 1 || size > 64 ||
             (i && size != batch))
-            return fe_fail_input(n, i + 1, LATHE_UNSUPPORTED,
-                                 "the batch must be a known size of 1 to 64, the same for all");
+            return fe_fail_input(
+                n, i + 1, LATHE_UNSUPPORTED,
+                "has a batch that must be a known size of 1 to 64, the same for all");
         batch = size;
     }
     ir_value *results = IR_NEW_N(n->g->arena, ir_value, nout * (size_t)batch),

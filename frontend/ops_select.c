@@ -102,6 +102,7 @@ lathe_status fe_import_top_k(fe_node *n)
     TRY(fe_attr_axis(n, "axis", t.rank, &axis));
     int64_t one = 1, fixed = fe_attr_int_or(n, "k", -1);
     if (n->version >= 10) TRY(fe_need_class(n, 1, "SU"));
+    if (n->version >= 10) TRY(fe_need_one(n, 1));
     ir_value k = n->version >= 10 ? fe_in(n, 1) : ir_const_ints(&n->b, IR_I64, 1, &one, &fixed);
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);

@@ -82,8 +82,9 @@ static lathe_status position(fe_node *n, size_t k, int64_t length, int64_t other
     if (count != 1) return fe_expect_input(n, k, "has length", fe_number(n, (int64_t)count), "1");
     int64_t i = values[0] < 0 ? values[0] + length : values[0];
     if (i < 0 || i > length)
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "position %lld of %lld", (long long)values[0],
-                             (long long)length);
+        return fe_fail_input(n, k, LATHE_BAD_INPUT,
+                             "is position %lld, but the sequence has %lld items",
+                             (long long)values[0], (long long)length);
     *at = (size_t)i;
     return LATHE_OK;
 }
@@ -125,7 +126,9 @@ lathe_status fe_import_sequence_at(fe_node *n)
         return LATHE_OK;
     }
     TRY(position(n, 1, (int64_t)v.nitems, 0, &at));
-    if (at >= v.nitems) return fe_fail(n, LATHE_BAD_INPUT, "the sequence has %zu items", v.nitems);
+    if (at >= v.nitems)
+        return fe_fail_input(n, 1, LATHE_BAD_INPUT,
+                             "is position %zu, but the sequence has %zu items", at, v.nitems);
     fe_out_value(n, 0, v.items[at]);
     return LATHE_OK;
 }
@@ -247,7 +250,7 @@ static lathe_status split_stacked(fe_node *n, int axis, bool squeeze)
 {
     ir_value v = moved_to_front(n, fe_in(n, 0), axis);
     if (!squeeze && v) v = ir_unsqueeze(&n->b, v, axis + 1);
-    if (v == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the parts cannot be taken");
+    if (v == IR_NONE) return LATHE_BAD_INPUT;
     fe_out_value(n, 0, stacked(v, fe_type(n, 0)->elem));
     return LATHE_OK;
 }
@@ -291,7 +294,7 @@ static lathe_status split_by_data(fe_node *n, int axis)
     fe_value v = stacked(moved_to_front(n, fe_in(n, 0), axis), fe_type(n, 0)->elem);
     TRY(fe_need_class(n, 1, "SU"));
     TRY(fe_type(n, 1)->rank ? listed_parts(n, size, &v.lens) : equal_parts(n, size, &v.lens));
-    if (!v.tensor || !v.lens) return fe_fail(n, LATHE_BAD_INPUT, "the parts cannot be taken");
+    if (!v.tensor || !v.lens) return LATHE_BAD_INPUT;
     v.axis = axis;
     fe_out_value(n, 0, v);
     return LATHE_OK;
@@ -320,7 +323,7 @@ lathe_status fe_import_split_to_sequence(fe_node *n)
     for (size_t i = 0; i < count; i++) {
         ir_value part = fe_part(&n->b, fe_in(n, 0), axis, at, parts[i]);
         if (squeeze && part != IR_NONE) part = ir_squeeze(&n->b, part, axis);
-        if (part == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "part %zu cannot be taken", i);
+        if (part == IR_NONE) return LATHE_BAD_INPUT;
         items[i] = sequence_tensor(part);
         at = ir_dim_add(g, at, parts[i]);
     }
@@ -413,7 +416,8 @@ lathe_status fe_import_sequence_map(fe_node *n)
     TRY(need_sequence(n, 0));
     const Onnx__GraphProto *body = fe_attr_graph(n, "body");
     if (!body || body->n_output < n->nout)
-        return fe_fail(n, LATHE_BAD_INPUT, "body is missing or too small");
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute body has %zu outputs, expected %zu",
+                       body ? body->n_output : 0, n->nout);
     for (size_t k = 0; k < n->nin; k++)
         if (n->in[k].kind == FE_SEQUENCE && !fe_seq_is_list(&n->in[k])) return map_packed(n, body);
     size_t count = n->in[0].nitems;
@@ -426,7 +430,8 @@ lathe_status fe_import_sequence_map(fe_node *n)
         for (size_t k = 0; k < n->nin; k++) {
             bool item = n->in[k].kind == FE_SEQUENCE;
             if (item && n->in[k].nitems != count)
-                return fe_fail(n, LATHE_BAD_INPUT, "sequences of different lengths");
+                return fe_expect_input(n, k, "has length", fe_number(n, (int64_t)n->in[k].nitems),
+                                       fe_number(n, (int64_t)count));
             args[k] = item ? n->in[k].items[i] : n->in[k];
         }
         TRY(fe_subgraph(n, body, n->b.block, args, n->nin, outs));

@@ -50,7 +50,10 @@ static lathe_status known_target(fe_node *n, const ir_type *t, const ir_dim *wan
             continue;
         }
         if (ir_dim_equals(g, want[i], 0) && zero) {
-            if (i >= t->rank) return fe_fail(n, LATHE_BAD_INPUT, "no input axis %d to copy", i);
+            if (i >= t->rank)
+                return fe_fail(n, LATHE_BAD_INPUT,
+                               "entry %d of the shape is 0, but the input has no such axis to copy",
+                               i);
             dims[i] = t->dims[i];
         }
         others = ir_dim_mul(g, others, dims[i]);
@@ -91,9 +94,11 @@ static lathe_status target_rank(fe_node *n, int *rank)
     TRY(fe_need_class(n, 1, "S"));
     TRY(fe_need_rank(n, 1, 1));
     if (!ir_dim_is_const(n->g, fe_type(n, 1)->dims[0], &length))
-        return fe_fail_input(n, 1, LATHE_UNSUPPORTED, "a rank that is data");
+        return fe_fail_input(n, 1, LATHE_UNSUPPORTED,
+                             "decides the rank of the result, which must be known while compiling");
     if (length > IR_MAX_RANK)
-        return fe_fail(n, LATHE_LIMIT, "a reshape to %lld axes", (long long)length);
+        return fe_fail(n, LATHE_LIMIT, "the result has %lld axes, at most %d are supported",
+                       (long long)length, IR_MAX_RANK);
     *rank = (int)length;
     return LATHE_OK;
 }
@@ -108,7 +113,9 @@ lathe_status fe_import_reshape(fe_node *n)
     int rank;
     const int64_t *attr = n->version < 5 ? fe_attr_ints(n, "shape", &count) : NULL;
     if (attr) {
-        if (count > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a reshape to %zu axes", count);
+        if (count > IR_MAX_RANK)
+            return fe_fail(n, LATHE_LIMIT, "the result has %zu axes, at most %d are supported",
+                           count, IR_MAX_RANK);
         for (size_t i = 0; i < count; i++) want[i] = ir_dim_const(n->g, attr[i]);
         TRY(known_target(n, &t, want, rank = (int)count, zero, dims));
     } else {
@@ -127,7 +134,9 @@ lathe_status fe_import_flatten(fe_node *n)
     const ir_type *t = fe_type(n, 0);
     int64_t axis = fe_attr_int(n, "axis");
     axis = axis < 0 ? axis + t->rank : axis;
-    if (axis < 0 || axis > t->rank) return fe_fail(n, LATHE_BAD_INPUT, "axis is out of range");
+    if (axis < 0 || axis > t->rank)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute axis is %lld, expected [%d, %d]",
+                       (long long)fe_attr_int(n, "axis"), -t->rank, t->rank);
     ir_dim dims[2] = {ir_dim_product(n->g, t->dims, (int)axis),
                       ir_dim_product(n->g, t->dims + axis, t->rank - (int)axis)};
     fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), 2, dims));
@@ -152,7 +161,8 @@ static lathe_status axes_tensor(fe_node *n, ir_value *axes, int64_t *count)
         const ir_type *t = fe_type(n, 1);
         *count = 1;
         if (t->rank > 1 || (t->rank == 1 && !ir_dim_is_const(n->g, t->dims[0], count)))
-            return fe_fail_input(n, 1, LATHE_UNSUPPORTED, "how many axes there are must be known");
+            return fe_fail_input(n, 1, LATHE_UNSUPPORTED,
+                                 "names a number of axes that must be known while compiling");
         *axes = fe_in(n, 1);
     }
     return *count > IR_MAX_RANK ? fe_fail(n, LATHE_BAD_INPUT, "%lld axes", (long long)*count)
@@ -224,7 +234,9 @@ lathe_status fe_import_squeeze(fe_node *n)
     size_t nknown;
     TRY(axes_tensor(n, &axes, &count));
     if (!axes) axes = unit_axes(n, &t, &count);
-    if (count > t.rank) return fe_fail(n, LATHE_BAD_INPUT, "more axes than the input has");
+    if (count > t.rank)
+        return fe_fail(n, LATHE_BAD_INPUT, "%lld axes are named, but the input has %d",
+                       (long long)count, t.rank);
     TRY(check_axes(n, axes, count, t.rank));
     if (ir_content_ints(n->g, axes, known, IR_MAX_RANK, &nknown))
         for (size_t j = 0; j < nknown; j++)
@@ -259,9 +271,9 @@ lathe_status fe_import_unsqueeze(fe_node *n)
     int64_t count;
     ir_dim dims[IR_MAX_RANK];
     TRY(axes_tensor(n, &axes, &count));
-    if (!axes) return fe_fail(n, LATHE_BAD_INPUT, "axes are missing");
     if (count + t.rank > IR_MAX_RANK)
-        return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + (int)count);
+        return fe_fail(n, LATHE_LIMIT, "the result has %d axes, at most %d are supported",
+                       t.rank + (int)count, IR_MAX_RANK);
     TRY(check_axes(n, axes, count, t.rank + (int)count));
     for (int i = 0; i < t.rank + count; i++) TRY(unsqueezed_dim(n, &t, axes, count, i, &dims[i]));
     fe_out(n, 0, ir_reshape(&n->b, fe_in(n, 0), t.rank + (int)count, dims));
@@ -277,14 +289,16 @@ lathe_status fe_import_transpose(fe_node *n)
     size_t count = 0;
     const int64_t *given = fe_attr_ints(n, "perm", &count);
     if (given && count != (size_t)rank)
-        return fe_fail(n, LATHE_BAD_INPUT, "perm has %zu axes, the input %d", count, rank);
+        return fe_expect(n, "attribute perm has length", fe_number(n, (int64_t)count),
+                         fe_number(n, rank));
     unsigned seen = 0;
     for (int i = 0; i < rank; i++) {
         perm[i] = rank - 1 - i;
         if (given) TRY(fe_axis(n, given[i], rank, &perm[i]));
         seen |= 1u << perm[i];
     }
-    if (seen != (1u << rank) - 1) return fe_fail(n, LATHE_BAD_INPUT, "perm names an axis twice");
+    if (seen != (1u << rank) - 1)
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute perm names an axis twice");
     fe_out(n, 0, ir_permute(&n->b, fe_in(n, 0), perm));
     return LATHE_OK;
 }
@@ -321,7 +335,8 @@ static lathe_status part_sizes(fe_node *n, ir_dim size, const ir_dim **parts, si
     if (fe_has(n, 1)) return fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, size, parts, count);
     int64_t wanted = fe_attr_int_or(n, "num_outputs", (int64_t)n->nout);
     if (wanted < 1 || wanted < (int64_t)n->nout)
-        return fe_fail(n, LATHE_BAD_INPUT, "num_outputs is %lld", (long long)wanted);
+        return fe_expect(n, "attribute num_outputs is", fe_number(n, wanted),
+                         "the number of outputs");
     ir_dim each = ir_dim_ceildiv(g, size, ir_dim_const(g, wanted));
     ir_dim *dims = IR_NEW_N(g->arena, ir_dim, n->nout);
     for (size_t i = 0; i < n->nout; i++) {
@@ -344,7 +359,9 @@ lathe_status fe_import_split(fe_node *n)
     size_t count;
     TRY(part_sizes(n, t.dims[axis], &parts, &count));
     if (count < n->nout)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu parts, %zu outputs", count, n->nout);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "the input is split into %zu parts, but the node has %zu outputs", count,
+                       n->nout);
     ir_dim starts[IR_MAX_RANK], dims[IR_MAX_RANK], at = ir_dim_const(g, 0), total = at;
     int64_t steps[IR_MAX_RANK];
     for (size_t k = 0; k < count; k++) total = ir_dim_add(g, total, parts[k]);
@@ -375,7 +392,9 @@ lathe_status fe_import_expand(fe_node *n)
     const ir_dim *want;
     size_t rank;
     TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &want, &rank));
-    if (rank > IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "an expansion to %zu axes", rank);
+    if (rank > IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has %zu axes, at most %d are supported", rank,
+                       IR_MAX_RANK);
     fe_out(n, 0, ir_expand(&n->b, fe_in(n, 0), (int)rank, want));
     return LATHE_OK;
 }
@@ -411,7 +430,8 @@ lathe_status fe_import_tile(fe_node *n)
         TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &repeats, &count));
     }
     if (count != (size_t)t.rank)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu repeats for %d axes", count, t.rank);
+        return fe_expect_input(n, 1, "has length", fe_number(n, (int64_t)count),
+                               fe_number(n, t.rank));
     ir_dim dims[IR_MAX_RANK];
     ir_expr idx[IR_MAX_RANK];
     bool affine = true;
@@ -436,7 +456,7 @@ static lathe_status block_size(fe_node *n, int64_t *block)
     TRY(fe_need_rank(n, 0, 4));
     *block = fe_attr_int(n, "blocksize");
     if (*block < 1 || *block > 1 << 20)
-        return fe_fail(n, LATHE_BAD_INPUT, "blocksize is out of range");
+        return fe_expect(n, "attribute blocksize is", fe_number(n, *block), "1 to 2^20");
     return LATHE_OK;
 }
 

@@ -343,7 +343,8 @@ lathe_status fe_import_dft(fe_node *n)
     TRY(read_axis(n, t.rank, &s.axis));
     bool real = s.inverse && s.onesided;
     if (real && parts != 2)
-        return fe_fail_input(n, 0, LATHE_BAD_INPUT, "a spectrum of complex numbers is expected");
+        return fe_fail_input(n, 0, LATHE_BAD_INPUT,
+                             "has real numbers, expected a spectrum of complex ones");
     ir_dim one = ir_dim_const(g, 1), length = at_axis(g, s.axis, t.dims, t.rank - 1);
     ir_dim whole = ir_dim_mul(g, ir_dim_const(g, 2), ir_dim_sub(g, length, one));
     TRY(read_size(n, 1, real ? whole : length, &s.n));
@@ -383,7 +384,6 @@ lathe_status fe_import_stft(fe_node *n)
         TRY(fe_need_rank(n, 0, 3));
         TRY(need_numbers(n, 0, &parts));
     }
-    if (!fe_has(n, 1)) return fe_fail(n, LATHE_BAD_INPUT, "frame_step is missing");
     ir_dim length = ir_type_of(g, signal)->dims[1];
     TRY(read_size(n, 1, one, &step));
     if (fe_has(n, 2)) {
@@ -394,8 +394,7 @@ lathe_status fe_import_stft(fe_node *n)
     if (fe_has(n, 2)) TRY(fe_need_dim(n, 2, 0, s.n));
     ir_dim frames = ir_dim_add(g, ir_dim_floordiv(g, ir_dim_sub(g, length, s.n), step), one);
     ir_value framed = frames_of(n, signal, step, s.n, ir_dim_max(g, frames, zero));
-    if (framed == IR_NONE)
-        return fe_fail(n, LATHE_BAD_INPUT, "the signal cannot be cut into frames");
+    if (framed == IR_NONE) return LATHE_BAD_INPUT;
     fe_out(n, 0, transform_axis(&n->b, framed, &s, elem));
     return LATHE_OK;
 }

@@ -53,7 +53,8 @@ static lathe_status apply(fe_node *n, const range *r)
                          fe_axis_pick(g, r->axes, r->n, a, r->starts, ir_dim_const(g, 0)),
                          fe_axis_pick(g, r->axes, r->n, a, r->ends, t.dims[a]),
                          fe_axis_pick(g, r->axes, r->n, a, r->steps, one));
-        if (ir_dim_equals(g, c.step, 0)) return fe_fail(n, LATHE_BAD_INPUT, "a step is 0");
+        if (ir_dim_equals(g, c.step, 0))
+            return fe_fail(n, LATHE_BAD_INPUT, "a step is 0, expected another number");
         affine = affine && ir_dim_is_const(g, c.step, NULL);
         starts[a] = c.start;
         dims[a] = c.size;
@@ -78,7 +79,8 @@ static lathe_status range_attrs(fe_node *n, range *r)
     r->n = nstarts;
     TRY(fe_axes(n, "axes", n->nin, fe_type(n, 0)->rank, &r->axes, &naxes));
     if (r->axes && naxes != r->n)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu axes, %zu starts", naxes, r->n);
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu axes are named for %zu starts, expected as many",
+                       naxes, r->n);
     return LATHE_OK;
 }
 
@@ -91,10 +93,13 @@ static lathe_status range_inputs(fe_node *n, range *r)
     TRY(fe_sizes(n, fe_in(n, 2), INT64_MIN, INT64_MAX, IR_NONE, &r->ends, &nends));
     TRY(fe_axes(n, "axes", 3, fe_type(n, 0)->rank, &r->axes, &naxes));
     if (nends != r->n || (r->axes && naxes != r->n))
-        return fe_fail(n, LATHE_BAD_INPUT, "starts, ends and axes differ in length");
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "starts, ends and axes differ in length, expected as many of each");
     if (!fe_has(n, 4)) return LATHE_OK;
     TRY(fe_sizes(n, fe_in(n, 4), INT64_MIN, INT64_MAX, IR_NONE, &r->steps, &nsteps));
-    if (nsteps != r->n) return fe_fail(n, LATHE_BAD_INPUT, "%zu steps, %zu starts", nsteps, r->n);
+    if (nsteps != r->n)
+        return fe_expect_input(n, 4, "has length", fe_number(n, (int64_t)nsteps),
+                               fe_number(n, (int64_t)r->n));
     return LATHE_OK;
 }
 
@@ -105,7 +110,8 @@ lathe_status fe_import_slice(fe_node *n)
     int64_t defaults[IR_MAX_RANK], ones[IR_MAX_RANK];
     TRY(n->version < 10 ? range_attrs(n, &r) : range_inputs(n, &r));
     if (r.n > (size_t)fe_type(n, 0)->rank)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu starts for %d axes", r.n, fe_type(n, 0)->rank);
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu starts are given, but the input has %d axes", r.n,
+                       fe_type(n, 0)->rank);
     for (size_t j = 0; j < r.n; j++) {
         defaults[j] = (int64_t)j;
         ones[j] = 1;
@@ -127,7 +133,7 @@ static lathe_status pad_mode_of(fe_node *n, pad_mode *mode)
         *mode = (pad_mode)i;
         if (!strcmp(given, names[i])) return LATHE_OK;
     }
-    return fe_fail(n, LATHE_UNSUPPORTED, "mode '%s'", given);
+    return fe_expect(n, "attribute mode is", given, "constant, reflect, edge or wrap");
 }
 
 /* Position x relative to an axis of this size, taken back into it. */
@@ -157,7 +163,8 @@ static lathe_status pads_of(fe_node *n, const ir_dim **pads, const ir_dim **axes
         if (!*axes) *naxes = (size_t)rank;
     }
     if (count != 2 * *naxes)
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu pads for %zu axes", count, *naxes);
+        return fe_fail(n, LATHE_BAD_INPUT, "%zu pads are given for %zu axes, expected two an axis",
+                       count, *naxes);
     return LATHE_OK;
 }
 
@@ -213,7 +220,8 @@ lathe_status fe_import_center_crop_pad(fe_node *n)
     TRY(fe_axes(n, "axes", n->nin, t.rank, &axes, &naxes));
     TRY(fe_sizes(n, fe_in(n, 1), 0, INT64_MAX, IR_NONE, &want, &nwant));
     if (nwant != (axes ? naxes : (size_t)t.rank))
-        return fe_fail(n, LATHE_BAD_INPUT, "%zu sizes found, one an axis expected", nwant);
+        return fe_expect_input(n, 1, "has length", fe_number(n, (int64_t)nwant),
+                               fe_number(n, axes ? (int64_t)naxes : t.rank));
     ir_dim dims[IR_MAX_RANK], two = ir_dim_const(g, 2), zero = ir_dim_const(g, 0);
     for (int a = 0; a < t.rank; a++)
         dims[a] = axes ? fe_axis_pick(g, axes, naxes, a, want, t.dims[a]) : want[a];

@@ -206,7 +206,7 @@ static lathe_status linear_turn(void *ctx, fe_node *n, const ir_value *params, i
     ir_nest nest;
     ir_dim space[] = {s->batch, s->groups, s->keys, s->values};
     ir_value turn = params[0], state = params[2], written = correction(s, b, state, turn);
-    if (written == IR_NONE) return fe_fail(n, LATHE_BAD_INPUT, "the operands do not fit");
+    if (written == IR_NONE) return LATHE_BAD_INPUT;
     ir_nest_begin(&nest, b, 4, space, 0);
     ir_expr h = ir_nest_index(&nest, 1), k = ir_nest_index(&nest, 2), v = ir_nest_index(&nest, 3);
     ir_expr at[] = {ir_nest_index(&nest, 0), h, v}, key = key_element(s, &nest, turn, h, k);

@@ -177,7 +177,6 @@ lathe_status fe_import_regex_full_match(fe_node *n)
     size_t given;
     fe_regex r;
     const fe_bytes *pattern = fe_attr_bytes(n, "pattern", &given);
-    if (given != 1) return fe_fail(n, LATHE_BAD_INPUT, "attribute pattern is missing");
     if (!fe_regex_compile(n->g->arena, pattern->data, pattern->len, &r))
         return fe_fail(n, r.unsupported ? LATHE_UNSUPPORTED : LATHE_BAD_INPUT,
                        "the pattern has %s at byte %zu", r.why, r.at);

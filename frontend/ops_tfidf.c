@@ -175,8 +175,10 @@ lathe_status fe_import_tfidf(fe_node *n)
     if (rank != 1 && rank != 2)
         return fe_expect_input(n, 0, "has rank", fe_number(n, rank), "1 or 2");
     if (least < 1 || most < least)
-        return fe_fail(n, LATHE_BAD_INPUT, "n-grams of %lld to %lld tokens", (long long)least,
-                       (long long)most);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attributes min_gram_length and max_gram_length are %lld and %lld, expected "
+                       "1 or more in this order",
+                       (long long)least, (long long)most);
     ir_value x, counts;
     TRY(read_tokens(n, &v, &x));
     TRY(read_columns(n, &v));

@@ -366,7 +366,9 @@ static lathe_status read_old(fe_node *n, forest *f, const char *prefix)
         int64_t *node = f->nodes + i * NODE_FIELDS;
         TRY(find_word(n, "nodes_modes", o.kinds[i], modes, MODES, &node[MODE]));
         if (node[MODE] == MEMBER)
-            return fe_fail(n, LATHE_BAD_INPUT, "attribute nodes_modes has 'BRANCH_MEMBER'");
+            return fe_fail(
+                n, LATHE_BAD_INPUT,
+                "attribute nodes_modes has 'BRANCH_MEMBER', which TreeEnsemble alone takes");
         if (node[MODE] == LEAF) continue;
         node[FEATURE] = o.features[i];
         node[MISSING] = o.missing && o.missing[i];
@@ -416,7 +418,8 @@ static lathe_status read_classes(fe_node *n, const forest *f, classes *c)
         c->positive = c->positive && f->weights[i] >= 0;
     }
     if (c->n < 2)
-        return fe_fail(n, LATHE_UNSUPPORTED, "%zu classes; 2 or more are supported", c->n);
+        return fe_fail(n, LATHE_UNSUPPORTED, "there are %zu class labels; 2 or more are supported",
+                       c->n);
     if (c->only < 0) {
         if (c->base.n) TRY(same_length(n, "base_values", c->base.n, c->n));
         return LATHE_OK;
@@ -476,7 +479,10 @@ lathe_status fe_import_tree_classifier(fe_node *n)
     const int64_t *ints = fe_attr_ints(n, "classlabels_int64s", &nints);
     const fe_bytes *names = fe_attr_bytes(n, "classlabels_strings", &nnames);
     if (!ints == !names)
-        return fe_fail(n, LATHE_BAD_INPUT, "either classlabels_int64s or classlabels_strings");
+        return fe_fail(
+            n, LATHE_BAD_INPUT,
+            "expected either attribute classlabels_int64s or classlabels_strings, found %s",
+            ints ? "both" : "none");
     c.n = ints ? nints : nnames;
     f.ntargets = (int64_t)c.n;
     ir_value v, labels;

@@ -107,7 +107,7 @@ static lathe_status sizes_bind(fe_node *n, ir_value v, size_t count, int64_t lo,
         dims[i] = ir_dim_sym(n->g, syms[i]);
     }
     ir_value wide = ir_cast(&n->b, v, IR_I64);
-    if (wide == IR_NONE) return fe_fail(n, LATHE_UNSUPPORTED, "a size is not an integer");
+    if (wide == IR_NONE) return LATHE_BAD_INPUT;
     ir_attr attr = ir_a_syms(n->g, IR_KEY_syms, syms, count);
     ir_node_new(&n->b, IR_OP_BIND, &wide, 1, &attr, 1, NULL, 0, NULL, 0);
     return LATHE_OK;
@@ -156,17 +156,25 @@ lathe_status fe_sizes(fe_node *n, ir_value v, int64_t lo, int64_t hi, ir_dim bou
     const ir_type *t = ir_type_of(g, v);
     int64_t length = 1;
     if (!ir_elem_is_int(t->elem) || t->rank > 1)
-        return fe_fail(n, LATHE_BAD_INPUT, "sizes must be a list of integers, not %s",
+        return fe_fail(n, LATHE_BAD_INPUT, "sizes are %s, expected a list of integers",
                        ir_type_text(g, t));
     if (t->rank == 1 && !ir_dim_is_const(g, t->dims[0], &length))
-        return fe_fail(n, LATHE_UNSUPPORTED, "how many sizes there are must be known, found %s",
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "sizes are %s, a list whose length must be known while compiling",
                        ir_type_text(g, t));
     if (length > IR_MAX_CONTENT)
         return fe_fail(n, LATHE_BAD_INPUT, "%lld sizes", (long long)length);
     ir_dim *dims = IR_NEW_N(g->arena, ir_dim, (size_t)length + 1);
     *out = dims;
     *count = (size_t)length;
-    return length ? bind_parts(n, v, (size_t)length, lo, hi, bound, dims) : LATHE_OK;
+    if (length) TRY(bind_parts(n, v, (size_t)length, lo, hi, bound, dims));
+    for (int64_t i = 0; lo >= 0 && i < length; i++) {
+        int64_t size;
+        if (ir_dim_is_const(g, dims[i], &size) && size < lo)
+            return fe_fail(n, LATHE_BAD_INPUT, "size %lld is %lld, expected %lld or more",
+                           (long long)i, (long long)size, (long long)lo);
+    }
+    return LATHE_OK;
 }
 
 lathe_status fe_size_expr(fe_node *n, ir_nest *nest, ir_expr x, int64_t lo, int64_t hi,

@@ -26,11 +26,14 @@ static lathe_status read_dims(fe_import *im, const diag_place *place,
     s->dims = t->dims;
     s->rank = t->n_dims;
     s->count = 1;
-    if (t->n_dims > IR_MAX_RANK) return sparse_refuse(im, place, "rank too high");
+    if (t->n_dims > IR_MAX_RANK)
+        return sparse_refuse(im, place,
+                             ir_format(im->arena, "it has %zu axes, at most %d are supported",
+                                       t->n_dims, IR_MAX_RANK));
     for (size_t i = 0; i < t->n_dims; i++) {
         if (t->dims[i] <= 0) return sparse_refuse(im, place, "a dim is not positive");
         if (__builtin_mul_overflow(s->count, t->dims[i], &s->count)) {
-            return sparse_refuse(im, place, "too many elements");
+            return sparse_refuse(im, place, "it has too many elements");
         }
         s->type.dims[i] = ir_dim_const(im->g, t->dims[i]);
     }
@@ -80,7 +83,7 @@ lathe_status fe_sparse_tensor(fe_import *im, ir_builder *b, const Onnx__SparseTe
     TRY(read_dims(im, &place, t, &s));
     TRY(read_parts(im, &place, t, &s));
     if (ir_elem_bits(s.type.elem) < 8)
-        return sparse_refuse(im, &place, "elements smaller than a byte");
+        return sparse_refuse(im, &place, "elements smaller than a byte are not supported");
     size_t width = (size_t)ir_elem_bits(s.type.elem) / 8;
     if (!ir_elem_bytes(s.type.elem, s.count, &s.bytes) || s.bytes > MAX_DENSE) {
         return diag_add(im->diag, LATHE_UNSUPPORTED, &place,

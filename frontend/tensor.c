@@ -41,7 +41,8 @@ static lathe_status tensor_type(fe_import *im, const diag_place *place, const On
     *type = (ir_type){.elem = (ir_elem)elem, .rank = (int)t->n_dims};
     for (size_t i = 0; i < t->n_dims; i++) {
         if (t->dims[i] < 0) {
-            return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: dim %zu is %lld", i,
+            return diag_add(im->diag, LATHE_BAD_INPUT, place,
+                            "tensor data: dim %zu is %lld, expected 0 or more", i,
                             (long long)t->dims[i]);
         }
         type->dims[i] = ir_dim_const(im->g, t->dims[i]);
@@ -152,7 +153,8 @@ static lathe_status external_data(fe_import *im, const diag_place *place,
     fe_external ext;
     const fe_file *file;
     if (t->has_raw_data || t->has_view_size || typed_total(t)) {
-        return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: external and inline");
+        return diag_add(im->diag, LATHE_BAD_INPUT, place,
+                        "tensor data: it is external and inline, expected one of them");
     }
     TRY(fe_external_parse(im->diag, place, t, &ext));
     if (ext.length && ext.length != need) return wrong_size(im, place, type, ext.length, need);
@@ -171,12 +173,15 @@ static lathe_status external_data(fe_import *im, const diag_place *place,
 static lathe_status tensor_bytes(fe_import *im, const diag_place *place, const Onnx__TensorProto *t,
                                  const ir_type *type, size_t need, ir_blob *blob)
 {
-    if (t->segment) return diag_add(im->diag, LATHE_UNSUPPORTED, place, "tensor data: a segment");
+    if (t->segment)
+        return diag_add(im->diag, LATHE_UNSUPPORTED, place,
+                        "tensor data: segments of tensors are not supported");
     if (t->has_data_location && t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
         return external_data(im, place, t, type, need, blob);
     }
     if (t->has_data_location && t->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT) {
-        return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: location %d",
+        return diag_add(im->diag, LATHE_BAD_INPUT, place,
+                        "tensor data: location %d is unknown, expected 0 (inline) or 1 (external)",
                         (int)t->data_location);
     }
     if (!t->has_view_size && !(t->has_raw_data && t->raw_data.len)) {
@@ -184,7 +189,8 @@ static lathe_status tensor_bytes(fe_import *im, const diag_place *place, const O
     }
     uint64_t size = t->has_view_size ? t->view_size : t->raw_data.len;
     if (typed_total(t)) {
-        return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: raw and typed");
+        return diag_add(im->diag, LATHE_BAD_INPUT, place,
+                        "tensor data: it is raw and typed, expected one of them");
     }
     if (size != need) return wrong_size(im, place, type, size, need);
     if (t->has_view_size) return file_range(im, place, im->file, t->view_offset, need, blob);
@@ -210,7 +216,8 @@ lathe_status fe_tensor_data(fe_import *im, const diag_place *place, const Onnx__
     int64_t count = 0, need = 0;
     TRY(tensor_type(im, place, t, type, &count));
     if (type->elem == IR_STRING)
-        return diag_add(im->diag, LATHE_UNSUPPORTED, place, "tensor data: strings");
+        return diag_add(im->diag, LATHE_UNSUPPORTED, place,
+                        "tensor data: strings are not supported here");
     if (!ir_elem_bytes(type->elem, count, &need)) {
         return diag_add(im->diag, LATHE_BAD_INPUT, place, "tensor data: too many elements");
     }

@@ -13,7 +13,9 @@ static lathe_status read_steps(fe_node *n, const char *name, int count, int64_t 
     for (int i = 0; i < count; i++) {
         out[i] = values ? values[i] : 1;
         if (out[i] < 1 || out[i] > INT32_MAX)
-            return fe_fail(n, LATHE_BAD_INPUT, "%s has an entry of %lld", name, (long long)out[i]);
+            return fe_fail(n, LATHE_BAD_INPUT,
+                           "attribute %s has an entry of %lld, expected 1 or more", name,
+                           (long long)out[i]);
     }
     return LATHE_OK;
 }
@@ -25,14 +27,18 @@ static lathe_status read_kernel(fe_node *n, int count, fe_window *w)
     if (w->kernel[0] != IR_NONE) {
         for (int i = 0; shape && i < count && given == (size_t)count; i++)
             if (!ir_dim_require(n->g, w->kernel[i], ir_dim_const(n->g, shape[i])))
-                return fe_fail(n, LATHE_BAD_INPUT, "kernel_shape contradicts the weight");
+                return fe_fail(n, LATHE_BAD_INPUT,
+                               "attribute kernel_shape says %lld along axis %d, the weight %s",
+                               (long long)shape[i], i + 2, ir_dim_text(n->g, w->kernel[i]));
         return LATHE_OK;
     }
     if (!shape || given != (size_t)count)
-        return fe_fail(n, LATHE_BAD_INPUT, "kernel_shape must have %d entries", count);
+        return fe_fail(n, LATHE_BAD_INPUT, "attribute kernel_shape must have %d entries", count);
     for (int i = 0; i < count; i++) {
         if (shape[i] < 1 || shape[i] > INT32_MAX)
-            return fe_fail(n, LATHE_BAD_INPUT, "kernel_shape is out of range");
+            return fe_fail(n, LATHE_BAD_INPUT,
+                           "attribute kernel_shape has an entry of %lld, expected 1 or more",
+                           (long long)shape[i]);
         w->kernel[i] = ir_dim_const(n->g, shape[i]);
     }
     return LATHE_OK;
@@ -102,7 +108,9 @@ lathe_status fe_window_slide(fe_node *n, fe_window *w, const ir_dim *in, bool ce
     const char *mode = fe_attr_str_or(n, "auto_pad", "NOTSET");
     bool same = !strncmp(mode, "SAME_", 5), valid = !strcmp(mode, "VALID");
     if (!same && !valid && strcmp(mode, "NOTSET"))
-        return fe_fail(n, LATHE_BAD_INPUT, "auto_pad '%s'", mode);
+        return fe_fail(
+            n, LATHE_BAD_INPUT,
+            "attribute auto_pad is '%s', expected NOTSET, SAME_UPPER, SAME_LOWER or VALID", mode);
     if (same || valid)
         for (int i = 0; i < w->n; i++) w->begin[i] = w->end[i] = ir_dim_const(n->g, 0);
     else TRY(fe_window_pads(n, w));

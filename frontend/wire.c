@@ -255,7 +255,7 @@ static lathe_status put_block(scanner *s, field_type field, int wire, size_t end
 {
     size_t start = s->at;
     if (field->type == PROTOBUF_C_TYPE_STRING && memchr(s->bytes + start, 0, end - start)) {
-        return wire_fail(s, LATHE_BAD_INPUT, "a zero byte in a string");
+        return wire_fail(s, LATHE_BAD_INPUT, "a string has a zero byte");
     }
     if (wire != WIRE_LENGTH) TRY(check_packed(s, wire, end));
     TRY(put_key(s, field->id, WIRE_LENGTH));
