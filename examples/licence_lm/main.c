@@ -12,88 +12,58 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lathe_generate.h"
 #include "licence_lm.h"
 
 enum { VOCABULARY = LICENCE_LM_OUT_LOGITS_DIM_2, CONTEXT = 1024, CHUNK = 256 };
 
 /* The logits behind each of n new tokens; NULL: the run failed. */
-static const float *feed(lathe_session *session, const int64_t *tokens, int64_t n)
+static const float *run(lathe_session *session, const int64_t *tokens, int64_t n)
 {
     licence_lm_io io = {.dims = {.batch = 1, .sequence = n}, .in.input_ids = tokens};
     return licence_lm_state_run(session, &io) == LATHE_OK ? io.out.logits.data : NULL;
 }
 
-/* ---- choosing the next byte ---- */
+/* ---- writing ---- */
 
-static int most_likely(const float *logits)
+static const float *feed(void *session, const int64_t *tokens, int64_t n)
 {
-    int best = 0;
-    for (int i = 1; i < VOCABULARY; i++)
-        if (logits[i] > logits[best]) best = i;
-    return best;
+    const float *logits = run(session, tokens, n);
+    return logits ? logits + (n - 1) * VOCABULARY : NULL;
 }
 
-typedef struct choice {
-    float p;
-    int token;
-} choice;
-
-static int by_falling_p(const void *a, const void *b)
+static bool show(void *session, int64_t token)
 {
-    float x = ((const choice *)a)->p, y = ((const choice *)b)->p;
-    return (x < y) - (x > y);
+    (void)session;
+    putchar((int)token);
+    return fflush(stdout) == 0;
 }
 
-/* One of the likeliest bytes that together have probability top_p. */
-static int sample(const float *logits, double temperature, double top_p)
+static bool generate(lathe_session *session, const char *prompt, int bytes,
+                     const lathe_sampling *how)
 {
-    choice c[VOCABULARY];
-    double sum = 0, kept = 0, max = logits[most_likely(logits)];
-    for (int i = 0; i < VOCABULARY; i++) {
-        c[i] = (choice){(float)exp((logits[i] - max) / temperature), i};
-        sum += c[i].p;
-    }
-    qsort(c, VOCABULARY, sizeof *c, by_falling_p);
-    int n = 0;
-    while (n < VOCABULARY && kept < top_p * sum) kept += c[n++].p;
-    double at = drand48() * kept;
-    for (int i = 0; i < n; i++)
-        if ((at -= c[i].p) <= 0) return c[i].token;
-    return c[0].token;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static bool generate(lathe_session *session, const char *prompt, int bytes, double temperature,
-                     double top_p)
-{
-    int64_t tokens[CHUNK];
-    int64_t n = (int64_t)strlen(prompt) < CHUNK ? (int64_t)strlen(prompt) : CHUNK;
-    for (int64_t i = 0; i < n; i++) tokens[i] = (unsigned char)prompt[i];
-    double start = seconds();
-    for (int i = 0; i < bytes; i++) {
-        const float *logits = feed(session, tokens, n);
-        if (!logits) return false;
-        const float *last = logits + (n - 1) * VOCABULARY;
-        tokens[0] = temperature > 0 ? sample(last, temperature, top_p) : most_likely(last);
-        n = 1;
-        putchar((int)tokens[0]);
-        fflush(stdout);
-    }
-    fprintf(stderr, "\n%.0f tokens per second\n", bytes / (seconds() - start));
-    return true;
+    int64_t tokens[CHUNK], text[CONTEXT], n = 0;
+    lathe_sampler sampler;
+    const lathe_generate g = {.feed = feed, .token = show, .ctx = session, .most = bytes};
+    struct timespec start, end;
+    for (; n < CHUNK && prompt[n]; n++) tokens[n] = (unsigned char)prompt[n];
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    bool done = lathe_sampler_init(&sampler, VOCABULARY, how) &&
+                lathe_generate_text(&sampler, &g, tokens, n, text) >= 0;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    lathe_sampler_free(&sampler);
+    double seconds =
+        (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9;
+    if (done) fprintf(stderr, "\n%.0f tokens per second\n", bytes / seconds);
+    return done;
 }
 
 /* ---- scoring ---- */
 
 static double surprise(const float *logits, int token)
 {
-    double sum = 0, max = logits[most_likely(logits)];
+    double sum = 0, max = logits[0];
+    for (int i = 1; i < VOCABULARY; i++) max = fmax(max, logits[i]);
     for (int i = 0; i < VOCABULARY; i++) sum += exp(logits[i] - max);
     return log(sum) + max - logits[token];
 }
@@ -111,7 +81,7 @@ static bool evaluate(lathe_session *session, const char *path)
         int64_t tokens[CHUNK];
         for (int i = 0; i < CHUNK; i++) tokens[i] = text[at + (size_t)i];
         licence_lm_state_reset(session);
-        const float *logits = feed(session, tokens, CHUNK);
+        const float *logits = run(session, tokens, CHUNK);
         if (!logits) return false;
         for (int i = 0; i < CHUNK; i++)
             total += surprise(logits + i * VOCABULARY, text[at + (size_t)i + 1]);
@@ -134,12 +104,12 @@ int main(int argc, char **argv)
 {
     const char *eval = NULL;
     int bytes = 200, option;
-    double temperature = 0, top_p = 0.95;
+    lathe_sampling how = {.top_p = 0.95f};
     while ((option = getopt(argc, argv, "n:t:p:s:e:")) != -1) {
         if (option == 'n') bytes = atoi(optarg);
-        else if (option == 't') temperature = atof(optarg);
-        else if (option == 'p') top_p = atof(optarg);
-        else if (option == 's') srand48(atol(optarg));
+        else if (option == 't') how.temperature = (float)atof(optarg);
+        else if (option == 'p') how.top_p = (float)atof(optarg);
+        else if (option == 's') how.seed = strtoull(optarg, NULL, 10);
         else if (option == 'e') eval = optarg;
         else return usage();
     }
@@ -156,8 +126,7 @@ int main(int argc, char **argv)
     } else if (licence_lm_session_new(model, &max, &session) != LATHE_OK) {
         fprintf(stderr, "no memory\n");
     } else {
-        done = eval ? evaluate(session, eval)
-                    : generate(session, argv[optind], bytes, temperature, top_p);
+        done = eval ? evaluate(session, eval) : generate(session, argv[optind], bytes, &how);
         if (!done) fprintf(stderr, "run: %s\n", lathe_session_message(session));
     }
     licence_lm_session_free(session);
