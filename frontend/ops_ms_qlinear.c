@@ -87,9 +87,9 @@ static ir_expr product_of_codes(const fe_node *n, ir_nest *nest, scaled p, ir_ex
     return X2(ADD, x, zero_of(n, nest, 7));
 }
 
-/* Add and Mul: a, b, y, each with scale and zero point. These two round with the result's zero
- * point in the sum, all others without it: between two codes one takes the even code, the other the
- * even distance from the zero point. */
+/* Add and Mul: a, b, y, each with scale and zero point. These two and AveragePool round with the
+ * result's zero point in the sum, all others without it: between two codes one takes the even code,
+ * the other the even distance from the zero point. */
 lathe_status fe_import_qlinear_binary(fe_node *n)
 {
     static const scaled a = {0, 1, 2}, b = {3, 4, 5}, y = {SIZE_MAX, 6, 7};
@@ -260,15 +260,21 @@ lathe_status fe_import_qlinear_reduce_mean(fe_node *n)
     return LATHE_OK;
 }
 
+/* The third that rounds with the zero point in the sum. */
 lathe_status fe_import_qlinear_average_pool(fe_node *n)
 {
+    ir_graph *g = n->g;
+    ir_nest nest;
     bool last = fe_attr_int(n, "channels_last") != 0;
     ir_value v;
     TRY(need_unary(n));
     v = numbers(n);
     if (last) v = channels(&n->b, v, false);
     TRY(plain(n, "AveragePool", 19, fe_import_average_pool, v, 1, &v));
-    v = codes(n, v);
+    if (v == IR_NONE || !fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;
+    ir_expr x = X2(DIV, ir_nest_read(&nest, v), scale_of(n, &nest, unary_y.scale));
+    x = X2(ADD, x, zero_of(n, &nest, unary_y.zero));
+    v = fe_store_code(&nest, x, IR_NONE, fe_type(n, 0)->elem, true);
     fe_out(n, 0, last ? channels(&n->b, v, true) : v);
     return LATHE_OK;
 }

@@ -1,7 +1,7 @@
 // Writes the cases ms_plain, ms_other_providers and gqa_norm of this folder; run it as ort.mjs is run. The first has ONNX Runtime's
 // outputs. Its CPU provider has no kernels for what the other two are about: their outputs are computed here from the descriptions,
 // or by the operators that they stand for.
-import { Case, FLOAT, FLOAT16, INT16, INT32, INT64 } from './ort_case.mjs';
+import { BOOL, Case, FLOAT, FLOAT16, INT16, INT32, INT64, INT8, UINT8 } from './ort_case.mjs';
 
 async function plain() {
     const c = new Case('ms_plain');
@@ -119,6 +119,24 @@ async function gridSamples() {
     await c.write();
 }
 
+// Results half way between two codes, with odd zero points: some operators round with the zero point in the sum, some without.
+async function halfWay() {
+    const c = new Case('ms_half_way_codes'), codes = (name, type, dims, lo, hi) => c.input(name, type, dims, c.codes(type, dims, lo, hi));
+    c.weight('quarter', FLOAT, [], [0.25]); c.weight('half', FLOAT, [], [0.5]); c.weight('none', INT8, [], [0]); c.weight('which', BOOL, [6], [1, 0, 1, 1, 0, 1]);
+    for (const [type, name, zero] of [[UINT8, 'u', 121], [INT8, 's', -5]]) {
+        const z = c.weight(`${name}_zero`, type, [], [zero]), image = codes(`${name}_image`, type, [1, 2, 6, 6], zero - 20, zero + 20), to = ['half', z], x = [image, 'quarter', z];
+        const node = (op, inputs, result, attributes) => c.node(op, inputs, [`${name}_${result}`], attributes, type);
+        node('QLinearAveragePool', [...x, ...to], 'pool', { kernel_shape: [2, 2] });
+        node('QLinearAveragePool', [...x, ...to], 'pool_last', { kernel_shape: [2, 2], channels_last: 1 });
+        node('QLinearGlobalAveragePool', [...x, ...to], 'mean', { channels_last: 0 });
+        node('QLinearConcat', [...to, ...x], 'concat', { axis: 0 });
+        node('QLinearWhere', ['which', ...x, ...x, ...to], 'where');
+        node('QLinearLeakyRelu', [...x, ...to], 'leaky', { alpha: { float: 0.5 } });
+        node('QLinearAdd', [...x, ...x, ...to], 'sum'); node('QLinearMul', [...x, ...x, ...to], 'product');
+    }
+    await c.write();
+}
+
 // A tensor of float16 is one between two nodes, too: 60000 * 2 overflows.
 async function halves() {
     const c = new Case('half_between_nodes', 21);
@@ -182,5 +200,6 @@ await refusals();
 await plain();
 await gridSamples();
 await halves();
+await halfWay();
 await otherProviders();
 await queryNorm();

@@ -1,0 +1,1 @@
+Bu_poolJ2zzy{~yzx€y|{vy{xrtxvuxutxyztvxw~yvury{zxvwvvvy

@@ -1,0 +1,1 @@
+Bu_pool_lastJxzuyz}yzuz}z{}x|xuvy{}vwwsxvvx

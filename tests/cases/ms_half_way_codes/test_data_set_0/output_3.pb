@@ -1,0 +1,1 @@
+Bu_concatJH{{yＰバtwモy{xベvyモyysutＲ{qoyous{}spypyps{{�{svsqyピzqsusヘs《oqs

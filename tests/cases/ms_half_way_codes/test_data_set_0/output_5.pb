@@ -1,0 +1,1 @@
+Bu_leakyJH{{yＵフwxモy{yペwyモyyvwwＶ{utytwv{}vuyuyuv{{�{vwvuyプzuvwvベv」tuv

@@ -1,0 +1,1 @@
+Bu_sumJH~~y‹fŒe‡otŒ‹y~w†wsz‹yznqo‹h}jfzfpm~€mgxgygn}~„‹~mslizn{hmqmŒu…nŠnejl„
