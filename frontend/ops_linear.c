@@ -82,8 +82,8 @@ lathe_status fe_import_fused_matmul(fe_node *n)
     double alpha = fe_attr_float(n, "alpha");
     ir_elem elem = fe_type(n, 0)->elem;
     bool ta = fe_attr_int(n, "transA") != 0, tb = fe_attr_int(n, "transB") != 0;
-    bool first_a = fe_attr_int(n, "transBatchA") != 0;
-    bool first_b = fe_attr_int(n, "transBatchB") != 0;
+    bool first_a = fe_attr_int_or(n, "transBatchA", 0) != 0;
+    bool first_b = fe_attr_int_or(n, "transBatchB", 0) != 0;
     int rank = fe_type(n, 0)->rank;
     if (!first_a && !first_b) TRY(fe_need_product(n, ta, tb));
     else if (rank < 3 || fe_type(n, 1)->rank != rank)

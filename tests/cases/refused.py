@@ -382,6 +382,14 @@ for name, body in (("flex_outputs", body_of([("a", "f32[]"), ("b", "f32[]")], ["
                    ("flex_type", body_of([("a", "f32[1,1,2,2]")], ["b"], [node("Cast", ["a"], ["b"], to=INT32)]))):
     row(name, "FlexAttention", ["f32[1,1,2,4]"] * 3, {"score_mod": body}, domain="ai.onnx.preview", domains=FLEX, opset=26)
 
+# ---- attributes of which one value is read ----
+row("quantize_precision", "QuantizeLinear", ["f32[2]", "f32[]=1"], {"precision": 1}, opset=23)
+row("cast_like_mode", "CastLike", ["f32[2]", "f64[2]"], {"round_mode": "sideways"}, opset=24)
+row("constant_sparse", "Constant", [], {"sparse_value": 1})
+ms("qmoe_sparse", "QMoE", ["f32[2,4]", "f32[2,2]", "u8[2,8,2]", "f32[2,8]", "", "u8[2,4,4]", "f32[2,4]"], {"use_sparse_mixer": 1})
+ms("linear_attention_window", "LinearAttention", ["f32[1,2,8]", "f32[1,2,8]", "f32[1,2,8]"],
+   {"q_num_heads": 1, "kv_num_heads": 1, "state_window": 2}, 2)
+
 # ---- models ----
 PLAIN = graph([node("Relu", ["x"], ["y"])], [value("x", FLOAT, [2])], [value("y", FLOAT)])
 models["model_old"] = field(1, 2) + field(7, PLAIN) + field(8, field(1, "") + field(2, 7))

@@ -1,0 +1,1 @@
+BupperJ¨bŠ‘rxŒxz‹…pœp|qk‹|wv‹tb~|j‚`‚ ~˜d•z€u†|…ƒq‰ly‰sqpy~kpe}Y¨~uƒ‹cb‘˜~~o‡€Š‰‘£u˜q¡’“u•j{’rr“bcŒth|wŒn€x‡€iƒ„ˆy•^‹vŒl}‰|˜~v~h…~njj…}ˆŠvu“n†~Š|†{€zƒuŠk„lƒzŒ

@@ -1,0 +1,1 @@
+BlowerJ¨Ž…m~“‚s‡t}‰{|hŠ‘z{zz’{€bŠ‘rxŒxz‹…pœp|qk‹|wv‹tb~|j‚`‚ ~˜d•z€u†|…ƒq‰ly‰sqpy~kpe}Y¨~uƒ‹cb‘˜~~o‡€Š‰‘£u˜q¡’“u•j{’rr“bcŒth|wŒn€x‡€iŽƒ„ˆy•^‹vŒl}‰|˜~v~h…~njj

@@ -1,0 +1,1 @@
+BdilatedJPy¥sˆ…ko†luŠvzˆvŠkghœ_hl‹gm„k|‰™£j‹‰ux~_ˆ{‚‚ƒnW€‹“cŒrŒ‰ƒ^y ˆbe†’m‘s•f‡

@@ -1,0 +1,1 @@
+BGRU_reverse_lastJq16?™î¾´x¹=…º-?ði¿yCZ¿

@@ -1,0 +1,1 @@
+BGRU_activations_lastJƒû>p!í¿@»£?&%‹¾Ìÿ»¾B0¿

@@ -1,0 +1,1 @@
+BLSTM_reverse_lastJ­t¾f¿ËP¥¼Â’]>¶€¥¹Ä6¿

@@ -1,0 +1,1 @@
+BLSTM_coupled_lastJh¿ƒ>ûÙÚ½4Îm=	?¯^	½0JÊ¾

@@ -1,0 +1,1 @@
+BRNN_reverse_lastJ"Ço?¨[¾¾sm¿x;>ÿÿ¿Õš{¿

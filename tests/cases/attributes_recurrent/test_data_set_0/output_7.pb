@@ -1,0 +1,1 @@
+BRNN_activations_lastJHÄH¿KŸ>Z¢>|y/>ÄDX¿8±g¾

@@ -1,0 +1,2 @@
+B
+ReduceProdJ/1A–ZNBå•iA

@@ -1,0 +1,1 @@
+BReduceLogSumExpJ=Æm@öﬁz@÷Ut@

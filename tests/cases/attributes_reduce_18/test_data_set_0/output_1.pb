@@ -1,0 +1,1 @@
+BReduceMean_allJUUÉ?

@@ -1,0 +1,1 @@
+BReduceL2_allJƒA

@@ -1,0 +1,1 @@
+BReduceLogSum_allJbh@

@@ -1,0 +1,1 @@
+BReduceLogSumExp_allJíjù@

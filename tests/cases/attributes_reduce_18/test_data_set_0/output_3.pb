@@ -1,0 +1,1 @@
+BReduceProd_allJ¡ÝÆE

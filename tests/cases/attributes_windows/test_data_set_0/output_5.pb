@@ -1,0 +1,1 @@
+Blinear_stridesJ<iomma‹vrs‹¤„rys_noŒ£ˆs’{™f“}}yŠ¡Š’‘€‹Šj¡Šu€ŒkŠx‰o‘

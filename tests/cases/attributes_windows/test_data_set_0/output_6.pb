@@ -1,0 +1,1 @@
+Blinear_dilationsJ<s‚~d~}}ž˜‡v–z¢xbŽ•j¦}l‘sv—™uƒ~™}Œ“šp›–‡kˆ–q{’p€|Š‡„

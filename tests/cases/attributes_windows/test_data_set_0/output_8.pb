@@ -1,0 +1,1 @@
+Blinear_lowerJ¨t“kŠq•€Ši‰oŒm‰~m’a‹‹…~vxrŒs‰p‹x¤u„”zr„yˆ}|‹}u€s¢_’n|‰oqŒ‚q£tˆts|’‰{™}’f‘y“wt‘“w†“›}}ƒƒ}y„Š{¡xŠ…’t‰‘‰€€‹‚„Š¢„v˜•crœ„o‘j¡vƒŠ~u‚€wŒ‡kosrŠœxs‰†uor‘‘‚
