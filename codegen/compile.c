@@ -14,6 +14,7 @@
 #include "codegen/program.h"
 #include "frontend/fe.h"
 #include "passes/pass.h"
+#include "passes/precision.h"
 
 typedef struct work {
     const lathe_options *o;
@@ -30,6 +31,7 @@ typedef struct work {
     ir_graph *g;
     cg_program *p;
     cg_targets targets;
+    pass_precision_choice precision;
     const char *name, *folder, *output;
     pass_report report;
 } work;
@@ -142,6 +144,12 @@ static lathe_status evaluate(void *ctx, ir_graph *g, const ir_blob *in, void *co
     return cg_evaluate(g, in, out, w->diag);
 }
 
+static void forget(void *ctx, const ir_blob *blob)
+{
+    const work *w = ctx;
+    if (w->files) fe_files_forget(w->files, blob->bytes, blob->size);
+}
+
 static pass_options options_of_passes(work *w)
 {
     const lathe_options *o = w->o;
@@ -153,7 +161,9 @@ static pass_options options_of_passes(work *w)
                           .dump = o->dump,
                           .report = o->report || o->require ? &w->report : NULL,
                           .evaluate = w->checking ? NULL : evaluate,
-                          .evaluate_ctx = w};
+                          .precision = &w->precision,
+                          .forget = forget,
+                          .ctx = w};
 }
 
 static lathe_status run_passes(work *w)
@@ -166,6 +176,16 @@ static lathe_status run_passes(work *w)
     TRY(pass_run_all(w->g, &options, w->diag));
     if (w->o->require) TRY(pass_require(&w->report, w->o->require, w->diag));
     return ir_verify(w->g);
+}
+
+static lathe_status choose_precision(work *w)
+{
+    TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
+    if (strcmp(w->precision.name, "f32x3") == 0)
+        return diag_add(w->diag, LATHE_UNSUPPORTED, NULL,
+                        "precision f32x3 is for matrix units of bf16, which no kernel uses yet; "
+                        "products without it are in f32, which is more exact");
+    return LATHE_OK;
 }
 
 static lathe_status choose_names(work *w)
@@ -199,6 +219,7 @@ static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
     TRY(cg_lower(w->g, w->name, w->o->level, w->checking ? NULL : cg_encoded_decodes, &w->p));
+    w->p->precision = w->precision.name;
     bool verify = w->o->emit == LATHE_EMIT_PROGRAM;
     if (verify || w->o->all_origins) cg_list_origins(w->p);
 #if !defined NDEBUG || defined LATHE_SANITIZED
@@ -329,6 +350,7 @@ static void compile_report(work *w)
 {
     if (!w->o->report) return;
     if (w->p) {
+        w->report.stored = w->p->stored;
         w->report.kernels = w->p->nkernels;
         w->report.weight_bytes = w->p->weights_size;
     }
@@ -352,6 +374,7 @@ static lathe_status compile(work *w)
     const pass_options passes = options_of_passes(w);
     TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
     TRY(pass_check_names(&passes, w->diag));
+    TRY(choose_precision(w));
     TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));
@@ -376,6 +399,7 @@ lathe_status lathe_compile(const lathe_options *o, lathe_diag *diag)
 static lathe_status compile_check(work *w)
 {
     w->checking = true;
+    TRY(choose_precision(w));
     TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));

@@ -65,6 +65,8 @@ typedef struct cg_codes {
 const char *cg_code_text(cg_code);
 int cg_code_bits(cg_code);
 ir_elem cg_code_elem(cg_code);
+/* What a product of floats with weights stored so is in: "w4", "w8", "f16". */
+const char *cg_code_precision(cg_code);
 /* Bytes of a row of codes, of the rows in front of a block, and of those the scales; of a panel. */
 int64_t cg_codes_row(const cg_codes *);
 int64_t cg_codes_head(const cg_codes *);
@@ -216,7 +218,7 @@ typedef struct cg_weight {
 typedef struct cg_program {
     ir_graph *g;
     ir_arena *arena;
-    const char *name;
+    const char *name, *precision; /* --precision; NULL: none */
     cg_kernel *kernels;
     size_t nkernels, cap_kernels;
     const char **funcs; /* runtime functions called, by symbol */
@@ -224,6 +226,7 @@ typedef struct cg_program {
     cg_weight *weights;
     size_t nweights, cap_weights;
     uint64_t weights_size, weights_hash, build_id;
+    const char **stored;  /* by node of the graph: what a product's weights are stored as */
     cg_encoded **encoded; /* matrices that are decoded when they are written (encode.h) */
     size_t nencoded, cap_encoded;
     cg_decoder **decoders;

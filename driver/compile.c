@@ -50,6 +50,7 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .keep = o->kept.items,
                          .nkeep = o->kept.n,
                          .require = o->require,
+                         .precision = o->precision,
                          .state = o->state};
     if (!split_dims(o, s) || !items_split(o, s) || !custom_split(o, s)) return false;
     l->items = s->items;

@@ -45,7 +45,7 @@ static void print_usage(void)
 
 static void print_command_help(const command *c)
 {
-    printf("usage: lathe %s [OPTION]... %s\n%s\n\n", c->name, c->args,
+    printf("usage: lathe %s [OPTION]... %s\n%s\n", c->name, c->args,
            c->help ? c->help : "for the build");
     options_print(c->bit);
 }

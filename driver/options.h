@@ -28,6 +28,7 @@ typedef struct cli_options {
     const char *name, *output, *emit, *target, *cpu, *weights, *dump_after, *passes, *runner,
         *case_dir;
     const char *output_dir, *output_format, *depfile, *report, *against, *require, *trace, *state;
+    const char *precision;
     option_list dims, items, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds;

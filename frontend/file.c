@@ -37,6 +37,18 @@ void fe_files_free(fe_files *files)
     free(files);
 }
 
+/* Whole pages only; they are read from the file again when they are needed. */
+void fe_files_forget(const fe_files *files, const void *bytes, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)bytes;
+    for (const fe_file *f = files->first; f; f = f->next) {
+        uintptr_t start = (uintptr_t)f->bytes;
+        if (!f->size || from < start || size > f->size || from - start > f->size - size) continue;
+        uintptr_t first = (from + page - 1) / page * page, end = (from + size) / page * page;
+        if (first < end) madvise((void *)first, end - first, MADV_DONTNEED);
+    }
+}
+
 void fe_files_keep(fe_files *files, void *block)
 {
     free(files->block);

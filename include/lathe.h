@@ -102,7 +102,9 @@ typedef struct lathe_options {
     const char *depfile;    /* gets a rule for make: the output and the files it is made from */
     FILE *report;           /* what the passes did, and sizes; NULL: no report */
     bool report_json;
-    const char *require; /* "i8": quantised products in floats are errors; NULL: they are not */
+    const char *require;   /* "i8": quantised products in floats are errors; NULL: they are not */
+    const char *precision; /* of products: "f32", "bf16", "f16", "w8", "w4", the last two with a
+                              length of blocks behind a colon; NULL: "f32" */
     bool embed_weights;
     bool all_origins;    /* profiles name all nodes of the model behind a step, not just one */
     bool allow_symlinks; /* for external data */

@@ -300,7 +300,7 @@ static lathe_status evaluate(batch *b, const pass_options *options)
     b->bytes = IR_NEW_N(g->arena, void *, b->nroots);
     for (size_t i = 0; i < b->nroots; i++)
         b->bytes[i] = ir_alloc(g->arena, (size_t)fold_batch_bytes_of(g, b->roots[i]) + 1, 1);
-    return options->evaluate(options->evaluate_ctx, s, in, b->bytes);
+    return options->evaluate(options->ctx, s, in, b->bytes);
 }
 
 /* ---- the graph that it came from ---- */

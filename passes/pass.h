@@ -10,7 +10,7 @@ typedef struct pass_line {
     bool run;
     size_t before, after;
 } pass_line;
-/* A product of numbers that stand for codes which is computed in floats, and why. */
+/* A product that is not in the precision that one might expect, and why. */
 typedef struct pass_float {
     diag_place place;
     const char *why;
@@ -26,6 +26,11 @@ typedef struct pass_report {
     size_t nstates, cap_states;
     pass_float *floats;
     size_t nfloats, cap_floats;
+    const char *const *stored; /* by node, what a product's weights are stored as: "w4", "f16";
+                                  NULL: as floats */
+    const char *precision;     /* that was asked for; NULL: none */
+    pass_float *kept;          /* weights that are not in it, and why */
+    size_t nkept, cap_kept;
     size_t n, kernels, code_bytes;
     uint64_t weight_bytes;
 } pass_report;
@@ -38,11 +43,14 @@ typedef struct pass_options {
     const char *states;     /* "auto", "INPUT=OUTPUT,..."; "off" or NULL: none */
     const char *dump_after; /* pass name, "all" or NULL */
     FILE *dump;
-    bool verify; /* after every pass */
+    bool verify;                                   /* after every pass */
+    const struct pass_precision_choice *precision; /* NULL: f32 */
+    /* A constant is not read for a while: its pages need not stay in memory. NULL: they stay. */
+    void (*forget)(void *ctx, const ir_blob *);
     /* Computes a graph without symbols on this machine: the bytes of each parameter in, of each
      * result out. LATHE_BAD_VALUE without a message: an index was outside. NULL: nobody can. */
     lathe_status (*evaluate)(void *ctx, ir_graph *, const ir_blob *in, void *const *out);
-    void *evaluate_ctx;
+    void *ctx; /* of both functions */
 } pass_options;
 
 typedef lathe_status (*pass_run)(ir_graph *, const pass_options *, lathe_diag *);
@@ -67,7 +75,7 @@ lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
 void pass_count_nodes(const ir_graph *, size_t *count);
 /* What a contract or attention node multiplies in: "i8", "f32", ...; NULL: the node is no product.
  */
-const char *pass_precision(const ir_graph *, const ir_node *);
+const char *pass_precision_of(const ir_graph *, const ir_node *);
 /* An error for each product of `floats`; `precision` is what was asked for. */
 lathe_status pass_require(const pass_report *, const char *precision, lathe_diag *);
 void pass_report_print(ir_graph *, const pass_report *, bool json, FILE *);

@@ -65,7 +65,7 @@ static void count_pairs(ir_graph *g, pair_count *pairs)
 
 /* The widest elements that a product multiplies decide its name; codes that are not wider than a
  * byte are one kind, whatever their width and sign. */
-const char *pass_precision(const ir_graph *g, const ir_node *n)
+const char *pass_precision_of(const ir_graph *g, const ir_node *n)
 {
     if (n->op != IR_OP_CONTRACT && n->op != IR_OP_ATTENTION) return NULL;
     const ir_expr_node *x = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
@@ -89,27 +89,31 @@ lathe_status pass_require(const pass_report *r, const char *precision, lathe_dia
     return r->nfloats ? LATHE_UNSUPPORTED : LATHE_OK;
 }
 
-static void each_product(const ir_graph *g, FILE *f,
-                         void (*print)(const ir_graph *, const ir_node *, bool first, FILE *))
+static void each_product(const ir_graph *g, const pass_report *r, FILE *f,
+                         void (*print)(const ir_graph *, const ir_node *, const char *precision,
+                                       bool first, FILE *))
 {
     bool first = true;
     for (ir_node_id n = 1; n < g->nnodes; n++) {
-        if (!pass_precision(g, &g->nodes[n])) continue;
-        print(g, &g->nodes[n], first, f);
+        const char *precision = pass_precision_of(g, &g->nodes[n]);
+        if (!precision) continue;
+        if (r->stored && r->stored[n]) precision = r->stored[n];
+        print(g, &g->nodes[n], precision, first, f);
         first = false;
     }
 }
 
-static void product_text(const ir_graph *g, const ir_node *n, bool first, FILE *f)
+static void product_text(const ir_graph *g, const ir_node *n, const char *precision, bool first,
+                         FILE *f)
 {
     (void)first;
-    fprintf(f, "product in %s: '%s' (%s)\n", pass_precision(g, n), ir_text(g, n->name),
-            ir_text(g, n->origin));
+    fprintf(f, "product in %s: '%s' (%s)\n", precision, ir_text(g, n->name), ir_text(g, n->origin));
 }
 
-static void product_json(const ir_graph *g, const ir_node *n, bool first, FILE *f)
+static void product_json(const ir_graph *g, const ir_node *n, const char *precision, bool first,
+                         FILE *f)
 {
-    fprintf(f, "%s{\"precision\": \"%s\", \"node\": ", first ? "" : ", ", pass_precision(g, n));
+    fprintf(f, "%s{\"precision\": \"%s\", \"node\": ", first ? "" : ", ", precision);
     lathe_json_string(f, ir_text(g, n->name));
     fputs(", \"op\": ", f);
     lathe_json_string(f, ir_text(g, n->origin));
@@ -156,13 +160,28 @@ static void print_text(const ir_graph *g, const pass_report *r, const pair_count
         fprintf(f, "not fused: %zu %s (first into '%s')\n", pairs->n[i], reasons[i],
                 ir_text(g, g->nodes[pairs->first[i]].name));
     }
-    each_product(g, f, product_text);
+    each_product(g, r, f, product_text);
+    for (size_t i = 0; i < r->nkept; i++)
+        fprintf(f, "not in %s: '%s' of '%s' (%s): %s\n", r->precision, r->kept[i].place.tensor,
+                r->kept[i].place.node, r->kept[i].place.op, r->kept[i].why);
     for (size_t i = 0; i < r->nfloats; i++)
         fprintf(f, "quantised, but in f32: '%s' (%s): %s\n", r->floats[i].place.node,
                 r->floats[i].place.op, r->floats[i].why);
     states_text(r, f);
     fprintf(f, "kernels: %zu, code: %zu bytes, weights: %llu bytes\n", r->kernels, r->code_bytes,
             (unsigned long long)r->weight_bytes);
+}
+
+/* Products that are not as the caller might expect, and why. */
+static void floats_json(const pass_float *floats, size_t n, FILE *f)
+{
+    for (size_t i = 0; i < n; i++) {
+        fputs(i ? ", {\"node\": " : "{\"node\": ", f);
+        lathe_json_string(f, floats[i].place.node);
+        fputs(", \"reason\": ", f);
+        lathe_json_string(f, floats[i].why);
+        fputc('}', f);
+    }
 }
 
 static void print_json(const ir_graph *g, const pass_report *r, const pair_count *pairs, FILE *f)
@@ -184,15 +203,11 @@ static void print_json(const ir_graph *g, const pass_report *r, const pair_count
         comma = ", ";
     }
     fputs("], \"products\": [", f);
-    each_product(g, f, product_json);
+    each_product(g, r, f, product_json);
     fputs("], \"quantised_in_float\": [", f);
-    for (size_t i = 0; i < r->nfloats; i++) {
-        fputs(i ? ", {\"node\": " : "{\"node\": ", f);
-        lathe_json_string(f, r->floats[i].place.node);
-        fputs(", \"reason\": ", f);
-        lathe_json_string(f, r->floats[i].why);
-        fputc('}', f);
-    }
+    floats_json(r->floats, r->nfloats, f);
+    fprintf(f, "], \"asked_for\": \"%s\", \"kept\": [", r->precision ? r->precision : "f32");
+    floats_json(r->kept, r->nkept, f);
     states_json(r, f);
     fprintf(f, "], \"kernels\": %zu, \"code_bytes\": %zu, \"weight_bytes\": %llu}\n", r->kernels,
             r->code_bytes, (unsigned long long)r->weight_bytes);

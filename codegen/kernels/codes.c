@@ -18,6 +18,12 @@ const char *cg_code_text(cg_code code) { return forms[code].text; }
 int cg_code_bits(cg_code code) { return forms[code].bits; }
 ir_elem cg_code_elem(cg_code code) { return forms[code].elem; }
 
+const char *cg_code_precision(cg_code code)
+{
+    if (ir_elem_is_float(cg_code_elem(code))) return ir_elem_name(cg_code_elem(code));
+    return cg_code_bits(code) == 8 ? "w8" : "w4";
+}
+
 int64_t cg_codes_row(const cg_codes *c) { return CG_PANEL * cg_code_bits(c->code) / 8; }
 
 int64_t cg_codes_scales(const cg_codes *c)

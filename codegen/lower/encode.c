@@ -397,12 +397,16 @@ void cg_find_encoded(cg_lowering *lw)
     lw->dead = IR_NEW_N(g->arena, bool, n);
     lw->encoded = IR_NEW_N(g->arena, cg_encoded *, n);
     lw->held = IR_NEW_N(g->arena, cg_held *, g->nvalues);
+    lw->p->stored = IR_NEW_N(g->arena, const char *, n);
     for (size_t id = 1; id < n && lw->level > 0; id++) {
         cg_matrix m;
         if (!find_weight(lw, (ir_node_id)id, &m)) continue;
         cg_hold(lw, &m, lw->encoded[id]);
         reads[cg_root(lw, m.value)]++;
-        if (lw->encoded[id]) drop_use(lw, uses, m.value);
+        if (!lw->encoded[id]) continue;
+        drop_use(lw, uses, m.value);
+        cg_code code = lw->encoded[id]->matrix.panels.codes.code;
+        if (code) lw->p->stored[id] = cg_code_precision(code);
     }
     cg_release_others(lw, reads);
     drop_lookups(lw, uses);

@@ -4,6 +4,8 @@
  * Invariant: a part is taken only if all sizes of the whole, and what lies before the part, are
  * known where the part is made, as the memory is addressed with them; otherwise part[v] is cleared
  * and the concat copies. */
+#include <string.h>
+
 #include "codegen/lower/lower.h"
 
 static bool may_store_elsewhere(ir_op op)
@@ -18,6 +20,8 @@ static bool is_part(cg_lowering *lw, const ir_node *concat, ir_value v)
     const ir_value_info *info = v ? &g->values[v] : NULL;
     if (!info || !info->def || cg_root(lw, v) != v || lw->uses[v] != 1) return false;
     const ir_node *node = &g->nodes[info->def];
+    /* Panels that are decoded when they are packed need tiles, which store rows as they are. */
+    if (strcmp(ir_attr_str(g, node, IR_KEY_weight), "computed") == 0) return false;
     ir_elem elem = ir_type_of(g, concat->results[0])->elem;
     return node->block == concat->block && may_store_elsewhere(node->op) &&
            info->type.elem == elem && ir_elem_bits(elem) % 8 == 0;

@@ -79,6 +79,7 @@ void cg_hash(cg_program *p)
     p->weights_hash = rt_hash_end(&s.hash);
     rt_hash_begin(&s.hash);
     hash_text(&s, lathe_version());
+    hash_text(&s, p->precision ? p->precision : "");
     put(&s, &p->weights_hash, sizeof p->weights_hash);
     hash_tables(&s, p);
     for (size_t i = 0; i < p->nkernels; i++) hash_text(&s, p->kernels[i].key);
