@@ -153,7 +153,6 @@ enum {
     CG_REREADS = 1 << 4,
     CG_TERMS = 1 << 5,
 };
-#define CG_NEVER INT64_MAX
 typedef enum { CG_ROWS_ALL, CG_ROWS_KEPT, CG_ROWS_ALL_BUT, CG_ROWS_OWN } cg_rows;
 typedef enum {
     CG_INSIDE_points,

@@ -64,6 +64,16 @@ static ir_expr renumber(attention *a, ir_expr e)
     return e ? ir_x_rewrite(a->g, e, &(ir_rewrite){.ctx = a, .index = new_index}) : e;
 }
 
+void cg_imply_attention(cg_nest *n)
+{
+    cg_attention *a = (cg_attention *)n->attention; /* the nest's own */
+    const int m = n->rank - 3;
+    a->scores.operands = a->row.operands = n->operands;
+    for (int i = 0; i <= m; i++) a->scores.space[i] = a->row.space[i] = n->space[i];
+    a->scores.space[m + 1] = a->row.space[m + 1] = n->space[m + 2];
+    for (int i = 0; i < 2; i++) a->row.out.dims[i] = a->row.space[m + i];
+}
+
 /* ---- the products ---- */
 
 static ir_affine nowhere(attention *a)

@@ -341,6 +341,7 @@ static cg_nest replace_places(merging *m, uint32_t leader, const ir_dim *paramet
     m->parameter = parameter;
     m->failed = false;
     cg_walk_nest(&v, &n);
+    if (n.attention) cg_imply_attention(&n);
     return n;
 }
 
@@ -414,10 +415,9 @@ static void renumber(merging *m)
 
 static bool may_merge(const merging *m, uint32_t leader)
 {
-    const cg_family *family = cg_family_of(&m->lw->p->kernels[leader].nest);
     if (m->shapes[leader].leader != leader) return false;
     if (!m->sizes) return m->shapes[leader].count > 1;
-    return m->shapes[leader].count >= MANY && family->stretch != CG_NEVER;
+    return m->shapes[leader].count >= MANY;
 }
 
 static void merge_alike(cg_lowering *lw, bool sizes)

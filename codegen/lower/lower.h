@@ -200,5 +200,7 @@ lathe_status cg_kernel_step(cg_lowering *, cg_nest *, const uint32_t *bufs);
 const char *cg_nest_key(cg_lowering *, cg_nest *);
 /* merge.c: after all steps. Makes one kernel of those that differ in places only. */
 void cg_merge_kernels(cg_lowering *);
+/* attention.c: what is implied of its scores and rows, after its own operands and sizes changed. */
+void cg_imply_attention(cg_nest *);
 
 #endif

@@ -181,7 +181,53 @@ def integer_products():
     case("integer_products", graph(nodes, ins, outs, inits), sets)
 
 
+# ---- an unrolled history: each step attends over all rows so far, so that no two sizes are equal ----
+
+def unrolled_history():
+    steps, rows, d = 20, 5, 8
+    rng = random.Random(7)
+    nodes, inits, value_of = [], [], {}
+    for name in ("wq", "wk", "wv"):
+        value_of[name] = [rng.uniform(-1, 1) for _ in range(d * d)]
+        inits.append(tensor(name, [d, d], value_of[name]))
+    inits += [tensor("scale", [], [d ** -0.5]), tensor("first", [1], [0], INT64)]
+    for t in range(steps):
+        inits += [tensor("from%d" % t, [1], [t * rows], INT64),
+                  tensor("to%d" % t, [1], [(t + 1) * rows], INT64)]
+        nodes.append(node("Slice", ["x", "from%d" % t, "to%d" % t, "first"], ["x%d" % t]))
+        for w in "qkv":
+            nodes.append(node("MatMul", ["x%d" % t, "w" + w], ["%s%d" % (w, t)]))
+        for w in "kv":
+            before = ["%ss%d" % (w, t - 1)] if t else []
+            nodes.append(node("Concat", before + ["%s%d" % (w, t)], ["%ss%d" % (w, t)], axis=0))
+        nodes += [node("Transpose", ["ks%d" % t], ["kt%d" % t], perm=[1, 0]),
+                  node("MatMul", ["q%d" % t, "kt%d" % t], ["s%d" % t]),
+                  node("Mul", ["s%d" % t, "scale"], ["scaled%d" % t]),
+                  node("Softmax", ["scaled%d" % t], ["p%d" % t], axis=-1),
+                  node("MatMul", ["p%d" % t, "vs%d" % t], ["y%d" % t])]
+    nodes.append(node("Concat", ["y%d" % t for t in range(steps)], ["y"], axis=0))
+
+    def times(x, w):
+        return [[sum(row[k] * w[k * d + j] for k in range(d)) for j in range(d)] for row in x]
+
+    sets = []
+    for _ in range(2):
+        x = [[rng.uniform(-1, 1) for _ in range(d)] for _ in range(steps * rows)]
+        q, k, v = (times(x, value_of[w]) for w in ("wq", "wk", "wv"))
+        y = []
+        for i, row in enumerate(q):
+            n = (i // rows + 1) * rows
+            weights = [math.exp(sum(a * b for a, b in zip(row, k[j])) * d ** -0.5)
+                       for j in range(n)]
+            y += [sum(weights[j] * v[j][c] for j in range(n)) / sum(weights) for c in range(d)]
+        sets.append(([tensor("x", [steps * rows, d], [e for row in x for e in row])],
+                     [tensor("y", [steps * rows, d], y)]))
+    case("unrolled_history", graph(nodes, [value("x", FLOAT, [steps * rows, d])],
+                                   [value("y", FLOAT, [steps * rows, d])], inits), sets)
+
+
 if __name__ == "__main__":
     integer_products()
     greedy_loop()
     random_seeds()
+    unrolled_history()
