@@ -84,6 +84,7 @@ static void put_gemm(const nest_printer *w, const char *what, const cg_gemm *gm,
         fputs(", ", w->f);
         cg_print_codes(w->f, &gm->codes);
     }
+    if (gm->narrow) fprintf(w->f, ", %s where there are tiles of it", cg_narrow_name(gm->narrow));
     fputc('\n', w->f);
     put_affine(w, "a", &gm->a, rank);
     put_affine(w, "b", &gm->b, rank);

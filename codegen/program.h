@@ -73,6 +73,13 @@ int64_t cg_codes_head(const cg_codes *);
 int64_t cg_codes_scales(const cg_codes *);
 int64_t cg_codes_panel(const cg_codes *, int64_t k);
 
+/* How the factors of a product of floats may be narrowed where a target has tiles for it: rounded
+ * to bf16; or to two bf16 parts each, of which three products are added. A worker's scratch holds,
+ * behind the part of a panel, the same part narrowed, then the rows of a chunk of a, all parts of
+ * each (narrow.c). */
+typedef enum { CG_NARROW_NOT, CG_NARROW_BF16, CG_NARROW_F32X3 } cg_narrow;
+enum { CG_NARROW_STEP = 32, CG_NARROW_PARTS = 2 };
+
 /* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
  * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
  * kernel's range counts, outermost first, the batch, chunks of nearly equal numbers of rows, at
@@ -84,10 +91,22 @@ typedef struct cg_gemm {
     ir_affine a, b, c; /* places of elements; c is contiguous along n */
     cg_format format;  /* of b's panels, whose elements b's coefs count if it is packed */
     bool packed;       /* b is a weight in panels: b places the first one of its batch */
+    cg_narrow narrow;  /* of f32 */
     cg_codes codes;    /* of the panels, whose bytes b counts if they are any */
     cg_axes n, k;      /* not packed: what these axes are in b, whose coefs they replace */
     int64_t group;     /* panels of a group */
 } cg_gemm;
+
+/* narrow.c: the form that a product's attribute `precision` names; CG_NARROW_NOT: "" or "f32". */
+cg_narrow cg_narrow_of(const char *precision);
+const char *cg_narrow_name(cg_narrow);
+int cg_narrow_count(cg_narrow); /* parts of a factor */
+/* k with what is padded; bytes in a worker's scratch in front of b's parts, and of one of these; k
+ * of a product, or less than 0 if it is not known. Bytes of all, for such rows and k. */
+int64_t cg_narrow_padded(int64_t k);
+int64_t cg_narrow_offset(int64_t k);
+int64_t cg_narrow_part(int64_t k);
+ir_dim cg_narrow_bytes(ir_graph *, cg_narrow, ir_dim rows, ir_dim k);
 
 /* A reduction of a row. */
 typedef struct cg_stage {

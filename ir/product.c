@@ -273,7 +273,10 @@ const char *ir_roles_check(ir_graph *g, const ir_node *n)
 {
     ir_attr attrs[MOST_SAID];
     const char *wrong = NULL, *roles = ir_attr_str(g, n, IR_KEY_roles);
+    const char *precision = ir_attr_str(g, n, IR_KEY_precision);
     uint64_t found = 0;
+    if (*precision && strcmp(precision, "bf16") != 0 && strcmp(precision, "f32x3") != 0)
+        return ir_format(g->arena, "precision \"%s\" is neither bf16 nor f32x3", precision);
     for (uint32_t i = 0; i < n->nattrs; i++) found |= UINT64_C(1) << n->attrs[i].key & said;
     if (!found) return NULL;
     if (!may_have_roles(n)) return "roles of a node that has none";

@@ -19,18 +19,21 @@ typedef struct gemm {
     const cg_panel_form *form;
     LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
     cg_tile_use use;
+    int64_t row_step, k_step; /* of a, in elements; 0: run-time */
+    int narrow;               /* that factors are narrowed to; 0: they are not */
     cg_tile_shape shape;
     uint64_t sizes[CG_FETCHES]; /* numbers of rows of the tiles, a bit each */
     cg_function finish;
     cg_function pack, decode; /* of a b that is no weight; of codes */
     cg_function few;          /* codes times a few rows */
-    cg_val tiles;             /* the chooser */
-    cg_val memory, scratch;   /* a tile, and a panel's part that is packed or decoded */
-    cg_val held;              /* where the number of the part in scratch stands */
-    cg_val panels, full;      /* of b, and those without padding; 0 if c takes no tiles */
-    cg_val parts;             /* of k */
-    int64_t part;             /* its length */
-    cg_val reach;             /* what a tile's call prefetches, in elements for each k */
+    cg_function narrow_a, narrow_b;
+    cg_val tiles;           /* the chooser */
+    cg_val memory, scratch; /* a tile, and a panel's part that is packed or decoded */
+    cg_val held;            /* where the number of the part in scratch stands */
+    cg_val panels, full;    /* of b, and those without padding; 0 if c takes no tiles */
+    cg_val parts;           /* of k */
+    int64_t part;           /* its length */
+    cg_val reach;           /* what a tile's call prefetches, in elements for each k */
     /* of the segment: */
     cg_val a, b, c; /* at its first row */
     cg_blocks rows;
@@ -58,7 +61,7 @@ static cg_val rows_of_panel(gemm *w)
 static bool is_coded(const gemm *w) { return w->g->codes.code != CG_CODE_NONE; }
 
 /* Whether parts of panels are found in scratch. */
-static bool is_made(const gemm *w) { return !w->g->packed || is_coded(w); }
+static bool is_made(const gemm *w) { return !w->g->packed || is_coded(w) || w->narrow; }
 
 static cg_val coded_panel(gemm *w, cg_val panel)
 {
@@ -81,33 +84,97 @@ static cg_val length_of(gemm *w, cg_val part)
                      cg_sub(w->u, extent(w, K), cg_mul(w->u, part, cg_num(w->u, w->part))));
 }
 
-/* A part of a panel of the weight, or made now unless it is what was made last. */
-static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
+/* ---- narrowed factors, in scratch ---- */
+
+static int64_t known_k(const gemm *w)
+{
+    int64_t k;
+    return ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k) ? k : -1;
+}
+
+static cg_val narrowed_b(gemm *w, int part)
+{
+    int64_t k = known_k(w);
+    return cg_at(w->u, w->u->i8, w->scratch,
+                 cg_num(w->u, cg_narrow_offset(k) + part * cg_narrow_part(k)));
+}
+
+static cg_val padded(gemm *w, cg_val k)
+{
+    return LLVMBuildAnd(w->u->b, cg_add(w->u, k, cg_num(w->u, CG_NARROW_STEP - 1)),
+                        cg_num(w->u, -CG_NARROW_STEP), "");
+}
+
+/* Elements of a part of a, for any number of rows of a chunk. */
+static cg_val narrowed_size(gemm *w)
+{
+    cg_val most = cg_lesser(w->u, extent(w, M), cg_num(w->u, CG_ROWS));
+    return cg_mul(w->u, most, padded(w, extent(w, K)));
+}
+
+static cg_val narrowed_a(gemm *w, int part)
+{
+    return cg_at(w->u, w->u->i16, narrowed_b(w, w->narrow),
+                 cg_mul(w->u, narrowed_size(w), cg_num(w->u, part)));
+}
+
+static void narrow_part(gemm *w, cg_val elements, cg_val length)
+{
+    cg_val args[CG_NARROW_B_PARAMS] = {elements, narrowed_b(w, 0), length,
+                                       cg_num(w->u, cg_narrow_part(known_k(w)) / 2)};
+    LLVMBuildCall2(w->u->b, w->narrow_b.type, w->narrow_b.fn, args, CG_NARROW_B_PARAMS, "");
+}
+
+/* The rows of the segment's chunk. */
+static void narrow_rows(gemm *w)
+{
+    cg_val rows = cg_add(w->u, cg_mul(w->u, w->rows.count, w->rows.least), w->rows.more);
+    cg_val args[CG_NARROW_A_PARAMS] = {w->a, narrowed_a(w, 0), rows};
+    args[CG_NARROW_ROW_STEP] = stride(w, &w->g->a, M);
+    args[CG_NARROW_K_STEP] = stride(w, &w->g->a, K);
+    args[CG_NARROW_K] = extent(w, K);
+    args[CG_NARROW_PART] = narrowed_size(w);
+    LLVMBuildCall2(w->u->b, w->narrow_a.type, w->narrow_a.fn, args, CG_NARROW_A_PARAMS, "");
+}
+
+/* ---- panels of b ---- */
+
+/* A part of a panel of elements, or made now. */
+static cg_val elements_of_panel(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
-    cg_val k = cg_mul(u, part, cg_num(u, w->part)), columns = cg_num(u, CG_PANEL);
-    if (!is_made(w)) {
-        cg_val row = cg_add(u, cg_mul(u, panel, rows_of_panel(w)), row_of(w, k));
-        return cg_at(u, w->b_type, w->b,
-                     cg_mul(u, row, cg_num(u, (int64_t)CG_PANEL * w->form->group)));
-    }
-    LLVMBasicBlockRef pack = cg_block(u), done = cg_block(u);
-    cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
-    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, pack);
-    LLVMPositionBuilderAtEnd(u->b, pack);
-    cg_val length = length_of(w, part);
+    cg_val k = cg_mul(u, part, cg_num(u, w->part)), columns = cg_num(u, CG_PANEL),
+           length = length_of(w, part);
     if (is_coded(w)) {
         cg_val args[CG_DECODE_PARAMS] = {coded_panel(w, panel), w->scratch, k, length};
         LLVMBuildCall2(u->b, w->decode.type, w->decode.fn, args, CG_DECODE_PARAMS, "");
-    } else {
+        return w->scratch;
+    }
+    if (!w->g->packed) {
         cg_val args[CG_PACK_PARAMS] = {w->k.args, w->b,   w->scratch,
                                        k,         length, cg_mul(u, panel, columns)};
         LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
+        return w->scratch;
     }
+    cg_val row = cg_add(u, cg_mul(u, panel, rows_of_panel(w)), row_of(w, k));
+    return cg_at(u, w->b_type, w->b, cg_mul(u, row, cg_num(u, (int64_t)CG_PANEL * w->form->group)));
+}
+
+/* A part of a panel as tiles take it; what is made stays until another one is. */
+static cg_val part_of_panel(gemm *w, cg_val panel, cg_val part)
+{
+    cg_unit *u = w->u;
+    if (!is_made(w)) return elements_of_panel(w, panel, part);
+    LLVMBasicBlockRef make = cg_block(u), done = cg_block(u);
+    cg_val held = LLVMBuildLoad2(u->b, u->i64, w->held, "");
+    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, held, part, ""), done, make);
+    LLVMPositionBuilderAtEnd(u->b, make);
+    cg_val elements = elements_of_panel(w, panel, part);
+    if (w->narrow) narrow_part(w, elements, length_of(w, part));
     LLVMBuildStore(u->b, part, w->held);
     LLVMBuildBr(u->b, done);
     LLVMPositionBuilderAtEnd(u->b, done);
-    return w->scratch;
+    return w->narrow ? narrowed_b(w, 0) : w->scratch;
 }
 
 static void begin_panel(gemm *w)
@@ -115,9 +182,44 @@ static void begin_panel(gemm *w)
     if (is_made(w)) LLVMBuildStore(w->u->b, cg_num(w->u, -1), w->held);
 }
 
-/* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. Where a tile
- * is narrower than a panel, this takes several. What comes next is the same part of the next panel,
- * of which each tile fetches its share. */
+/* Calls of tiles for all columns of a panel. Where a tile is narrower than a panel, these are
+ * several. */
+static void call_tiles(gemm *w, cg_val *args, cg_val b, cg_val c, cg_val next, cg_val share)
+{
+    cg_unit *u = w->u;
+    int columns = w->shape.lanes * w->shape.vectors, group = cg_panel_form_of(w->use.format)->group;
+    LLVMTypeRef type = cg_storage_type(u, cg_panel_form_of(w->use.format)->elem);
+    cg_val *arg = args + 1;
+    for (int column = 0; column < CG_PANEL; column += columns) {
+        arg[CG_TILE_B] = cg_at(u, type, b, cg_num(u, (int64_t)column * group));
+        arg[CG_TILE_C] = cg_at(u, w->c_type, c, cg_num(u, column));
+        arg[CG_TILE_NEXT] = cg_at(u, type, b, next);
+        LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
+        next = cg_add(u, next, share);
+    }
+}
+
+/* The same of narrowed factors: of two parts the products that are not smaller than what is rounded
+ * away anyhow, the small ones first. */
+static void call_narrow(gemm *w, cg_val *args, cg_val row, cg_val k, cg_val c)
+{
+    static const int first[][2] = {{0, 0}}, both[][2] = {{1, 0}, {0, 1}, {0, 0}};
+    const int(*of)[2] = w->narrow == 1 ? first : both;
+    cg_unit *u = w->u;
+    cg_val *arg = args + 1, width = padded(w, extent(w, K)), none = cg_num(u, 0);
+    arg[CG_TILE_K] = padded(w, arg[CG_TILE_K]);
+    arg[CG_TILE_ROW_STEP] = width;
+    arg[CG_TILE_K_STEP] = cg_num(u, 1);
+    cg_val at = cg_add(u, cg_mul(u, row, width), k);
+    for (int i = 0; i < 2 * w->narrow - 1; i++) {
+        arg[CG_TILE_A] = cg_at(u, u->i16, narrowed_a(w, of[i][0]), at);
+        if (i) arg[CG_TILE_ADD] = cg_int(u->i1, 1);
+        call_tiles(w, args, narrowed_b(w, of[i][1]), c, none, none);
+    }
+}
+
+/* Sums of a block of rows and a panel over a part of k, into c with rows `ldc` apart. What comes
+ * next is the same part of the next panel, of which each tile fetches its share. */
 static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val c, cg_val ldc)
 {
     cg_unit *u = w->u;
@@ -125,26 +227,24 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
     cg_val k = cg_mul(u, part, cg_num(u, w->part)), row_step = stride(w, &w->g->a, M),
            k_step = stride(w, &w->g->a, K);
     cg_val length = length_of(w, part), b = part_of_panel(w, panel, part);
+    cg_val rows = cg_block_rows(u, &w->rows, block), row = cg_block_start(u, &w->rows, block);
+    cg_val args[CG_TILE_ARGS + 1] = {cg_add(u, rows, w->fetch)}, *arg = args + 1;
+    arg[CG_TILE_K] = length;
+    arg[CG_TILE_LDC] = ldc;
+    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, cg_num(u, 0), "");
+    if (w->narrow) {
+        call_narrow(w, args, row, k, c);
+        return;
+    }
     cg_val share = cg_lesser(u, cg_mul(u, length, w->reach),
                              cg_quotient(u, cg_mul(u, length, cg_num(u, columns)), w->rows.count));
     cg_val next = cg_add(u, cg_mul(u, rows_of_panel(w), cg_num(u, (int64_t)CG_PANEL * group)),
                          cg_mul(u, block, cg_mul(u, share, cg_num(u, CG_PANEL / columns))));
-    cg_val rows = cg_block_rows(u, &w->rows, block),
-           row = cg_mul(u, cg_block_start(u, &w->rows, block), row_step);
-    cg_val args[CG_TILE_ARGS + 1] = {cg_add(u, rows, w->fetch)}, *arg = args + 1;
-    arg[CG_TILE_A] = cg_at(u, w->a_type, w->a, cg_add(u, row, cg_mul(u, k, k_step)));
-    arg[CG_TILE_K] = length;
-    arg[CG_TILE_LDC] = ldc;
+    cg_val at = cg_add(u, cg_mul(u, row, row_step), cg_mul(u, k, k_step));
+    arg[CG_TILE_A] = cg_at(u, w->a_type, w->a, at);
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = k_step;
-    arg[CG_TILE_ADD] = LLVMBuildICmp(u->b, LLVMIntNE, part, cg_num(u, 0), "");
-    for (int column = 0; column < CG_PANEL; column += columns) {
-        arg[CG_TILE_B] = cg_at(u, w->b_type, b, cg_num(u, (int64_t)column * group));
-        arg[CG_TILE_C] = cg_at(u, w->c_type, c, cg_num(u, column));
-        arg[CG_TILE_NEXT] = cg_at(u, w->b_type, b, next);
-        LLVMBuildCall2(u->b, cg_tile_chooser_type(u), w->tiles, args, CG_TILE_ARGS + 1, "");
-        next = cg_add(u, next, share);
-    }
+    call_tiles(w, args, b, c, next, share);
 }
 
 static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
@@ -225,6 +325,7 @@ static void emit_whole(gemm *w, cg_val from, cg_val to)
 static void emit_panels(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
+    if (w->narrow) narrow_rows(w);
     emit_whole(w, from, cg_lesser(u, to, w->full));
     cg_loop rest = cg_loop_guard(u, cg_greater(u, from, w->full), to, 1, true);
     cg_loop_enter(u, &rest, NULL, 0);
@@ -365,13 +466,13 @@ static void emit_segments(gemm *w)
 
 static void cut_k(gemm *w)
 {
-    enum { ALIGN = 16 }; /* see is_transposed in emit_pack.c */
+    const int align = w->narrow ? CG_NARROW_STEP : 16; /* see is_transposed in emit_pack.c */
     int64_t k;
     bool known_k = ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
     w->part = CG_LONGEST_K;
     if (known_k && k > CG_LONGEST_K) {
         int64_t parts = (k + BLOCK_K - 1) / BLOCK_K;
-        w->part = ((k + parts - 1) / parts + ALIGN - 1) / ALIGN * ALIGN;
+        w->part = ((k + parts - 1) / parts + align - 1) / align * align;
     }
     w->parts = cg_greater(w->u, cg_ceiling(w->u, extent(w, K), w->part), cg_num(w->u, 1));
 }
@@ -384,7 +485,7 @@ static int64_t gemm_known(const gemm *w, ir_dim d)
 
 static void make_codes(gemm *w)
 {
-    const cg_few few = {gemm_known(w, w->k.n->space[axis(w, K)]), w->use.row_step, w->use.k_step,
+    const cg_few few = {gemm_known(w, w->k.n->space[axis(w, K)]), w->row_step, w->k_step,
                         most_few(w)};
     if (may_be_many(w)) w->decode = cg_make_decode(w->u, &w->g->codes);
     if (few.most_rows) w->few = cg_make_few(w->u, &w->g->codes, &few);
@@ -397,15 +498,23 @@ static bool goes_direct(const gemm *w)
     return out == w->form->sum || (out == IR_F32 && ir_elem_bits(w->form->sum) == 32);
 }
 
+cg_tile_use cg_product_use(const cg_isa *isa, const cg_nest *n)
+{
+    if (cg_narrow_parts(isa, n->gemm)) return (cg_tile_use){.a = IR_BF16, .format = CG_FORMAT_BF16};
+    return (cg_tile_use){.a = n->operands[0].elem, .format = n->gemm->format};
+}
+
 static void choose_tile(gemm *w)
 {
     cg_unit *u = w->u;
-    w->use = (cg_tile_use){.a = w->k.n->operands[0].elem,
-                           .format = w->g->format,
-                           .row_step = gemm_known(w, w->g->a.coef[axis(w, M)]),
-                           .k_step = gemm_known(w, w->g->a.coef[axis(w, K)])};
+    int64_t k = known_k(w);
+    w->row_step = gemm_known(w, w->g->a.coef[axis(w, M)]);
+    w->k_step = gemm_known(w, w->g->a.coef[axis(w, K)]);
+    w->use = cg_product_use(u->isa, w->k.n);
+    w->use.row_step = !w->narrow ? w->row_step : k < 0 ? 0 : cg_narrow_padded(k);
+    w->use.k_step = w->narrow ? 1 : w->k_step;
     w->form = cg_panel_form_of(w->g->format);
-    w->a_type = cg_storage_type(u, w->use.a);
+    w->a_type = cg_storage_type(u, w->k.n->operands[0].elem);
     w->b_type = cg_storage_type(u, w->form->elem);
     w->c_type = cg_storage_type(u, w->form->sum);
     w->shape = cg_tile_shape_of(u->isa, &w->use);
@@ -414,14 +523,22 @@ static void choose_tile(gemm *w)
     w->reach = cg_num(u, cg_tile_reach(&w->use));
 }
 
+static void make_narrow(gemm *w)
+{
+    w->narrow_a = cg_make_narrow_a(w->u, w->narrow, w->k_step == 1);
+    w->narrow_b = cg_make_narrow_b(w->u, w->narrow);
+}
+
 static void prepare(gemm *w)
 {
     cg_unit *u = w->u;
+    w->narrow = cg_narrow_parts(u->isa, w->g);
     cut_k(w);
     choose_tile(w);
     w->finish = cg_make_finish(u, w->k.n);
     if (!w->g->packed) w->pack = cg_make_pack(u, w->k.n);
     if (is_coded(w)) make_codes(w);
+    if (w->narrow) make_narrow(w);
     if (is_made(w)) {
         w->held = LLVMBuildAlloca(u->b, u->i64, "");
         w->scratch = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);

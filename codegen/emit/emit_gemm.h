@@ -21,6 +21,9 @@ typedef struct cg_tile_shape {
 cg_tile_shape cg_tile_shape_of(const cg_isa *, const cg_tile_use *);
 const char *cg_tile_name(size_t row); /* of tiles.def; NULL: past the end */
 const char *cg_tile_name_of(const cg_isa *, const cg_tile_use *);
+/* Whether instructions serve, not plain loops; a unit's. */
+bool cg_tile_is_made(const cg_isa *, const cg_tile_use *);
+bool cg_tile_is_unit(const cg_isa *, const cg_tile_use *);
 
 /* What a tile's function prefetches, every few k: a line from NEXT on, the panel that it reads, or
  * nothing. */
@@ -122,6 +125,26 @@ enum {
 };
 cg_function cg_make_dots(cg_unit *, int64_t k, int lanes);
 cg_function cg_make_weighted(cg_unit *, int lanes);
+
+/* emit_narrow.c: ROWS of a and K of a panel of b, floats, as bf16, k padded with zeros to a
+ * multiple of CG_NARROW_STEP; several parts stand PART elements apart. Rows of a are so long then,
+ * b becomes a panel of bf16. together: a's k stand side by side. */
+enum { CG_NARROW_FROM, CG_NARROW_TO /* pointers */ };
+enum {
+    CG_NARROW_ROWS = CG_NARROW_TO + 1,
+    CG_NARROW_ROW_STEP,
+    CG_NARROW_K_STEP,
+    CG_NARROW_K,
+    CG_NARROW_PART,
+    CG_NARROW_A_PARAMS
+};
+enum { CG_NARROW_B_K = CG_NARROW_TO + 1, CG_NARROW_B_PART, CG_NARROW_B_PARAMS };
+cg_function cg_make_narrow_a(cg_unit *, int parts, bool together);
+cg_function cg_make_narrow_b(cg_unit *, int parts);
+/* What the tiles of a product are needed for; without steps. */
+cg_tile_use cg_product_use(const cg_isa *, const cg_nest *);
+/* The parts that a product's factors are narrowed to on a target; 0: none of its tiles serves. */
+int cg_narrow_parts(const cg_isa *, const cg_gemm *);
 
 /* emit_codes.c: decodes COUNT k from K on of the panel in codes FROM. */
 enum {

@@ -14,8 +14,8 @@ static bool differs_in_tiles_only(const cg_isa *a, const cg_isa *b)
 static bool takes_same_tile(const cg_isa *a, const cg_isa *b, const cg_nest *n)
 {
     if (!n->gemm) return true;
-    const cg_tile_use use = {.a = n->operands[0].elem, .format = n->gemm->format};
-    return strcmp(cg_tile_name_of(a, &use), cg_tile_name_of(b, &use)) == 0;
+    const cg_tile_use of_a = cg_product_use(a, n), of_b = cg_product_use(b, n);
+    return strcmp(cg_tile_name_of(a, &of_a), cg_tile_name_of(b, &of_b)) == 0;
 }
 
 static bool makes_same_code(const cg_isa *a, const cg_isa *b, const cg_program *p)

@@ -72,6 +72,16 @@ const char *cg_tile_name_of(const cg_isa *isa, const cg_tile_use *use)
     return kind_of(isa, use, CG_TILE_MOST_ROWS)->name;
 }
 
+bool cg_tile_is_unit(const cg_isa *isa, const cg_tile_use *use)
+{
+    return kind_of(isa, use, CG_TILE_MOST_ROWS)->traits & CG_TILE_UNIT;
+}
+
+bool cg_tile_is_made(const cg_isa *isa, const cg_tile_use *use)
+{
+    return cg_tile_is_unit(isa, use) || kind_of(isa, use, CG_TILE_MOST_ROWS)->multiply;
+}
+
 static cg_tile_shape shape_of(const cg_isa *isa, const kind *t)
 {
     if (t->traits & CG_TILE_UNIT)
@@ -451,8 +461,7 @@ static bool takes_unit(cg_unit *u, const cg_tile_use *use, const uint64_t rows[C
 {
     uint64_t all = 0;
     for (int i = 0; i < CG_FETCHES; i++) all |= rows[i];
-    return all >> CG_TILE_UNIT_ROWS && cg_tile_unit_is_real(u->isa) &&
-           kind_of(u->isa, use, CG_TILE_MOST_ROWS)->traits & CG_TILE_UNIT;
+    return all >> CG_TILE_UNIT_ROWS && cg_tile_unit_is_real(u->isa) && cg_tile_is_unit(u->isa, use);
 }
 
 void cg_tiles_begin(cg_unit *u, const cg_tile_use *use, const uint64_t rows[CG_FETCHES])

@@ -1,6 +1,7 @@
-/* Steps of the tiles of codes: four k of a row of a with four k of each column of a panel.
+/* Steps of the tiles of narrow numbers: a group of k of a row of a, four codes or two of bf16, with
+ * the same k of each column of a panel.
  *
- * A row's four codes are one i32, which all lanes get. Where the format's signs do not suit the
+ * A row's group is one i32, which all lanes get. Where the format's signs do not suit the
  * instruction, a's codes are read with the other sign, and the sums start accordingly
  * (emit_tile.c). No sum on the way saturates: products of bytes are added in pairs as i16 times i16
  * to i32, or by instructions that add four of them to an i32. */
@@ -9,55 +10,57 @@
 
 enum { GROUP = 4 };
 
-/* One by one; beyond the last k of a the last one again, which b's zeros meet. */
+/* One by one; zeros beyond the last k of a. */
 static cg_val gather(cg_tile *t, cg_val a, int row, int step, cg_val left)
 {
     cg_unit *u = t->u;
-    cg_val all = cg_int(u->i32, 0);
-    for (int i = 0; i < GROUP; i++) {
-        cg_val k = cg_int(u->i64, i);
+    const int group = t->form->group, bits = 32 / group;
+    cg_val all = cg_int(u->i32, 0), none = all;
+    for (int i = 0; i < group; i++) {
+        cg_val k = cg_int(u->i64, i), there = cg_int(u->i1, 1);
         if (left) {
-            cg_val last = LLVMBuildSub(u->b, left, cg_int(u->i64, 1), "");
-            k = cg_intrinsic(u, "llvm.smin", (cg_val[]){k, last}, 2);
+            there = LLVMBuildICmp(u->b, LLVMIntSLT, k, left, "");
+            k = cg_select(u, there, k, cg_int(u->i64, 0));
         }
-        k = LLVMBuildAdd(u->b, k, cg_int(u->i64, (int64_t)step * GROUP), "");
-        cg_val code = cg_tile_load(t, u->i8, cg_tile_place_of_a(t, a, row, k), 1);
-        code = LLVMBuildShl(u->b, LLVMBuildZExt(u->b, code, u->i32, ""), cg_int(u->i32, 8 * i), "");
-        all = LLVMBuildOr(u->b, all, code, "");
+        k = LLVMBuildAdd(u->b, k, cg_int(u->i64, (int64_t)step * group), "");
+        cg_val code = cg_tile_load(t, t->a_type, cg_tile_place_of_a(t, a, row, k), 1);
+        code = cg_select(u, there, LLVMBuildZExt(u->b, code, u->i32, ""), none);
+        all = LLVMBuildOr(u->b, all, LLVMBuildShl(u->b, code, cg_int(u->i32, bits * i), ""), "");
     }
     return all;
 }
 
 cg_val cg_tile_group(cg_tile *t, cg_val a, int row, int step, cg_val left)
 {
-    cg_val first = cg_int(t->u->i64, (int64_t)step * GROUP);
+    cg_val first = cg_int(t->u->i64, (int64_t)step * t->form->group);
     return !left && t->use.k_step == 1
                ? cg_tile_load(t, t->u->i32, cg_tile_place_of_a(t, a, row, first), 1)
                : gather(t, a, row, step, left);
 }
 
 /* A group of a row's codes in every lane of a vector of i32. */
-static cg_bytes codes_of(cg_tile *t, cg_val a, int row, int step, cg_val left)
+static cg_words codes_of(cg_tile *t, cg_val a, int row, int step, cg_val left)
 {
     bool flips = t->traits & CG_TILE_FLIPS;
     cg_val x = cg_splat(t->u, cg_tile_group(t, a, row, step, left), t->shape.lanes);
     if (flips) x = LLVMBuildXor(t->u->b, x, cg_int_like(x, (int32_t)0x80808080u), "");
-    return (cg_bytes){x, (t->use.a == IR_I8) != flips};
+    return (cg_words){x, !flips ? t->use.a : t->use.a == IR_I8 ? IR_U8 : IR_I8};
 }
 
-static cg_bytes load_b(cg_tile *t, cg_val b, int step, int vector)
+static cg_words load_b(cg_tile *t, cg_val b, int step, int vector)
 {
-    cg_val v = cg_tile_load(t, t->vector, cg_tile_place_of_b(t, b, step, vector), 1);
-    return (cg_bytes){v, t->form->elem == IR_I8};
+    LLVMTypeRef words = cg_wide(t->u->i32, t->shape.lanes);
+    return (cg_words){cg_tile_load(t, words, cg_tile_place_of_b(t, b, step, vector), 1),
+                      t->form->elem};
 }
 
 void cg_multiply_dot(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
 {
-    cg_bytes row[CG_TILE_MOST_VECTORS];
+    cg_words row[CG_TILE_MOST_VECTORS];
     int vectors = t->shape.vectors;
     for (int j = 0; j < vectors; j++) row[j] = load_b(t, b, step, j);
     for (int i = 0; i < t->rows; i++) {
-        cg_bytes x = codes_of(t, a, i, step, left);
+        cg_words x = codes_of(t, a, i, step, left);
         for (int j = 0; j < vectors; j++) {
             cg_val *s = &sum[i * vectors + j];
             *s = cg_dot(t->u, *s, row[j], x);

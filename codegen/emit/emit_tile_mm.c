@@ -49,9 +49,9 @@ void cg_multiply_blocks(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, c
     int vectors = t->shape.vectors;
     for (int j = 0; j < vectors; j++) load_blocks(t, b, step, j, &block[2 * j]);
     for (int i = 0; i < t->rows; i += 2) {
-        cg_bytes x = {load_rows(t, a, i, step, left), t->use.a == IR_I8};
+        cg_words x = {load_rows(t, a, i, step, left), t->use.a};
         for (int j = 0; j < 2 * vectors; j++) {
-            cg_bytes y = {block[j], t->form->elem == IR_I8};
+            cg_words y = {block[j], t->form->elem};
             cg_val *s = &sum[(i + j % 2) * vectors + j / 2];
             *s = t->traits & CG_TILE_TURNED ? cg_dot_blocks(t->u, *s, y, x)
                                             : cg_dot_blocks(t->u, *s, x, y);

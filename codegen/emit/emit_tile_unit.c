@@ -28,13 +28,7 @@ typedef struct unit {
     cg_val memory_a, memory_b; /* tiles with zeros in them */
 } unit;
 
-static cg_val num(unit *w, int64_t v) { return cg_int(w->u->i64, v); }
-static cg_val mul(unit *w, cg_val a, cg_val b) { return LLVMBuildMul(w->u->b, a, b, ""); }
-
-static cg_val at_byte(unit *w, cg_val base, cg_val at)
-{
-    return LLVMBuildGEP2(w->u->b, w->u->i8, base, &at, 1, "");
-}
+static cg_val at_byte(unit *w, cg_val base, cg_val at) { return cg_at(w->u, w->u->i8, base, at); }
 
 /* ---- the unit's instructions ---- */
 
@@ -48,22 +42,22 @@ static void call(unit *w, const char *name, const cg_val *args, int n)
 /* Rows from one place to another, each so many bytes apart. */
 static void copy_rows(unit *w, cg_val to, cg_val to_step, cg_val from, cg_val from_step)
 {
-    cg_loop l = cg_loop_guard(w->u, num(w, 0), num(w, SIDE), 1, false);
+    cg_loop l = cg_loop_guard(w->u, cg_num(w->u, 0), cg_num(w->u, SIDE), 1, false);
     cg_loop_enter(w->u, &l, NULL, 0);
-    cg_val v = cg_tile_load(w->t, w->words, at_byte(w, from, mul(w, l.i, from_step)), 1);
-    LLVMSetAlignment(LLVMBuildStore(w->u->b, v, at_byte(w, to, mul(w, l.i, to_step))), 1);
+    cg_val v = cg_tile_load(w->t, w->words, at_byte(w, from, cg_mul(w->u, l.i, from_step)), 1);
+    LLVMSetAlignment(LLVMBuildStore(w->u->b, v, at_byte(w, to, cg_mul(w->u, l.i, to_step))), 1);
     cg_loop_end(w->u, &l, NULL);
 }
 
 static void load(unit *w, int n, cg_val from, cg_val step)
 {
-    if (w->emulated) copy_rows(w, w->at[n], num(w, BYTES), from, step);
+    if (w->emulated) copy_rows(w, w->at[n], cg_num(w->u, BYTES), from, step);
     else call(w, "llvm.x86.tileloadd64", (cg_val[]){reg(w, n), from, step}, 3);
 }
 
 static void store(unit *w, int n, cg_val to, cg_val step)
 {
-    if (w->emulated) copy_rows(w, to, step, w->at[n], num(w, BYTES));
+    if (w->emulated) copy_rows(w, to, step, w->at[n], cg_num(w->u, BYTES));
     else call(w, "llvm.x86.tilestored64", (cg_val[]){reg(w, n), to, step}, 3);
 }
 
@@ -75,27 +69,39 @@ static void zero(unit *w, int n)
         return;
     }
     for (int i = 0; i < SIDE; i++)
-        LLVMBuildStore(w->u->b, none, at_byte(w, w->at[n], num(w, (int64_t)i * BYTES)));
+        LLVMBuildStore(w->u->b, none, at_byte(w, w->at[n], cg_num(w->u, (int64_t)i * BYTES)));
 }
 
-/* Row by row of a, group by group of k, all columns at once. */
+/* A group of k of a row of a with those of all columns; of bf16, even and odd terms have sums of
+ * their own, which are added at the end. */
+static void emulate_group(unit *w, cg_val sum[2], cg_val a, cg_val b)
+{
+    cg_unit *u = w->u;
+    cg_val x = LLVMBuildLoad2(u->b, u->i32, a, "");
+    cg_words row = {cg_splat(u, x, SIDE), w->t->use.a},
+             columns = {LLVMBuildLoad2(u->b, w->words, b, ""), w->t->form->elem};
+    if (row.elem == IR_BF16) cg_dot_apart(u, sum, columns, row);
+    else sum[0] = cg_dot(u, sum[0], columns, row);
+}
+
 static void emulate_dot(unit *w, int sums, int a, int b)
 {
     cg_unit *u = w->u;
-    cg_loop rows = cg_loop_guard(u, num(w, 0), num(w, SIDE), 1, false);
+    bool apart = w->t->use.a == IR_BF16;
+    cg_loop rows = cg_loop_guard(u, cg_num(w->u, 0), cg_num(w->u, SIDE), 1, false);
     cg_loop_enter(u, &rows, NULL, 0);
-    cg_val row = mul(w, rows.i, num(w, BYTES)), place = at_byte(w, w->at[sums], row);
-    cg_val sum = LLVMBuildLoad2(u->b, w->words, place, "");
-    cg_loop groups = cg_loop_guard(u, num(w, 0), num(w, SIDE), 1, false);
-    cg_loop_enter(u, &groups, &sum, 1);
-    cg_val at = LLVMBuildAdd(u->b, row, mul(w, groups.i, num(w, CG_CELL)), "");
-    cg_val x = LLVMBuildLoad2(u->b, u->i32, at_byte(w, w->at[a], at), "");
-    at = mul(w, groups.i, num(w, BYTES));
-    cg_bytes y = {LLVMBuildLoad2(u->b, w->words, at_byte(w, w->at[b], at), ""),
-                  w->t->form->elem == IR_I8};
-    sum = cg_dot(u, groups.carried[0], y, (cg_bytes){cg_splat(u, x, SIDE), w->t->use.a == IR_I8});
-    cg_loop_end(u, &groups, &sum);
-    LLVMBuildStore(u->b, sum, place);
+    cg_val row = cg_mul(w->u, rows.i, cg_num(w->u, BYTES)), place = at_byte(w, w->at[sums], row);
+    cg_val old = LLVMBuildLoad2(u->b, w->t->vector, place, ""), none = LLVMConstNull(w->t->vector);
+    cg_val sum[] = {apart ? none : old, none};
+    cg_loop groups = cg_loop_guard(u, cg_num(w->u, 0), cg_num(w->u, SIDE), 1, false);
+    cg_loop_enter(u, &groups, sum, 2);
+    sum[0] = groups.carried[0], sum[1] = groups.carried[1];
+    cg_val at = LLVMBuildAdd(u->b, row, cg_mul(w->u, groups.i, cg_num(w->u, CG_CELL)), "");
+    emulate_group(w, sum, at_byte(w, w->at[a], at),
+                  at_byte(w, w->at[b], cg_mul(w->u, groups.i, cg_num(w->u, BYTES))));
+    cg_loop_end(u, &groups, sum);
+    if (apart) sum[0] = cg_add_flushed(u, old, cg_add_flushed(u, sum[0], sum[1]));
+    LLVMBuildStore(u->b, sum[0], place);
     cg_loop_end(u, &rows, NULL);
 }
 
@@ -103,7 +109,9 @@ static void dot(unit *w, int sums, int a, int b)
 {
     static const char *const names[2][2] = {{"llvm.x86.tdpbuud", "llvm.x86.tdpbusd"},
                                             {"llvm.x86.tdpbsud", "llvm.x86.tdpbssd"}};
-    const char *name = names[w->t->use.a == IR_I8][w->t->form->elem == IR_I8];
+    const char *name = w->t->use.a == IR_BF16
+                           ? "llvm.x86.tdpbf16ps"
+                           : names[w->t->use.a == IR_I8][w->t->form->elem == IR_I8];
     if (w->emulated) emulate_dot(w, sums, a, b);
     else call(w, name, (cg_val[]){reg(w, sums), reg(w, a), reg(w, b)}, 3);
 }
@@ -139,14 +147,15 @@ static int terms(const unit *w) { return SIDE * w->t->form->group; } /* of a ste
 /* Bytes from a's start to the first row of a tile. */
 static cg_val row_at(unit *w, cg_val row)
 {
-    cg_val step = w->t->use.row_step ? num(w, w->t->use.row_step) : w->t->arg[CG_TILE_ROW_STEP];
-    return mul(w, mul(w, row, step), num(w, size_of_a(w)));
+    cg_val step =
+        w->t->use.row_step ? cg_num(w->u, w->t->use.row_step) : w->t->arg[CG_TILE_ROW_STEP];
+    return cg_mul(w->u, cg_mul(w->u, row, step), cg_num(w->u, size_of_a(w)));
 }
 
 static cg_val k_at(unit *w, cg_val k)
 {
-    cg_val step = w->t->use.k_step ? num(w, w->t->use.k_step) : w->t->arg[CG_TILE_K_STEP];
-    return mul(w, mul(w, k, step), num(w, size_of_a(w)));
+    cg_val step = w->t->use.k_step ? cg_num(w->u, w->t->use.k_step) : w->t->arg[CG_TILE_K_STEP];
+    return cg_mul(w->u, cg_mul(w->u, k, step), cg_num(w->u, size_of_a(w)));
 }
 
 /* The first `count` k at a place, zeros behind them; nothing else is read. */
@@ -166,7 +175,7 @@ static cg_val load_some(unit *w, cg_val at, cg_val count)
 static void gather(unit *w, cg_val from, cg_val to, cg_val count)
 {
     cg_unit *u = w->u;
-    cg_loop l = cg_loop_guard(u, num(w, 0), count, 1, true);
+    cg_loop l = cg_loop_guard(u, cg_num(w->u, 0), count, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val v = cg_tile_load(w->t, w->t->a_type, at_byte(w, from, k_at(w, l.i)), 1);
     LLVMBuildStore(u->b, v, cg_tile_at(w->t, w->t->a_type, to, l.i));
@@ -177,11 +186,11 @@ static void gather(unit *w, cg_val from, cg_val to, cg_val count)
 static void copy_a(unit *w, cg_val a, int first, cg_val count)
 {
     cg_unit *u = w->u;
-    cg_loop l = cg_loop_guard(u, num(w, 0), num(w, SIDE), 1, false);
+    cg_loop l = cg_loop_guard(u, cg_num(w->u, 0), cg_num(w->u, SIDE), 1, false);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val row = LLVMBuildAdd(u->b, l.i, num(w, first), "");
+    cg_val row = LLVMBuildAdd(u->b, l.i, cg_num(w->u, first), "");
     cg_val from = at_byte(w, a, row_at(w, row)),
-           to = at_byte(w, w->memory_a, mul(w, l.i, num(w, BYTES)));
+           to = at_byte(w, w->memory_a, cg_mul(w->u, l.i, cg_num(w->u, BYTES)));
     bool together = w->t->use.k_step == 1;
     cg_val v = together ? load_some(w, from, count) : LLVMConstNull(w->words);
     LLVMSetAlignment(LLVMBuildStore(u->b, v, to), 1);
@@ -197,15 +206,16 @@ static void copy_b(unit *w, cg_val b, cg_val count)
     cg_unit *u = w->u;
     int group = w->t->form->group;
     LLVMTypeRef type = cg_wide(u->i32, CG_PANEL);
-    cg_val rows = LLVMBuildAdd(u->b, count, num(w, group - 1), "");
-    rows = LLVMBuildUDiv(u->b, rows, num(w, group), "");
-    cg_loop l = cg_loop_guard(u, num(w, 0), num(w, SIDE), 1, false);
+    cg_val rows = LLVMBuildAdd(u->b, count, cg_num(w->u, group - 1), "");
+    rows = LLVMBuildUDiv(u->b, rows, cg_num(w->u, group), "");
+    cg_loop l = cg_loop_guard(u, cg_num(w->u, 0), cg_num(w->u, SIDE), 1, false);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val is_row = LLVMBuildICmp(u->b, LLVMIntSLT, l.i, rows, "");
-    cg_val from = cg_select(u, is_row, l.i, num(w, 0));
-    cg_val v = cg_tile_load(w->t, type, at_byte(w, b, mul(w, from, num(w, ROW_OF_PANEL))), 1);
+    cg_val from = cg_select(u, is_row, l.i, cg_num(w->u, 0));
+    cg_val v =
+        cg_tile_load(w->t, type, at_byte(w, b, cg_mul(w->u, from, cg_num(w->u, ROW_OF_PANEL))), 1);
     v = cg_select(u, is_row, v, LLVMConstNull(type));
-    cg_val to = at_byte(w, w->memory_b, mul(w, l.i, num(w, ROW_OF_PANEL)));
+    cg_val to = at_byte(w, w->memory_b, cg_mul(w->u, l.i, cg_num(w->u, ROW_OF_PANEL)));
     LLVMSetAlignment(LLVMBuildStore(u->b, v, to), 1);
     cg_loop_end(u, &l, NULL);
 }
@@ -215,9 +225,9 @@ static void copy_b(unit *w, cg_val b, cg_val count)
 static void prefetch(unit *w, cg_val b, cg_val next)
 {
     for (int at = 0; w->t->fetch == CG_FETCH_SELF && at < SIDE * ROW_OF_PANEL; at += LINE)
-        cg_prefetch(w->u, at_byte(w, b, num(w, AHEAD + at)), 3);
+        cg_prefetch(w->u, at_byte(w, b, cg_num(w->u, AHEAD + at)), 3);
     for (int i = 0; w->t->fetch == CG_FETCH_NEXT && i < SIDE; i++)
-        cg_prefetch(w->u, at_byte(w, next, num(w, (int64_t)i * LINE)), 2);
+        cg_prefetch(w->u, at_byte(w, next, cg_num(w->u, (int64_t)i * LINE)), 2);
 }
 
 /* `count` k, at most a step's; whole: it is all of a step's, and may be read where it stands. */
@@ -229,12 +239,14 @@ static void emit_step(unit *w, cg_val a, cg_val b, cg_val count, bool whole)
         b = w->memory_b;
     }
     for (int c = 0; c < COLUMNS; c++)
-        load(w, OF_B + c, at_byte(w, b, num(w, (int64_t)c * BYTES)), num(w, ROW_OF_PANEL));
+        load(w, OF_B + c, at_byte(w, b, cg_num(w->u, (int64_t)c * BYTES)),
+             cg_num(w->u, ROW_OF_PANEL));
     for (int r = 0; r < w->tiles; r++) {
         if (!in_place) copy_a(w, a, w->first[r], count);
         if (in_place)
-            load(w, OF_A + r, at_byte(w, a, row_at(w, num(w, w->first[r]))), row_at(w, num(w, 1)));
-        else load(w, OF_A + r, w->memory_a, num(w, BYTES));
+            load(w, OF_A + r, at_byte(w, a, row_at(w, cg_num(w->u, w->first[r]))),
+                 row_at(w, cg_num(w->u, 1)));
+        else load(w, OF_A + r, w->memory_a, cg_num(w->u, BYTES));
         for (int c = 0; c < COLUMNS; c++) dot(w, SUMS + COLUMNS * r + c, OF_A + r, OF_B + c);
     }
 }
@@ -243,19 +255,19 @@ static void emit_steps(unit *w)
 {
     cg_unit *u = w->u;
     cg_tile *t = w->t;
-    cg_val step = num(w, terms(w)), whole = LLVMBuildUDiv(u->b, t->arg[CG_TILE_K], step, ""),
+    cg_val step = cg_num(w->u, terms(w)), whole = LLVMBuildUDiv(u->b, t->arg[CG_TILE_K], step, ""),
            left = LLVMBuildURem(u->b, t->arg[CG_TILE_K], step, "");
     cg_val carried[] = {t->arg[CG_TILE_A], t->arg[CG_TILE_B], t->arg[CG_TILE_NEXT]};
-    cg_loop l = cg_loop_guard(u, num(w, 0), whole, 1, true);
+    cg_loop l = cg_loop_guard(u, cg_num(w->u, 0), whole, 1, true);
     cg_loop_enter(u, &l, carried, 3);
     prefetch(w, l.carried[1], l.carried[2]);
     emit_step(w, l.carried[0], l.carried[1], step, true);
     carried[0] = at_byte(w, l.carried[0], k_at(w, step));
-    carried[1] = at_byte(w, l.carried[1], num(w, SIDE * ROW_OF_PANEL));
-    carried[2] = at_byte(w, l.carried[2], num(w, SIDE * LINE));
+    carried[1] = at_byte(w, l.carried[1], cg_num(w->u, SIDE * ROW_OF_PANEL));
+    carried[2] = at_byte(w, l.carried[2], cg_num(w->u, SIDE * LINE));
     cg_loop_end(u, &l, carried);
     LLVMBasicBlockRef some = cg_block(u), done = cg_block(u);
-    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, left, num(w, 0), ""), done, some);
+    LLVMBuildCondBr(u->b, LLVMBuildICmp(u->b, LLVMIntEQ, left, cg_num(w->u, 0), ""), done, some);
     LLVMPositionBuilderAtEnd(u->b, some);
     emit_step(w, carried[0], carried[1], left, false);
     LLVMBuildBr(u->b, done);
@@ -267,8 +279,8 @@ static void emit_steps(unit *w)
 static cg_val place_of_c(unit *w, int sums, cg_val step)
 {
     int row = w->first[sums / COLUMNS], column = sums % COLUMNS * SIDE;
-    cg_val at =
-        LLVMBuildAdd(w->u->b, mul(w, step, num(w, row)), num(w, (int64_t)column * CG_CELL), "");
+    cg_val at = LLVMBuildAdd(w->u->b, cg_mul(w->u, step, cg_num(w->u, row)),
+                             cg_num(w->u, (int64_t)column * CG_CELL), "");
     return at_byte(w, w->t->arg[CG_TILE_C], at);
 }
 
@@ -306,7 +318,7 @@ void cg_emit_tile_unit(cg_tile *t)
     w.memory_a = memory(&w, SIDE * BYTES);
     w.memory_b = memory(&w, SIDE * ROW_OF_PANEL);
     for (int i = 0; w.emulated && i < REGISTERS; i++) w.at[i] = memory(&w, SIDE * BYTES);
-    cg_val step = mul(&w, t->arg[CG_TILE_LDC], num(&w, CG_CELL));
+    cg_val step = cg_mul(w.u, t->arg[CG_TILE_LDC], cg_num(w.u, CG_CELL));
     begin_sums(&w, step);
     emit_steps(&w);
     for (int s = 0; s < COLUMNS * w.tiles; s++) store(&w, SUMS + s, place_of_c(&w, s, step), step);

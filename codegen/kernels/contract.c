@@ -324,6 +324,13 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
     return hi >= v;
 }
 
+/* What the caller allows the product to be computed in. */
+static void choose_precision(product *p)
+{
+    p->gemm.narrow = cg_narrow_of(ir_attr_str(p->g, p->node, IR_KEY_precision));
+    if (p->gemm.format != CG_FORMAT_F32) p->gemm.narrow = CG_NARROW_NOT;
+}
+
 /* Whether tiles pay off: packing at run time costs as much as a few rows. */
 static bool is_large(product *p)
 {
@@ -408,6 +415,7 @@ bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir
     product *p = contract_read(lw, node, n, weight != NULL);
     if (!p) return false;
     uint32_t b = place_b(p, weight);
+    choose_precision(p);
     finish_nest(p);
     uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 1);
     for (size_t i = 0; i < p->out.noperands; i++)

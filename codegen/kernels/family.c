@@ -98,6 +98,7 @@ static cg_needs needs_of_gemm(ir_graph *g, const cg_nest *n, int64_t expressions
         .units = ir_dim_mul(g, ir_dim_product(g, n->space, batch), units),
         .work = ir_dim_mul(g, rows_and_reading(g, m), ir_dim_mul(g, k, number(g, group / 16)))};
     if (!gm->packed || gm->codes.code) r.scratch = panel_scratch(g, gm->format, k);
+    if (gm->narrow) r.scratch = cg_narrow_bytes(g, gm->narrow, m, k);
     return r;
 }
 

@@ -337,9 +337,10 @@ Test(emit, casts_agree_with_evaluation)
     }
 }
 
-static const char *const all_targets[] = {
-    "x86-64",        "x86-64-v3", "x86-64-v3+avxvnni", "x86-64-v4",    "x86-64-v4+vnni",
-    "x86-64-v4+amx", "aarch64",   "aarch64+dotprod",   "aarch64+i8mm", "aarch64+bf16"};
+static const char *const all_targets[] = {"x86-64",        "x86-64-v3",      "x86-64-v3+avxvnni",
+                                          "x86-64-v4",     "x86-64-v4+vnni", "x86-64-v4+bf16",
+                                          "x86-64-v4+amx", "aarch64",        "aarch64+dotprod",
+                                          "aarch64+i8mm",  "aarch64+bf16"};
 
 /* cg_emit refuses an object that refers to anything but the runtime. */
 Test(emit, objects_need_the_runtime_only)

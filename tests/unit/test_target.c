@@ -52,6 +52,7 @@ Test(target_list, a_default_needs_only_what_its_code_uses)
         {"x86-64-v3", "x86-64-v3", "x86-64-v3"},
         {"x86-64-v3+avxvnni", "x86-64-v3", "x86-64-v3+avxvnni"},
         {"x86-64-v4+vnni", "x86-64-v4", "x86-64-v4+vnni"},
+        {"x86-64-v4+bf16", "x86-64-v4", "x86-64-v4+vnni"},
         {"x86-64-v4+amx", "x86-64-v4", "x86-64-v4+amx"},
         {"aarch64+dotprod", "aarch64", "aarch64+dotprod"},
         {"aarch64+i8mm", "aarch64", "aarch64+i8mm"},
@@ -72,7 +73,7 @@ Test(target_list, a_default_needs_only_what_its_code_uses)
 
 #define KNOWN                                                                                      \
     "; the targets are x86-64, x86-64-v3, x86-64-v3+avxvnni, x86-64-v4, x86-64-v4+vnni, "          \
-    "x86-64-v4+amx, aarch64, aarch64+dotprod, aarch64+i8mm, aarch64+bf16"
+    "x86-64-v4+bf16, x86-64-v4+amx, aarch64, aarch64+dotprod, aarch64+i8mm, aarch64+bf16"
 
 Test(target_list, refusals)
 {
@@ -99,7 +100,7 @@ Test(target_list, refusals)
 Test(target_list, a_better_target_has_all_of_a_lesser_one)
 {
     size_t n = lathe_target_count();
-    cr_assert_eq(n, 10);
+    cr_assert_eq(n, 11);
     for (size_t i = 1; i < n; i++) {
         lathe_target_info less = lathe_target_get(i - 1), more = lathe_target_get(i);
         if (strcmp(less.architecture, more.architecture) != 0) continue;
