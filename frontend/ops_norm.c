@@ -147,8 +147,12 @@ lathe_status fe_import_instancenorm(fe_node *n)
     TRY(need_channels(n));
     ir_dim channels = fe_type(n, 0)->dims[1];
     TRY(need_vectors(n, 1, 3, channels));
-    ir_value r = normalize_groups(&n->b, fe_in(n, 0), channels, fe_attr_float(n, "epsilon"));
-    fe_out(n, 0, scale_channels(&n->b, r, fe_in(n, 1), fe_in(n, 2), ir_dim_const(n->g, 1)));
+    ir_elem elem = fe_type(n, 0)->elem;
+    ir_value v[3]; /* wide: what is left when the bias takes most of it away is rounded once */
+    for (size_t k = 0; k < 3; k++) v[k] = ir_cast(&n->b, fe_in(n, k), ir_elem_arith(elem));
+    ir_value r = normalize_groups(&n->b, v[0], channels, fe_attr_float(n, "epsilon"));
+    r = scale_channels(&n->b, r, v[1], v[2], ir_dim_const(n->g, 1));
+    fe_out(n, 0, r == IR_NONE ? IR_NONE : ir_cast(&n->b, r, elem));
     return LATHE_OK;
 }
 

@@ -2,6 +2,7 @@
 """Writes the cases deviations_*: what docs/deviations.md says of operators of ai.onnx whose other tests do
 not reach it. See make.py."""
 import math
+import struct
 
 from make import case
 from onnx_text import *
@@ -109,7 +110,26 @@ def batch_first():
     one_run("deviations_batch_first", nodes, ins, outs, inits)
 
 
+def one_rounding():
+    """InstanceNormalization of float16, where the bias takes most of the result away."""
+    x = [i % 7 - 3.0 for i in range(12)]
+    scale, bias, y = [1.5, -1.5], [1.25, -1.25], []
+    for c in range(2):
+        row = x[6 * c:6 * c + 6]
+        mean = sum(row) / 6
+        deviation = math.sqrt(sum((v - mean) ** 2 for v in row) / 6 + 1e-5)
+        y += [(v - mean) / deviation * scale[c] + bias[c] for v in row]
+    body = graph([node("InstanceNormalization", ["x", "scale", "bias"], ["h"]),
+                  node("Cast", ["h"], ["y"], to=FLOAT)],
+                 [value("x", FLOAT16, [1, 2, "n"])], [value("y", FLOAT)],
+                 [tensor("scale", [2], scale, FLOAT16), tensor("bias", [2], bias, FLOAT16)])
+    rounded = [struct.unpack("<e", struct.pack("<e", v))[0] for v in y]
+    case("instance_norm_half", body,
+         [([tensor("x", [1, 2, 6], x, FLOAT16)], [tensor("y", [1, 2, 6], rounded)])])
+
+
 if __name__ == "__main__":
+    one_rounding()
     not_numbers()
     casts()
     no_kernel()
