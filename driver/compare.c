@@ -104,10 +104,16 @@ int command_compare(const cli_options *o)
     comparison c = {.o = o};
     cli_options with_case = *o;
     char set[4200];
-    const char *dir = o->paths.items[1];
-    case_tolerance(dir, &c.atol, &c.rtol);
-    snprintf(set, sizeof set, "%s/test_data_set_0", dir);
-    with_case.case_dir = access(set, R_OK) == 0 ? set : dir;
+    const char *dir = o->paths.n > 1 ? o->paths.items[1] : NULL;
+    bool precisions = o->against && strcmp(o->against, "f32") == 0;
+    if (!dir && !precisions)
+        return usage_error("'compare' needs MODEL.onnx CASE; see 'lathe compare --help'");
+    if (dir) {
+        case_tolerance(dir, &c.atol, &c.rtol);
+        snprintf(set, sizeof set, "%s/test_data_set_0", dir);
+        with_case.case_dir = access(set, R_OK) == 0 ? set : dir;
+    }
+    if (precisions) return compare_precisions(&with_case);
     c.dir = o->against ? o->against : with_case.case_dir;
     int code = load_model(&with_case, o->paths.items[0], false, &c.m);
     if (code == EXIT_OK) {

@@ -111,6 +111,10 @@ void unload_model(loaded *);
  * false: there is none. */
 bool case_dims(const char *library, const char *dir, int nsets, option_list *dims);
 
+/* ---- accuracy.c ---- */
+/* compare --against f32. */
+int compare_precisions(const cli_options *);
+
 /* ---- random.c ---- */
 /* Input number `at` with the same values every time: numbers in (-1, 1), integers and bools 0 or 1,
  * which are valid as indices and masks of most models. Free sizes come from --dim. */

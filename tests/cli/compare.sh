@@ -33,6 +33,16 @@ expect 2 "{\"value\": \"$inside\", \"verdict\": \"different\"" compare $model $d
 { head -c 131 "$WORK/plain/output_0.npy"; printf '\177'; tail -c +133 "$WORK/plain/output_0.npy"; } >"$ref/output_0.npy"
 expect 2 "error: $model: 'logits' is the first value that differs: [0,0,0] is " compare $model $data --against "$ref"
 
+# What a precision costs, on a case or on random inputs; nothing for f32 itself.
+expect 0 "logits: error at most 0, relative 0, root mean square 0 %, cosine 1.0000000" compare $model examples/adder --against f32
+expect 0 "logits: error at most " compare $model examples/adder --against f32 --precision w8
+rms=$(sed 's/.*root mean square \([0-9.]*\) %.*/\1/' "$WORK/out")
+awk -v rms="$rms" 'BEGIN { exit !(rms > 0.05 && rms < 2) }' || { cat "$WORK/out"; exit 1; }
+expect 0 '{"value": "logits", "elements": 30, "unlike": 0, "error": 0.' compare examples/digits/model.onnx --dim batch=3 --against f32 --precision w4 --json
+expect 0 "y0: 0 of 3 elements differ" compare tests/cases/tree_classifier/model.onnx tests/cases/tree_classifier --against f32 --precision bf16
+expect 1 "'compare' needs MODEL.onnx CASE; see 'lathe compare --help'" compare $model
+expect 1 "--against f32 takes a model, which is compiled twice, not a library" compare libmodel.so --against f32
+
 expect 0 "fuse_rows        switched off" compile $model -o "$WORK/libadder.so" --report --disable-pass fuse_rows
 grep -q '^canonicalize  *[0-9]' "$WORK/out"
 grep -q '^not fused: ' "$WORK/out"

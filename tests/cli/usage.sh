@@ -29,7 +29,7 @@ expect 1 "--emit takes so, obj, a, ir, llvm, asm or program, not 'exe'" compile 
 expect 1 "--weights takes file or embed, not 'here'" compile model.onnx --weights here
 expect 1 "--output-format takes npy or pb, not 'txt'" run model.onnx --output-format txt
 expect 1 "--report takes text or json, not 'xml'" compile model.onnx --report=xml
-expect 1 "'compare' needs MODEL.onnx CASE" compare model.onnx
+expect 1 "'compare' needs MODEL.onnx CASE; see 'lathe compare --help'" compare model.onnx
 expect 1 "generate takes man, bash, zsh or fish, not 'html'" generate html
 expect 2 "missing.onnx" compile "$WORK/missing.onnx"
 expect 2 "missing.onnx" check "$WORK/missing.onnx"
