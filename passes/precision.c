@@ -244,7 +244,8 @@ static void read_product(precision *p, ir_node_id id)
     if (!r.why) add_use(p, id, operand, at);
 }
 
-/* A table that is looked up and that products read in one way only. */
+/* A table that is looked up and that products read in one way only. A lookup in the body of a loop
+ * would not be fused with what decodes a table outside of it. */
 static void read_lookups(precision *p, ir_node_id id)
 {
     ir_graph *g = p->g;
@@ -254,6 +255,7 @@ static void read_lookups(precision *p, ir_node_id id)
         size_t found = 0, at = 0;
         for (size_t i = 0; i < p->nreadings; i++)
             if (p->readings[i].value == n->operands[k]) found++, at = i;
+        if (found == 1 && g->values[n->operands[k]].block != n->block) continue;
         loads l = found == 1 ? loads_of(g, n, k) : (loads){0};
         if (l.n == 1 && l.gathered == 1 && !p->readings[at].why) add_use(p, id, k, at);
     }
