@@ -151,6 +151,21 @@ async function halves() {
     await c.write();
 }
 
+// MoE of float16 is that of float32 over numbers which both hold, rounded.
+async function halfMoe() {
+    const bits = { '-2': 0xc000, '-1': 0xbc00, 0: 0, 1: 0x3c00, 2: 0x4000 }, wide = new Case('ms_moe_half'), half = new Case('ms_moe_half');
+    for (const [c, type, of] of [[wide, FLOAT, (v) => v], [half, FLOAT16, (v) => bits[v]]]) {
+        const data = (n, shift) => Array.from({ length: n }, (_, i) => of((i * 7 + shift) % 5 - 2));
+        c.input('x', type, [2, 4], data(8, 2)); c.input('router', type, [2, 3], data(6, 0)); c.weight('first', type, [3, 8, 4], data(96, 1)); c.weight('second', type, [3, 4, 8], data(96, 3));
+        c.nodes.push({ op: 'MoE', domain: 'com.microsoft', inputs: ['x', 'router', 'first', '', 'second'], outputs: ['sum'], attributes: { k: 1, activation_type: 'relu' } },
+                     { op: 'Cast', domain: '', inputs: ['sum'], outputs: ['y'], attributes: { to: FLOAT } });
+        c.outputs.push(['y', FLOAT]);
+    }
+    const { y } = await wide.run();
+    half.expect('y', y.dims, y.data);
+    await half.write();
+}
+
 // Queries and keys are normalised head by head before they turn: once by the operator, once in front of it.
 async function queryNorm() {
     const [heads, groups, size, rows, past] = [4, 2, 16, 3, 2], given = new Case('gqa_norm'), spelled = new Case('gqa_norm');
@@ -201,5 +216,6 @@ await plain();
 await gridSamples();
 await halves();
 await halfWay();
+await halfMoe();
 await otherProviders();
 await queryNorm();
