@@ -218,7 +218,8 @@ static lathe_status choose_names(work *w)
 static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
-    TRY(cg_lower(w->g, w->name, w->o->level, w->checking ? NULL : cg_encoded_decodes, &w->p));
+    TRY(cg_lower(w->g, w->name, w->o->level, cg_targets_pair(&w->targets),
+                 w->checking ? NULL : cg_encoded_decodes, &w->p));
     w->p->precision = w->precision.name;
     bool verify = w->o->emit == LATHE_EMIT_PROGRAM;
     if (verify || w->o->all_origins) cg_list_origins(w->p);

@@ -42,8 +42,14 @@ typedef struct cg_panel_form {
     ir_elem elem, sum; /* of the panel; of the product's sums */
     int group;         /* k of a group */
     int sums;          /* rows of sums in front of each panel */
+    int listed;        /* so many k have a row of the list in front of those; 0: there is none */
 } cg_panel_form;
 const cg_panel_form *cg_panel_form_of(cg_format);
+/* An entry of a list: `excess` times the element of a at k is to be added to a column's sum. */
+#define CG_LISTED(k, column, excess)                                                               \
+    ((uint32_t)(k) << 13 | (uint32_t)(column) << 8 | (uint8_t)(excess))
+/* Rows in front of a panel's groups, of so many k in all. */
+int64_t cg_panel_front(const cg_panel_form *, int64_t k);
 cg_format cg_format_of(const char *name); /* CG_FORMATS: none has it */
 /* codes.def: what an element of a panel is stored as. A panel in codes is, block by block along k:
  * a row of scales, a row of zero points, then a row of codes for each k of the block, which the
@@ -263,9 +269,10 @@ typedef struct cg_program {
 /* Computes an encoded matrix once, to see that no index of it is outside. */
 typedef bool (*cg_decodes)(cg_program *, cg_encoded *, lathe_diag *);
 /* lower.c: graph -> program. The graph must be verified and hold only operators that lower. At
- * level 0 all kernels are general nests. The program, also that of a failure, must be closed;
- * nothing is left to close at level 0. */
-lathe_status cg_lower(ir_graph *, const char *name, int level, cg_decodes, cg_program **);
+ * level 0 all kernels are general nests. pairs: PAIRS is the best format for all targets. The
+ * program, also that of a failure, must be closed; nothing is left to close at level 0. */
+lathe_status cg_lower(ir_graph *, const char *name, int level, bool pairs, cg_decodes,
+                      cg_program **);
 bool cg_encoded_decodes(cg_program *, cg_encoded *, lathe_diag *); /* decode.c; compiles and runs */
 /* decode.c: makes its encoded weights ready to be hashed and written. */
 lathe_status cg_program_open(cg_program *, lathe_diag *);
@@ -307,6 +314,8 @@ typedef struct cg_targets {
 } cg_targets;
 /* "x86-64-v3,x86-64-v4"; NULL: this host. */
 lathe_status cg_targets_parse(const char *list, cg_targets *, lathe_diag *);
+/* Whether what each has for products of codes adds them in pairs with saturation. */
+bool cg_targets_pair(const cg_targets *);
 /* emit_need.c: the least one whose code for the program is the same. */
 const cg_isa *cg_isa_needed(const cg_isa *, const cg_program *);
 
@@ -321,6 +330,8 @@ lathe_status cg_emit(const cg_program *, const cg_targets *, cg_form, int level,
 ir_dim cg_panel_elements(ir_graph *, cg_format, ir_dim k);
 ir_dim cg_panel_bytes(ir_graph *, cg_format, ir_dim k);
 uint64_t cg_panels_size(const cg_panels *);
+/* Whether the lists of PAIRS have room for all that they must hold. */
+bool cg_panels_fit(const cg_panels *, const void *elements);
 bool cg_panels_write(const cg_panels *, const void *elements,
                      bool (*put)(void *ctx, const void *bytes, size_t size), void *ctx);
 /* weights.c: writes the weight file, or a relocatable object with symbol NAME_weights. Streams. */

@@ -186,7 +186,7 @@ static const struct {
     ir_elem b;
     origin from;
 } panels[] = {
-#define PANEL(id, name, b, from, elem, sum, group, sums) {name, b, from},
+#define PANEL(id, name, b, from, elem, sum, group, sums, listed) {name, b, from},
 #include "ir/panels.def"
 #undef PANEL
 };

@@ -18,6 +18,7 @@ typedef struct gemm {
     const cg_gemm *g;
     const cg_panel_form *form;
     LLVMTypeRef a_type, b_type, c_type; /* of elements; c's are sums */
+    int64_t front;                      /* rows in front of a panel's groups */
     cg_tile_use use;
     int64_t row_step, k_step; /* of a, in elements; 0: run-time */
     int narrow;               /* that factors are narrowed to; 0: they are not */
@@ -25,6 +26,7 @@ typedef struct gemm {
     uint64_t sizes[CG_FETCHES]; /* numbers of rows of the tiles, a bit each */
     cg_function finish;
     cg_function pack, decode; /* of a b that is no weight; of codes */
+    cg_function listed;       /* of panels with lists */
     cg_function few;          /* codes times a few rows */
     cg_function narrow_a, narrow_b;
     cg_val tiles;           /* the chooser */
@@ -49,7 +51,7 @@ static cg_val extent(const gemm *w, int which) { return w->k.extent[axis(w, whic
 static cg_val row_of(gemm *w, cg_val k)
 {
     if (w->form->group > 1) k = cg_quotient(w->u, k, cg_num(w->u, w->form->group));
-    return w->form->sums ? cg_add(w->u, k, cg_num(w->u, w->form->sums)) : k;
+    return w->front ? cg_add(w->u, k, cg_num(w->u, w->front)) : k;
 }
 
 static cg_val rows_of_panel(gemm *w)
@@ -247,6 +249,25 @@ static void emit_tiles(gemm *w, cg_val block, cg_val panel, cg_val part, cg_val 
     call_tiles(w, args, b, c, next, share);
 }
 
+/* Adds what a panel's list holds to complete sums. */
+static void add_listed(gemm *w, cg_val block, cg_val panel, cg_val c, cg_val ldc)
+{
+    cg_unit *u = w->u;
+    if (!w->form->listed) return;
+    cg_val args[CG_LISTED_PARAMS], row_step = stride(w, &w->g->a, M);
+    cg_val list = cg_mul(u, panel, rows_of_panel(w));
+    list = cg_mul(u, list, cg_num(u, (int64_t)CG_PANEL * w->form->group));
+    args[CG_LISTED_LIST] = cg_at(u, w->b_type, w->b, list);
+    args[CG_LISTED_A] =
+        cg_at(u, w->a_type, w->a, cg_mul(u, cg_block_start(u, &w->rows, block), row_step));
+    args[CG_LISTED_C] = c;
+    args[CG_LISTED_ROWS] = cg_block_rows(u, &w->rows, block);
+    args[CG_LISTED_LDC] = ldc;
+    args[CG_LISTED_ROW_STEP] = row_step;
+    args[CG_LISTED_K_STEP] = stride(w, &w->g->a, K);
+    LLVMBuildCall2(u->b, w->listed.type, w->listed.fn, args, CG_LISTED_PARAMS, "");
+}
+
 static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val column)
 {
     cg_unit *u = w->u;
@@ -271,13 +292,14 @@ static void emit_direct(gemm *w, cg_val panel, cg_val part)
     cg_val c = cg_at(u, w->c_type, w->c,
                      cg_add(u, cg_mul(u, cg_block_start(u, &w->rows, l.i), ldc), column));
     emit_tiles(w, l.i, panel, part, c, ldc);
-    if (w->k.n->epilogue) {
+    if (w->k.n->epilogue || w->form->listed) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
         LLVMBuildCondBr(u->b,
                         LLVMBuildICmp(u->b, LLVMIntEQ, cg_add(u, part, cg_num(u, 1)), w->parts, ""),
                         last, next);
         LLVMPositionBuilderAtEnd(u->b, last);
-        call_finish(w, l.i, c, ldc, column);
+        add_listed(w, l.i, panel, c, ldc);
+        if (w->k.n->epilogue) call_finish(w, l.i, c, ldc, column);
         LLVMBuildBr(u->b, next);
         LLVMPositionBuilderAtEnd(u->b, next);
     }
@@ -296,6 +318,7 @@ static void emit_indirect(gemm *w, cg_val panel)
     cg_loop_enter(u, &parts, NULL, 0);
     emit_tiles(w, rows.i, panel, parts.i, w->memory, ld);
     cg_loop_end(u, &parts, NULL);
+    add_listed(w, rows.i, panel, w->memory, ld);
     call_finish(w, rows.i, w->memory, ld, column);
     cg_loop_end(u, &rows, NULL);
 }
@@ -514,6 +537,7 @@ static void choose_tile(gemm *w)
     w->use.row_step = !w->narrow ? w->row_step : k < 0 ? 0 : cg_narrow_padded(k);
     w->use.k_step = w->narrow ? 1 : w->k_step;
     w->form = cg_panel_form_of(w->g->format);
+    w->front = cg_panel_front(w->form, k < 0 ? 0 : k);
     w->a_type = cg_storage_type(u, w->k.n->operands[0].elem);
     w->b_type = cg_storage_type(u, w->form->elem);
     w->c_type = cg_storage_type(u, w->form->sum);
@@ -539,6 +563,7 @@ static void prepare(gemm *w)
     if (!w->g->packed) w->pack = cg_make_pack(u, w->k.n);
     if (is_coded(w)) make_codes(w);
     if (w->narrow) make_narrow(w);
+    if (w->form->listed) w->listed = cg_make_listed(u, w->use.a);
     if (is_made(w)) {
         w->held = LLVMBuildAlloca(u->b, u->i64, "");
         w->scratch = cg_field(u, w->k.args, offsetof(lathe_args, scratch), u->ptr);

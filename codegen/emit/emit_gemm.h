@@ -146,6 +146,19 @@ cg_tile_use cg_product_use(const cg_isa *, const cg_nest *);
 /* The parts that a product's factors are narrowed to on a target; 0: none of its tiles serves. */
 int cg_narrow_parts(const cg_isa *, const cg_gemm *);
 
+/* emit_pairs.c: adds what a panel's list holds to sums, ROWS of them LDC apart. */
+enum {
+    CG_LISTED_LIST,
+    CG_LISTED_A,
+    CG_LISTED_C, /* pointers; A: at the first row */
+    CG_LISTED_ROWS,
+    CG_LISTED_LDC,
+    CG_LISTED_ROW_STEP,
+    CG_LISTED_K_STEP,
+    CG_LISTED_PARAMS
+};
+cg_function cg_make_listed(cg_unit *, ir_elem a);
+
 /* emit_codes.c: decodes COUNT k from K on of the panel in codes FROM. */
 enum {
     CG_DECODE_FROM,

@@ -56,6 +56,14 @@ static void add_tail_tiers(cg_shape *s, int lanes)
     s->tiers[s->ntiers++] = 1;
 }
 
+/* Whether four vectors are reduced side by side, so that none waits for the one before it. What
+ * remains is done one by one: nothing may remain of the widest vectors. */
+static bool worth_four(int64_t extent, int lanes)
+{
+    if (4 * lanes > CG_MOST_LANES || extent < 4 * lanes) return false;
+    return 4 * lanes < CG_MOST_LANES || extent % (4 * lanes) == 0;
+}
+
 void cg_choose_tiers(cg_shape *s)
 {
     cg_kern *k = &s->k;
@@ -69,8 +77,8 @@ void cg_choose_tiers(cg_shape *s)
         red_lanes = choose_lanes(s, last, false, &red_cost);
     if (red_lanes > 1 && red_cost.gathers == 0 && (cost.gathers > 0 || red_lanes > lanes)) {
         s->along = last;
-        bool many = red_cost.items <= 6 && red_cost.slow == 0 && red_lanes < CG_MOST_LANES / 4;
-        if (many && known_extent(s, last) >= 4 * red_lanes) red_lanes *= 4;
+        bool many = red_cost.items <= 6 && red_cost.slow == 0;
+        if (many && worth_four(known_extent(s, last), red_lanes)) red_lanes *= 4;
         s->red_tiers[s->nred_tiers++] = red_lanes;
         if (known_extent(s, last) % red_lanes != 0) s->red_tiers[s->nred_tiers++] = 1;
         lanes = 1;

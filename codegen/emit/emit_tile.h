@@ -42,6 +42,7 @@ typedef void (*cg_multiply)(cg_tile *, cg_val *sum, cg_val a, cg_val b, int step
 CG_MULTIPLY(f32);
 CG_MULTIPLY(dot); /* emit_tile_i8.c */
 CG_MULTIPLY(pmaddwd);
+CG_MULTIPLY(pmaddubsw);
 CG_MULTIPLY(smull);
 CG_MULTIPLY(widen);
 CG_MULTIPLY(blocks); /* emit_tile_mm.c */

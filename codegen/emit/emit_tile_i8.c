@@ -4,7 +4,7 @@
  * A row's group is one i32, which all lanes get. Where the format's signs do not suit the
  * instruction, a's codes are read with the other sign, and the sums start accordingly
  * (emit_tile.c). No sum on the way saturates: products of bytes are added in pairs as i16 times i16
- * to i32, or by instructions that add four of them to an i32. */
+ * to i32, by instructions that add four of them to an i32, or in pairs that fit in i16. */
 #include "codegen/emit/emit_dot.h"
 #include "codegen/emit/emit_tile.h"
 
@@ -100,6 +100,50 @@ void cg_multiply_pmaddwd(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, 
                 cg_val pairs = cg_intrinsic_of(u, name, NULL, 0, (cg_val[]){row[j][h], y}, 2);
                 sum[i * vectors + j] = LLVMBuildAdd(u->b, sum[i * vectors + j], pairs, "");
             }
+        }
+    }
+}
+
+/* ---- products of bytes in pairs, which the panel keeps from saturating ---- */
+
+/* Two products of each lane, added as i16 that saturates. */
+static cg_val pair_of(cg_unit *u, cg_words x, cg_words y, int k)
+{
+    cg_val sum = cg_int_like(x.v, 0);
+    for (int i = k; i < k + 2; i++)
+        sum = LLVMBuildAdd(u->b, sum,
+                           LLVMBuildMul(u->b, cg_byte_of(u, x, i), cg_byte_of(u, y, i), ""), "");
+    sum = cg_intrinsic(u, "llvm.smin", (cg_val[]){sum, cg_int_like(sum, INT16_MAX)}, 2);
+    return cg_intrinsic(u, "llvm.smax", (cg_val[]){sum, cg_int_like(sum, INT16_MIN)}, 2);
+}
+
+/* The sum of both pairs: x without a sign, y with one. */
+static cg_val pairs_of(cg_unit *u, cg_words x, cg_words y, int lanes)
+{
+    if (u->isa->defines & LATHE_CPU_AVX2)
+        return LLVMBuildAdd(u->b, pair_of(u, x, y, 0), pair_of(u, x, y, 2), "");
+    bool wide = lanes == 16;
+    LLVMTypeRef bytes = cg_wide(u->i8, 4 * lanes);
+    cg_val args[] = {LLVMBuildBitCast(u->b, x.v, bytes, ""),
+                     LLVMBuildBitCast(u->b, y.v, bytes, "")};
+    args[0] = cg_intrinsic_of(
+        u, wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw", NULL, 0, args, 2);
+    args[1] = cg_int(cg_wide(u->i16, 2 * lanes), 1);
+    return cg_intrinsic_of(u, wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd",
+                           NULL, 0, args, 2);
+}
+
+void cg_multiply_pmaddubsw(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
+{
+    cg_unit *u = t->u;
+    int vectors = t->shape.vectors;
+    cg_words row[CG_TILE_MOST_VECTORS];
+    for (int j = 0; j < vectors; j++) row[j] = load_b(t, b, step, j);
+    for (int i = 0; i < t->rows; i++) {
+        cg_words x = codes_of(t, a, i, step, left);
+        for (int j = 0; j < vectors; j++) {
+            cg_val *s = &sum[i * vectors + j];
+            *s = LLVMBuildAdd(u->b, *s, pairs_of(u, x, row[j], t->shape.lanes), "");
         }
     }
 }

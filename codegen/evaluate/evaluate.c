@@ -146,7 +146,7 @@ lathe_status cg_evaluator_new(ir_graph *g, const int64_t *maxima, lathe_diag *di
     cg_isa isa = *cg_isa_find(baseline);
     isa.has_fma = false;
     const cg_targets targets = {.isa = {&isa}, .n = 1};
-    TRY(cg_lower(g, name, 0, NULL, &p));
+    TRY(cg_lower(g, name, 0, false, NULL, &p));
     cg_hash(p);
     TRY(cg_emit(p, &targets, CG_OBJECT, 2, diag, &code, &size));
     cg_evaluator *e = calloc(1, sizeof *e);

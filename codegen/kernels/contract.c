@@ -308,6 +308,11 @@ static uint32_t place_b(product *p, cg_encoded *encoded)
         cg_refuse(p->lw, LATHE_INTERNAL, p->operands[B], "weight \"%s\" without sizes", p->weight);
         return 0;
     }
+    if (p->lw->pairs && w.format == CG_FORMAT_I8) {
+        w.format = CG_FORMAT_PAIRS;
+        if (!cg_panels_fit(&w, blob_of(p)->bytes)) w.format = CG_FORMAT_I8;
+        p->gemm.format = w.format;
+    }
     panels = (n + CG_PANEL - 1) / CG_PANEL;
     if (encoded) p->gemm.codes = encoded->matrix.panels.codes;
     walk_panels(p, panels);

@@ -413,10 +413,18 @@ static void renumber(merging *m)
         if (p->steps[i].kind == LATHE_STEP_KERNEL) p->steps[i].func = number[p->steps[i].func];
 }
 
+/* What stands in front of such panels, or of their blocks, goes by k. */
+static bool has_known_k(const cg_gemm *g)
+{
+    return g->codes.code != CG_CODE_NONE || cg_panel_form_of(g->format)->listed;
+}
+
 static bool may_merge(const merging *m, uint32_t leader)
 {
+    const cg_nest *nest = &m->lw->p->kernels[leader].nest;
     if (m->shapes[leader].leader != leader) return false;
     if (!m->sizes) return m->shapes[leader].count > 1;
+    if (nest->gemm && has_known_k(nest->gemm)) return false;
     return m->shapes[leader].count >= MANY;
 }
 

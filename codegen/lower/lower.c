@@ -280,12 +280,13 @@ static void lower_finish(cg_lowering *lw)
         if (p->bufs[i].first == LATHE_NO_SLOT) p->bufs[i].first = p->bufs[i].last = 0;
 }
 
-lathe_status cg_lower(ir_graph *g, const char *name, int level, cg_decodes decodes,
+lathe_status cg_lower(ir_graph *g, const char *name, int level, bool pairs, cg_decodes decodes,
                       cg_program **program)
 {
     cg_lowering *lw = lower_start(g, name);
     *program = lw->p;
     lw->level = level;
+    lw->pairs = pairs;
     lw->decodes = decodes;
     const ir_block body = g->blocks[1];
     uint32_t *out = IR_NEW_N(g->arena, uint32_t, body.nresults + 1);

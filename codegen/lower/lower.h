@@ -53,6 +53,7 @@ typedef struct cg_lowering {
     uint32_t node_entry; /* its entry in nodes[] */
     lathe_status status; /* of the first failure inside a function that returns a number */
     int level;           /* 0: general kernels only */
+    bool pairs;          /* weights of codes may become CG_FORMAT_PAIRS */
     ir_dim scratch;      /* bytes that a worker needs; IR_NONE: none */
     int nesting;         /* regions around the node */
     cg_frame *frame;     /* innermost loop around the node, or NULL */

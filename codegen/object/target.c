@@ -268,3 +268,12 @@ lathe_status cg_targets_parse(const char *list, cg_targets *targets, lathe_diag 
         list += length + 1;
     }
 }
+
+bool cg_targets_pair(const cg_targets *t)
+{
+    const uint32_t sums_of_four = LATHE_CPU_AVX_VNNI | LATHE_CPU_AVX512_VNNI;
+    for (size_t i = 0; i < t->n; i++)
+        if (!(t->isa[i]->cpu_bits & LATHE_CPU_AVX2) || t->isa[i]->cpu_bits & sums_of_four)
+            return false;
+    return true;
+}

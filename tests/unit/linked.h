@@ -29,7 +29,7 @@ static inline const char *linked_put(const char *folder, const char *name, const
     return path;
 }
 
-static inline linked linked_make(const cg_isa *isa, int level)
+static inline linked linked_of(const cg_isa *isa, int level, bool pairs)
 {
     char folder[] = "/tmp/lathe-linked-XXXXXX", *data = NULL;
     size_t size = 0;
@@ -37,7 +37,7 @@ static inline linked linked_make(const cg_isa *isa, int level)
     linked c;
     cr_assert(mkdtemp(folder));
     pass_products(fx.g, NULL, fx.diag);
-    cr_assert_eq(cg_lower(fx.g, "t", level, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "t", level, pairs, cg_encoded_decodes, &p), LATHE_OK);
     cr_assert_eq(cg_program_open(p, fx.diag), LATHE_OK);
     p->embed_weights = p->weights_size > 0;
     cg_hash(p);
@@ -63,6 +63,11 @@ static inline linked linked_make(const cg_isa *isa, int level)
     unlink(library);
     rmdir(folder);
     return c;
+}
+
+static inline linked linked_make(const cg_isa *isa, int level)
+{
+    return linked_of(isa, level, false);
 }
 
 /* The instruction sets that this machine runs; their number. */

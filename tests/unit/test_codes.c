@@ -156,7 +156,7 @@ Test(codes, each_form_is_found)
     cg_program *p;
     make(64);
     pass_products(fx.g, NULL, fx.diag);
-    cr_assert_eq(cg_lower(fx.g, "t", 2, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "t", 2, false, cg_encoded_decodes, &p), LATHE_OK);
     cr_assert_eq(p->nweights, OUTPUTS);
     for (int i = 0; i < OUTPUTS; i++)
         cr_expect_eq(p->weights[i].panels->codes.code, forms[i / WIDTHS].code, "form %d",

@@ -30,7 +30,7 @@ static void lower(const char *body)
     cr_assert_not_null(graph, "%s", lathe_diag_get(fx.diag, 0).text);
     cr_assert_eq(ir_verify(graph), LATHE_OK);
     pass_products(graph, NULL, fx.diag);
-    cr_assert_eq(cg_lower(graph, "t", 2, cg_encoded_decodes, &program), LATHE_OK);
+    cr_assert_eq(cg_lower(graph, "t", 2, false, cg_encoded_decodes, &program), LATHE_OK);
     cr_assert_eq(cg_program_open(program, fx.diag), LATHE_OK, "%s",
                  lathe_diag_get(fx.diag, 0).text);
 }

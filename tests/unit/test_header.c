@@ -34,7 +34,7 @@ static void lower(const char *text)
 {
     fx.g = ir_parse(&fx.arena, fx.diag, "test.ir", text, strlen(text));
     cr_assert(fx.g);
-    cr_assert_eq(cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "m", 2, false, cg_encoded_decodes, &p), LATHE_OK);
     cg_hash(p);
 }
 

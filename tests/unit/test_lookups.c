@@ -167,7 +167,7 @@ static cg_program *lowered(void)
 {
     cg_program *p;
     pass_products(fx.g, NULL, fx.diag);
-    cr_assert_eq(cg_lower(fx.g, "t", 2, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "t", 2, false, cg_encoded_decodes, &p), LATHE_OK);
     return p;
 }
 

@@ -20,7 +20,7 @@ static lathe_status try_lower(const char *text)
         return LATHE_BAD_INPUT;
     }
     pass_products(fx.g, NULL, fx.diag);
-    TRY(cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p));
+    TRY(cg_lower(fx.g, "m", 2, false, cg_encoded_decodes, &p));
     return cg_program_verify(p, fx.diag);
 }
 
@@ -146,7 +146,7 @@ Test(lower, constants_are_aligned_and_equal_bytes_are_stored_once)
     for (int i = 0; i < 3; i++)
         sum = ir_x_2(fx.g, IR_X_ADD, ir_nest_read(&n, ir_const(&fx.b, &t, &blobs[i])), sum);
     ir_output(fx.g, ir_nest_map(&n, IR_F32, sum), "y");
-    cr_assert_eq(cg_lower(fx.g, "m", 2, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "m", 2, false, cg_encoded_decodes, &p), LATHE_OK);
     cr_assert_eq(p->nweights, 2);
     cr_expect_eq(p->weights[0].offset, 0);
     cr_expect_eq(p->weights[1].offset, 448);

@@ -44,7 +44,7 @@ static void begin_with(const char *graph)
     fixture_begin();
     fx.g = ir_parse(&fx.arena, fx.diag, "test.ir", graph, strlen(graph));
     cr_assert(fx.g);
-    cr_assert_eq(cg_lower(fx.g, "m", 0, NULL, &p), LATHE_OK);
+    cr_assert_eq(cg_lower(fx.g, "m", 0, false, NULL, &p), LATHE_OK);
     cr_assert_eq(cg_program_verify(p, fx.diag), LATHE_OK);
 }
 

@@ -11,6 +11,7 @@ enum { MOST_ROWS = 70, WIDTH = 1100, COLUMNS = 75, MOST_OUT = 96, MOST_SIZES = 2
 enum { U8_ROWS, I8_ROWS, U8_COLUMNS, U8_RIGHT, I8_RIGHT, INPUTS };
 static const ir_elem elems[INPUTS] = {IR_U8, IR_I8, IR_U8, IR_U8, IR_I8};
 
+static bool pairs; /* whether weights become CG_FORMAT_PAIRS, and have few large codes */
 static ir_dim m;
 static ir_value a[INPUTS]; /* [m, WIDTH] twice, [WIDTH, m], [WIDTH, COLUMNS] twice */
 
@@ -39,12 +40,21 @@ static uint8_t code(uint64_t i)
     return h % 4 ? extremes[h / 4 % 8] : (uint8_t)(h >> 8);
 }
 
+/* Small codes, and one time in 200 a run of extremes. */
+static uint8_t rare_code(uint64_t i)
+{
+    static const uint8_t extremes[] = {127, 128, 64, 129, 65, 191};
+    uint64_t h = (i / 80 * 0x9e3779b97f4a7c15u) >> 40;
+    return h % 5 == 0 && i % 80 < 2 ? extremes[h / 5 % 6]
+                                    : (uint8_t)(i * 2654435761u >> 13) % 128 - 64;
+}
+
 static ir_value weight(int64_t rows, int64_t columns)
 {
     ir_graph *g = fx.g;
     size_t n = (size_t)(rows * columns);
     uint8_t *w = ir_alloc(&fx.arena, n, 1);
-    for (size_t i = 0; i < n; i++) w[i] = code(i * 7 + n);
+    for (size_t i = 0; i < n; i++) w[i] = pairs ? rare_code(i) : code(i * 7 + n);
     const ir_type t =
         ir_type_make(IR_I8, 2, (ir_dim[]){ir_dim_const(g, rows), ir_dim_const(g, columns)});
     return ir_const(&fx.b, &t, &(ir_blob){.bytes = w, .size = n});
@@ -164,7 +174,7 @@ static void free_plain(plain *p)
 
 static void check(const cg_isa *isa, const plain *expected)
 {
-    linked c = linked_make(isa, 2);
+    linked c = linked_of(isa, 2, pairs);
     for (int i = 0; rows_of(i) <= MOST_ROWS; i++) {
         results found = run(&c, rows_of(i));
         expect_same(&expected->of[i], &found, isa->tile, rows_of(i));
@@ -238,4 +248,53 @@ Test(tiles, of_what_the_run_packs)
         add_sum(I8_ROWS, a[b], 40, 1099, false);
     }
     check_all((cg_format[]){CG_FORMAT_S8, CG_FORMAT_U8}, 2);
+}
+
+/* All weights are stored so, or the tiles would not be asked. */
+static void expect_pairs(void)
+{
+    cg_program *p;
+    pass_products(fx.g, NULL, fx.diag);
+    cr_assert_eq(cg_lower(fx.g, "t", 2, true, cg_encoded_decodes, &p), LATHE_OK);
+    for (size_t i = 0; i < p->nweights; i++)
+        cr_expect(p->weights[i].panels && p->weights[i].panels->format == CG_FORMAT_PAIRS);
+    cg_program_close(p);
+}
+
+/* A tile by its instructions' definitions alone. */
+static void check_defined(const char *tile)
+{
+    plain expected = make_plain();
+    cg_isa isa = *cg_isa_at(0);
+    isa.defines = UINT32_MAX;
+    isa.tile = tile;
+    check(&isa, &expected);
+    free_plain(&expected);
+}
+
+Test(tiles, of_weights_in_pairs)
+{
+    static const int64_t n[] = {32, 33, 71}, k[] = {1, 2, 3, 4, 5, 18, 67, 1099};
+    if (strncmp(cg_isa_host()->triple, "x86_64", 6) != 0) return;
+    pairs = true;
+    for (int i = 0; i < 2; i++)
+        for (int c = 0; c < 3; c++)
+            for (int d = 0; d < 8; d++) add_product(i, n[c], k[d], (c + d) % 2);
+    for (int d = 0; d < 4; d++) add_product(U8_COLUMNS, n[d % 3], k[2 * d + 1], d % 2);
+    expect_pairs();
+    check_all((cg_format[]){CG_FORMAT_PAIRS}, 1);
+    check_defined("pmaddubsw_u8");
+    check_defined("pmaddubsw_i8");
+}
+
+/* A weight with more large pairs than a list holds stays as it is. */
+Test(tiles, of_weights_with_too_many_pairs)
+{
+    cg_program *p;
+    add_product(U8_ROWS, 71, 300, false);
+    pass_products(fx.g, NULL, fx.diag);
+    cr_assert_eq(cg_lower(fx.g, "t", 2, true, cg_encoded_decodes, &p), LATHE_OK);
+    cr_assert_eq(p->nweights, 1);
+    cr_expect_eq(p->weights[0].panels->format, CG_FORMAT_I8);
+    cg_program_close(p);
 }
