@@ -102,7 +102,9 @@ static lathe_status read_dict(text t, lathe_tensor *tensor, tensor_message *m)
         else if (ok && strcmp(key, "shape") == 0) ok = (bit = 2, take_shape(&t, tensor));
         else if (ok && strcmp(key, "fortran_order") == 0) ok = (bit = 4, take(&t, "False"));
         else ok = false;
-        if (!ok && bit == 4) return tensor_fail(m, LATHE_UNSUPPORTED, "not in C order");
+        if (!ok && bit == 4)
+            return tensor_fail(m, LATHE_UNSUPPORTED,
+                               "the array is in Fortran order, only C order is read");
         ok = ok && !(seen & bit);
         seen |= bit;
         if (ok && !take(&t, ",")) {
@@ -114,7 +116,8 @@ static lathe_status read_dict(text t, lathe_tensor *tensor, tensor_message *m)
     if (!ok || seen != 7 || t.at != t.end)
         return tensor_fail(m, LATHE_BAD_INPUT, "not an npy header");
     tensor->elem = find_type(descr);
-    if (!tensor->elem) return tensor_fail(m, LATHE_UNSUPPORTED, "element type '%s'", descr);
+    if (!tensor->elem)
+        return tensor_fail(m, LATHE_UNSUPPORTED, "element type '%s' is not read", descr);
     return LATHE_OK;
 }
 
@@ -157,7 +160,9 @@ static lathe_status write_npy(FILE *out, const lathe_tensor *t, const char *name
     size_t bytes;
     int64_t count;
     char header[512];
-    if (t->elem == LATHE_STRING) return tensor_fail(m, LATHE_UNSUPPORTED, "strings in an npy file");
+    if (t->elem == LATHE_STRING)
+        return tensor_fail(m, LATHE_UNSUPPORTED,
+                           "strings in an npy file are not supported; a .pb file holds them");
     if (!tensor_bytes(t, &bytes) || !tensor_count(t, &count))
         return tensor_fail(m, LATHE_BAD_INPUT, "a tensor that cannot be");
     const char *type = type_text(t->elem);

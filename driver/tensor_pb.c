@@ -176,7 +176,8 @@ static lathe_status read_head(tensor_proto *p, tensor_message *m)
     }
     if (!tensor_elem_bits(p->tensor.elem))
         return tensor_fail(m, LATHE_BAD_INPUT, "element type %d is unknown", (int)p->tensor.elem);
-    if (p->external) return tensor_fail(m, LATHE_UNSUPPORTED, "data in another file");
+    if (p->external)
+        return tensor_fail(m, LATHE_UNSUPPORTED, "its data is in another file, which is not read");
     if (!tensor_bytes(&p->tensor, &p->tensor.size))
         return tensor_fail(m, LATHE_BAD_INPUT, "dims whose product overflows");
     return LATHE_OK;
@@ -216,7 +217,7 @@ static lathe_status read_strings(const tensor_proto *p, size_t n, tensor_file *o
         field f;
         if (!pb_next(&r, &f)) return tensor_fail(m, LATHE_BAD_INPUT, "not a TensorProto");
         if (f.number != STRING_DATA) continue;
-        if (f.wire != BYTES) return tensor_fail(m, LATHE_BAD_INPUT, "strings that are no strings");
+        if (f.wire != BYTES) return tensor_fail(m, LATHE_BAD_INPUT, "its strings have no text");
         chars += (size_t)(f.bytes.end - f.bytes.at) + 1;
         count++;
     }

@@ -310,6 +310,8 @@ lathe_status fe_import_split_to_sequence(fe_node *n)
     const ir_dim *parts;
     TRY(fe_attr_axis(n, "axis", t.rank, &axis));
     if (fe_has(n, 1)) TRY(fe_need_class(n, 1, "SU"));
+    if (fe_has(n, 1) && fe_type(n, 1)->rank > 1)
+        return fe_expect_input(n, 1, "has rank", fe_number(n, fe_type(n, 1)->rank), "0 or 1");
     bool squeeze = !fe_has(n, 1) && !fe_attr_int(n, "keepdims");
     TRY(part_sizes(n, t.dims[axis], &parts, &count));
     if (!parts && !fe_has(n, 1)) return split_stacked(n, axis, squeeze);

@@ -192,6 +192,7 @@ for name, op, attributes in (("sequence_at", "SequenceAt", {}), ("sequence_inser
         nodes = [PAIR, constant("at", [], [at]), node(op, ["s", "at"] if op == "SequenceAt" else ["s", "x0", "at"], ["y0"])]
         models["%s_%d" % (name, at)] = model(graph(nodes, inputs, [value("y0", FLOAT)]), 21)
 row("split_to_parts", "SplitToSequence", ["f32[4]", "i64[]=0"])
+row("split_rank", "SplitToSequence", ["f32[3,6]", "i64[2,2]"])
 row("split_sum", "SplitToSequence", ["f32[4]", "i64[2]=1,2"])
 models["join_nothing"] = model(graph([node("SequenceEmpty", [], ["s"]), node("ConcatFromSequence", ["s"], ["y0"], axis=0)], [],
                                      [value("y0", FLOAT)]), 21)
