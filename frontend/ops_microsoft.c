@@ -35,6 +35,10 @@ lathe_status fe_import_skip_norm(fe_node *n)
     for (size_t k = 0; k <= bias; k++)
         if (k < 3 || fe_has(n, k)) TRY(fe_need_class(n, k, "FL"));
     TRY(fe_need_same(n, 0, 1));
+    if (rms && fe_wants(n, 1))
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "output 1 ('%s') is a mean, which this norm has not; expected no name there",
+                       n->proto->output[1]);
     int rank = fe_type(n, 0)->rank;
     if (rank == 0) return fe_expect_input(n, 0, "has rank", "0", "1 or more");
     ir_value sum = fe_binary(b, IR_X_ADD, fe_in(n, 0), fe_in(n, 1));

@@ -190,10 +190,10 @@ async function queryNorm() {
 }
 
 async function refusals() {
-    const refuse = async (name, message, op, inputs, attributes = {}) => {
+    const refuse = async (name, message, op, inputs, attributes = {}, outputs = ['y']) => {
         const c = new Case(name);
         for (const [k, [type, dims, data]] of inputs.entries()) (data ? c.weight : c.input).call(c, `i${k}`, type, dims, data);
-        c.node(op, inputs.map((_, k) => `i${k}`), ['y'], attributes);
+        c.node(op, inputs.map((_, k) => `i${k}`), outputs, attributes);
         await c.refuse(message);
     };
     const image = [FLOAT, [1, 4, 3, 6]], norm = { groups: 2, activation: 0 }, weights = [[FLOAT, [6]], [FLOAT, [6]]], sizes = [[INT64, [], [3n]], [INT64, [], [3n]]];
@@ -208,6 +208,8 @@ async function refusals() {
     await refuse('group_norm_groups', 'input 0 has a number of channels of 6, expected a multiple of groups', 'GroupNorm', [image, ...weights], { ...norm, groups: 4 });
     await refuse('group_norm_none', 'attribute groups is 0, expected a positive number', 'GroupNorm', [image, ...weights], { ...norm, groups: 0 });
     await refuse('group_norm_activation', 'attribute activation is 2, expected 0 or 1', 'GroupNorm', [image, ...weights], { ...norm, activation: 2 });
+    await refuse('simplified_mean', "output 1 ('mean') is a mean, which this norm has not; expected no name there", 'SkipSimplifiedLayerNormalization',
+        [[FLOAT, [1, 2, 4]], [FLOAT, [1, 2, 4]], [FLOAT, [4]]], {}, ['y', 'mean']);
     await refuse('inverse_rank', 'input 0 has rank 1, expected 2 or more', 'Inverse', [[FLOAT, [3]]]);
 }
 
