@@ -178,16 +178,6 @@ static lathe_status run_passes(work *w)
     return ir_verify(w->g);
 }
 
-static lathe_status choose_precision(work *w)
-{
-    TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
-    if (strcmp(w->precision.name, "f32x3") == 0)
-        return diag_add(w->diag, LATHE_UNSUPPORTED, NULL,
-                        "precision f32x3 is for matrix units of bf16, which no kernel uses yet; "
-                        "products without it are in f32, which is more exact");
-    return LATHE_OK;
-}
-
 static lathe_status choose_names(work *w)
 {
     static const char *const formats[][2] = {
@@ -375,7 +365,7 @@ static lathe_status compile(work *w)
     const pass_options passes = options_of_passes(w);
     TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
     TRY(pass_check_names(&passes, w->diag));
-    TRY(choose_precision(w));
+    TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
     TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));
@@ -400,7 +390,7 @@ lathe_status lathe_compile(const lathe_options *o, lathe_diag *diag)
 static lathe_status compile_check(work *w)
 {
     w->checking = true;
-    TRY(choose_precision(w));
+    TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
     TRY(read_model(w));
     TRY(choose_names(w));
     TRY(run_passes(w));

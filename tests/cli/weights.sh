@@ -103,5 +103,3 @@ expect 2 "error: no precision is called 'w9'" compile "$model" -o "$so" --precis
 expect 2 "error: precision 'w4:30': a block is a multiple of 8 from 8 to 1048576" compile "$model" -o "$so" --precision w4:30
 expect 2 "error: precision 'w4:': a block is a multiple of 8 from 8 to 1048576" check "$model" --precision w4:
 expect 2 "error: precision bf16 has no blocks" compile "$model" -o "$so" --precision bf16:32
-expect 3 "error: precision f32x3 is for matrix units of bf16, which no kernel uses yet; products without it are in f32, which is more exact" \
-    compile "$model" -o "$so" --precision f32x3
