@@ -111,7 +111,7 @@ Test(wire, singular_field_twice)
 Test(wire, zero_byte_in_a_name)
 {
     cr_assert_eq(SCAN(0x12, 3, 'a', 0, 'b'), LATHE_BAD_INPUT);
-    SAID("producer_name: a zero byte");
+    SAID("producer_name: a string has a zero byte");
 }
 
 Test(wire, packed_list_ends_inside_an_element)
