@@ -63,22 +63,20 @@ static lathe_status product_activation(const fe_node *n, fe_activation *a)
     return read_parameter(n, a, "activation_gamma", gamma ? second : NULL);
 }
 
-lathe_status fe_import_fused_gemm(fe_node *n)
+static lathe_status import_activated(fe_node *n, lathe_status (*product)(fe_node *))
 {
     fe_activation a;
     TRY(product_activation(n, &a));
-    TRY(fe_import_gemm(n));
+    TRY(product(n));
     finish(n, &a, n->nin);
     return LATHE_OK;
 }
 
+lathe_status fe_import_fused_gemm(fe_node *n) { return import_activated(n, fe_import_gemm); }
+
 lathe_status fe_import_fused_matmul_activation(fe_node *n)
 {
-    fe_activation a;
-    TRY(product_activation(n, &a));
-    TRY(fe_import_fused_matmul(n));
-    finish(n, &a, n->nin);
-    return LATHE_OK;
+    return import_activated(n, fe_import_fused_matmul);
 }
 
 /* ---- FusedConv ---- */

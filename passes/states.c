@@ -117,12 +117,16 @@ static bool grows(finder *f, size_t input, candidate *c)
 
 /* ---- what is replaced ---- */
 
-static bool is_hint(const char *word, size_t n)
+/* Words that tell an input from an output; the last four are in names of any model, and make no
+ * state by themselves. */
+static const char *const hints[] = {"past", "present", "prev",  "previous", "next",
+                                    "new",  "old",     "state", "states",   "cache",
+                                    "in",   "out",     "input", "output"};
+enum { HINTS = sizeof hints / sizeof *hints, TELLING = HINTS - 4 };
+
+static bool is_hint(const char *word, size_t n, size_t of)
 {
-    static const char *const hints[] = {"past",   "present", "prev",   "previous", "next",
-                                        "new",    "old",     "in",     "out",      "input",
-                                        "output", "state",   "states", "cache"};
-    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+    for (size_t i = 0; i < of; i++)
         if (strlen(hints[i]) == n && memcmp(hints[i], word, n) == 0) return true;
     return false;
 }
@@ -134,7 +138,7 @@ static size_t next_word(const char **at)
         while (**at && !isalnum((unsigned char)**at)) ++*at;
         size_t n = 0;
         while (isalnum((unsigned char)(*at)[n])) n++;
-        if (!n || !is_hint(*at, n)) return n;
+        if (!n || !is_hint(*at, n, HINTS)) return n;
         *at += n;
     }
 }
@@ -144,7 +148,7 @@ static bool has_hint(const char *name)
     for (; *name; name++) {
         size_t n = 0;
         while (isalnum((unsigned char)name[n])) n++;
-        if (n && is_hint(name, n)) return true;
+        if (n && is_hint(name, n, TELLING)) return true;
         name += n;
         if (!*name) break;
     }

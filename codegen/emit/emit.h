@@ -50,6 +50,7 @@ cg_val cg_real_like(cg_val like, double);
 cg_val cg_splat(cg_unit *, cg_val scalar, int lanes);
 cg_val cg_iota(LLVMTypeRef scalar, int lanes);
 cg_val cg_lane(cg_unit *, cg_val, int lane);
+cg_val cg_in_turn(cg_unit *, cg_val x, cg_val y);      /* elements of x and y in turn */
 cg_val cg_bits(cg_unit *, cg_val, LLVMTypeRef scalar); /* bit cast, lane by lane */
 cg_val cg_select(cg_unit *, cg_val cond, cg_val, cg_val);
 /* An intrinsic overloaded on the type of its first argument alone. */

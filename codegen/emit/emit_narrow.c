@@ -110,15 +110,6 @@ cg_function cg_make_narrow_a(cg_unit *u, int parts, bool together)
 
 /* ---- b ---- */
 
-/* Elements of x and y in turn. */
-static cg_val in_turn(narrow *w, cg_val x, cg_val y)
-{
-    cg_val pick[CG_PANEL];
-    int n = cg_lanes(x);
-    for (int i = 0; i < 2 * n; i++) pick[i] = cg_int(w->u->i32, i / 2 + i % 2 * n);
-    return LLVMBuildShuffleVector(w->u->b, x, y, LLVMConstVector(pick, (unsigned)(2 * n)), "");
-}
-
 /* Columns from `column` on of a row of the panel, zeros if there is no such k. */
 static cg_val row_of(narrow *w, cg_val k, int column)
 {
@@ -144,7 +135,7 @@ cg_function cg_make_narrow_b(cg_unit *u, int parts)
             cg_val at = cg_add(u, cg_mul(u, l.i, cg_num(u, CG_PANEL)), cg_num(u, 2 * column));
             at = cg_add(u, at, cg_mul(u, param(&w, CG_NARROW_B_PART), cg_num(u, i)));
             cg_val to = cg_at(u, u->i16, param(&w, CG_NARROW_TO), at);
-            LLVMSetAlignment(LLVMBuildStore(u->b, in_turn(&w, two[0][i], two[1][i]), to), 2);
+            LLVMSetAlignment(LLVMBuildStore(u->b, cg_in_turn(u, two[0][i], two[1][i]), to), 2);
         }
     }
     cg_loop_end(u, &l, NULL);

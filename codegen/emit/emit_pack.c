@@ -260,15 +260,6 @@ static void pack_columns(packing *p, cg_val flags, cg_val k, cg_val to)
     cg_loop_end(u, &l, NULL);
 }
 
-/* Elements of x and y in turn. */
-static cg_val in_turn(packing *p, cg_val x, cg_val y)
-{
-    cg_val pick[CG_PANEL];
-    int n = cg_lanes(x);
-    for (int i = 0; i < 2 * n; i++) pick[i] = cg_int(p->u->i32, i / 2 + i % 2 * n);
-    return LLVMBuildShuffleVector(p->u->b, x, y, LLVMConstVector(pick, (unsigned)(2 * n)), "");
-}
-
 /* Four rows of columns become a row of groups. */
 static void store_groups(packing *p, cg_val rows, cg_val to)
 {
@@ -282,10 +273,10 @@ static void store_groups(packing *p, cg_val rows, cg_val to)
             LLVMSetAlignment(row[i], 1);
         }
         for (int i = 0; i < 2; i++)
-            pair[i] = LLVMBuildBitCast(u->b, in_turn(p, row[2 * i], row[2 * i + 1]),
+            pair[i] = LLVMBuildBitCast(u->b, cg_in_turn(u, row[2 * i], row[2 * i + 1]),
                                        cg_wide(u->i16, WIDTH), "");
         cg_val at = cg_at(u, u->i8, to, cg_num(u, (int64_t)c * GROUP));
-        LLVMSetAlignment(LLVMBuildStore(u->b, in_turn(p, pair[0], pair[1]), at), 1);
+        LLVMSetAlignment(LLVMBuildStore(u->b, cg_in_turn(u, pair[0], pair[1]), at), 1);
     }
 }
 

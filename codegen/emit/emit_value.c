@@ -87,6 +87,14 @@ cg_val cg_lane(cg_unit *u, cg_val v, int lane)
     return LLVMBuildExtractElement(u->b, v, LLVMConstInt(u->i32, (unsigned)lane, false), "");
 }
 
+cg_val cg_in_turn(cg_unit *u, cg_val x, cg_val y)
+{
+    cg_val pick[2 * CG_PANEL];
+    int n = cg_lanes(x);
+    for (int i = 0; i < 2 * n; i++) pick[i] = cg_int(u->i32, i / 2 + i % 2 * n);
+    return LLVMBuildShuffleVector(u->b, x, y, LLVMConstVector(pick, (unsigned)(2 * n)), "");
+}
+
 cg_val cg_bits(cg_unit *u, cg_val v, LLVMTypeRef scalar)
 {
     return LLVMBuildBitCast(u->b, v, cg_as(v, scalar), "");
