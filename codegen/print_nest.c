@@ -66,6 +66,7 @@ void cg_print_codes(FILE *f, const cg_codes *c)
 {
     fputs(cg_code_text(c->code), f);
     fprintf(f, " codes in blocks of %" PRId64, c->block);
+    if (c->book) fprintf(f, ", a codebook of %" PRId64, c->book);
     if (c->scale) fprintf(f, ", scales %s", ir_elem_name(c->scale));
     if (c->zeros) fputs(", zero points", f);
     if (c->offset) fprintf(f, ", offset %" PRId64, c->offset);

@@ -53,8 +53,9 @@ int64_t cg_panel_front(const cg_panel_form *, int64_t k);
 cg_format cg_format_of(const char *name); /* CG_FORMATS: none has it */
 /* codes.def: what an element of a panel is stored as. A panel in codes is, block by block along k:
  * a row of scales, a row of zero points, then a row of codes for each k of the block, which the
- * last one may have less of. An element is scale * (code - zero point - offset); without scales 1
- * is the scale, without zero points 0. */
+ * last one may have less of. An element is scale * (code - zero point - offset), or
+ * scale * codebook[code]; without scales 1 is the scale, without zero points 0. The codebook, of
+ * f32, stands in front of all panels. */
 typedef enum cg_code {
     CG_CODE_NONE, /* f32 as it is */
 #define CODE(NAME, text, bits, elem) CG_CODE_##NAME,
@@ -63,17 +64,24 @@ typedef enum cg_code {
 } cg_code;
 typedef struct cg_codes {
     cg_code code;
-    ir_elem scale; /* IR_ELEM_NONE: no scales */
-    bool zeros;    /* zero points, stored as codes are */
-    int64_t offset, block;
+    ir_elem scale;               /* IR_ELEM_NONE: no scales */
+    bool zeros;                  /* zero points, stored as codes are */
+    int64_t offset, block, book; /* book: entries of the codebook, 0: there is none */
 } cg_codes;
+enum { CG_SMALL_BOOK = 16, CG_LARGE_BOOK = 256 };
 /* codes.c */
 const char *cg_code_text(cg_code);
 int cg_code_bits(cg_code);
 ir_elem cg_code_elem(cg_code);
 /* What a product of floats with weights stored so is in: "w4", "w8", "f16". */
 const char *cg_code_precision(cg_code);
-/* Bytes of a row of codes, of the rows in front of a block, and of those the scales; of a panel. */
+/* The kind of an element that is a code by itself; CG_CODE_NONE: there is none. */
+cg_code cg_code_of(ir_elem);
+/* The element type of which a row of codes is an array: of 2 and 4 bits in another order. */
+ir_elem cg_code_storage(cg_code);
+/* Bytes of the codebook; of a row of codes, of the rows in front of a block, and of those the
+ * scales; of a panel. */
+int64_t cg_codes_book(const cg_codes *);
 int64_t cg_codes_row(const cg_codes *);
 int64_t cg_codes_head(const cg_codes *);
 int64_t cg_codes_scales(const cg_codes *);
@@ -148,7 +156,8 @@ typedef struct cg_nest {
     cg_stage *stages;
     ir_expr epilogue;                     /* IR_NONE: the reduced value is stored as it is */
     ir_expr store[IR_MAX_RANK];           /* one index an axis of out */
-    const cg_gemm *gemm;                  /* CG_NEST_GEMM, which has neither body nor store */
+    const cg_gemm *gemm;                  /* CG_NEST_GEMM, which has no store; body: of b, if it
+                                             is computed as it is packed, over all axes */
     const struct cg_attention *attention; /* CG_NEST_ATTENTION; gemm is the product with v */
     size_t nparams; /* run-time dims that the kernel receives in lathe_args.dim */
     ir_dim *params;

@@ -84,9 +84,48 @@ static lathe_status check_nbits(const nbits *q)
     return fe_need_dim(n, BIAS, 0, ir_dim_const(n->g, q->columns));
 }
 
+/* Whether rows in some order lie in the blocks that g_idx names for them, as rows do without it;
+ * *order: that order as [K], or IR_NONE if it is their own. */
+static bool rows_by_block(const nbits *q, ir_value *order)
+{
+    fe_node *n = q->n;
+    *order = IR_NONE;
+    if (!fe_has(n, G_IDX)) return true;
+    const ir_node *def = &n->g->nodes[n->g->values[fe_in(n, G_IDX)].def];
+    ir_elem elem = fe_type(n, G_IDX)->elem;
+    ir_scalar_value of;
+    bool same = true;
+    if (def->op != IR_OP_CONST) return false;
+    int64_t *rows = IR_NEW_N(n->g->arena, int64_t, (size_t)q->k),
+            *filled = IR_NEW_N(n->g->arena, int64_t, (size_t)q->blocks);
+    for (int64_t k = 0; k < q->k; k++) {
+        if (!ir_blob_get(elem, &ir_attr_find(def, IR_KEY_data)->u.blob, k, &of)) return false;
+        if (of.i < 0 || of.i >= q->blocks) return false;
+        int64_t at = of.i * q->block + filled[of.i]++;
+        if (filled[of.i] > q->block || at >= q->k) return false;
+        rows[at] = k;
+        same = same && at == k;
+    }
+    if (!same) *order = ir_const_ints(&n->b, IR_I64, 1, &q->k, rows);
+    return true;
+}
+
+/* x with its last axis in another order. */
+static ir_value reordered(ir_builder *b, ir_value x, ir_value order)
+{
+    ir_nest nest;
+    ir_expr idx[IR_MAX_RANK];
+    if (x == IR_NONE || order == IR_NONE) return x;
+    const ir_type t = *ir_type_of(b->g, x);
+    ir_nest_begin(&nest, b, t.rank, t.dims, 0);
+    for (int i = 0; i < t.rank; i++) idx[i] = ir_nest_index(&nest, i);
+    idx[t.rank - 1] = fe_load_i64(&nest, order, &idx[t.rank - 1]);
+    return ir_nest_map(&nest, t.elem, ir_nest_load(&nest, x, idx));
+}
+
 /* The weights [N, K] as floats: (code - zero) * scale, both of the block that g_idx names for the
- * row, or without it of the block that the row lies in. */
-static ir_value nbits_weights(const nbits *q)
+ * row, or of the block that the row lies in: without g_idx, or if rows are in `order`. */
+static ir_value nbits_weights(const nbits *q, bool by_block, ir_value order)
 {
     fe_node *n = q->n;
     ir_graph *g = n->g;
@@ -96,9 +135,11 @@ static ir_value nbits_weights(const nbits *q)
         zeros = as_table(&n->b, fe_in(n, ZEROS), q->columns, q->packed ? q->zero_bytes : q->blocks);
     ir_nest_begin(&nest, &n->b, 2, fe_const_dims(g, (int64_t[]){q->columns, q->k}, 2), 0);
     ir_expr k = ir_nest_index(&nest, 1), block = X2(FLOORDIV, k, XI(q->block));
-    ir_expr at[2] = {ir_nest_index(&nest, 0), block};
+    if (order != IR_NONE) k = fe_load_i64(&nest, order, &k);
+    ir_expr at[2] = {ir_nest_index(&nest, 0), X2(FLOORDIV, k, XI(q->block))};
     ir_expr code = fe_x_packed_code(&nest, fe_in(n, B), at, 2, X2(MOD, k, XI(q->block)), q->bits);
-    if (fe_has(n, G_IDX))
+    at[1] = block;
+    if (!by_block)
         at[1] = fe_x_index(g, fe_load_i64(&nest, fe_in(n, G_IDX), &k), ir_dim_const(g, q->blocks));
     ir_expr scale = ir_nest_load(&nest, scales, at);
     if (scale == IR_NONE || (fe_has(n, ZEROS) && zeros == IR_NONE)) return IR_NONE;
@@ -115,7 +156,10 @@ lathe_status fe_import_matmulnbits(fe_node *n)
     nbits q;
     TRY(read_nbits(n, &q));
     TRY(check_nbits(&q));
-    ir_value r = fe_matmul(&n->b, fe_in(n, A), nbits_weights(&q), false, true, fe_type(n, A)->elem);
+    ir_value order;
+    bool by_block = rows_by_block(&q, &order);
+    ir_value w = nbits_weights(&q, by_block, order), a = reordered(&n->b, fe_in(n, A), order);
+    ir_value r = fe_matmul(&n->b, a, w, false, true, fe_type(n, A)->elem);
     fe_out(n, 0, fe_has(n, BIAS) ? fe_binary(&n->b, IR_X_ADD, r, fe_in(n, BIAS)) : r);
     return LATHE_OK;
 }

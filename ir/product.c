@@ -8,9 +8,10 @@
  * them, or the verifier says so. */
 #include "ir/ir.h"
 
+#include <limits.h>
 #include <string.h>
 
-enum { A, B, MOST_STEPS = 200 };
+enum { A, B, MOST_STEPS = 200, MOST_COMPUTED = 64 /* nodes of a b that is computed */ };
 
 /* ---- products ---- */
 
@@ -34,11 +35,38 @@ const ir_expr_node *ir_product_load(const ir_graph *g, ir_expr *x)
     return n;
 }
 
-/* A load of an f32, or of a code of a byte made an i32. */
+/* Bits of the narrowest tensor that is read below an expression. */
+static int narrowest(const form *f, ir_expr e)
+{
+    const ir_expr_node x = *ir_expr_get(f->g, e);
+    int least = INT_MAX;
+    if (x.op == IR_X_LOAD) least = ir_elem_bits(ir_type_of(f->g, f->n->operands[x.imm])->elem);
+    for (int i = 0; i < x.nargs; i++) {
+        int bits = narrowest(f, x.args[i]);
+        if (bits < least) least = bits;
+    }
+    return least;
+}
+
+/* An f32 that is computed from codes: it moves along the axes that its expression has. */
+static bool read_computed(const form *f, ir_expr x, ir_elem sum, ir_affine *walk)
+{
+    uint32_t axes = ir_x_axes(f->g, x);
+    ir_x_cost cost = ir_x_measure(f->g, &x, 1);
+    if (sum != IR_F32 || cost.checks || cost.nodes > MOST_COMPUTED || narrowest(f, x) > 8)
+        return false;
+    walk->konst = ir_dim_const(f->g, 0);
+    for (int i = 0; i < IR_MAX_SPACE; i++) walk->coef[i] = ir_dim_const(f->g, axes >> i & 1);
+    return true;
+}
+
+static bool is_load(const form *f, ir_expr x) { return ir_product_load(f->g, &x)->op == IR_X_LOAD; }
+
+/* A load of an f32, or of a code of a byte made an i32; or what is computed from codes. */
 static bool read_factor(const form *f, ir_expr x, ir_elem sum, ir_affine *walk)
 {
     const ir_expr_node *load = ir_product_load(f->g, &x);
-    if (load->op != IR_X_LOAD) return false;
+    if (load->op != IR_X_LOAD) return read_computed(f, x, sum, walk);
     const ir_type *t = ir_type_of(f->g, f->n->operands[load->imm]);
     bool fits = sum == IR_F32 ? t->elem == IR_F32 : t->elem == IR_I8 || t->elem == IR_U8;
     return fits && ir_affine_place(f->g, t->dims, load->args, t->rank, walk);
@@ -87,6 +115,19 @@ static bool walks_terms_as_one(const form *f)
     return true;
 }
 
+/* b is computed where it is put in panels, column by column and term by term. */
+static bool may_be_computed(const form *f, const ir_expr *factor)
+{
+    int columns = 0, terms = 0;
+    if (!is_load(f, factor[1 - f->p->b])) return false;
+    if (is_load(f, factor[f->p->b])) return true;
+    for (int i = 0; i < f->rank; i++) {
+        columns += f->p->roles[i] == 'n';
+        terms += f->p->roles[i] == 'k';
+    }
+    return columns == 1 && terms == 1;
+}
+
 static bool is_sum(const ir_graph *g, const ir_node *n)
 {
     return n->op == IR_OP_CONTRACT ||
@@ -110,6 +151,7 @@ const char *ir_product_form(ir_graph *g, const ir_node *n, ir_product *p)
         return "a factor is no load of f32, or of a code of a byte, at an affine place";
     if (!choose_factors(&f)) return "no factor alone moves along the result's innermost axis";
     if (!choose_roles(&f)) return "a factor stands still along a term";
+    if (!may_be_computed(&f, x.args)) return "a is computed, or b along several axes at once";
     return walks_terms_as_one(&f) ? NULL : "a's terms are not evenly spaced";
 }
 
@@ -242,9 +284,13 @@ static size_t find_roles(ir_graph *g, const ir_node *n, ir_attr attrs[MOST_SAID]
     *wrong = ir_product_form(g, n, &p);
     if (*wrong) return 0;
     ir_expr b = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0])->args[p.b];
-    ir_value operand = n->operands[ir_product_load(g, &b)->imm];
-    const char *weight = weight_of(g, ir_attr_find(n, IR_KEY_space)->u.dims, &p, operand);
-    const char *panel = ir_panel_of(ir_type_of(g, operand)->elem, strcmp(weight, "constant") == 0);
+    const ir_expr_node *load = ir_product_load(g, &b);
+    const char *weight = "", *panel = ir_panel_of(load->type, false);
+    if (load->op == IR_X_LOAD) {
+        ir_value operand = n->operands[load->imm];
+        weight = weight_of(g, ir_attr_find(n, IR_KEY_space)->u.dims, &p, operand);
+        panel = ir_panel_of(ir_type_of(g, operand)->elem, strcmp(weight, "constant") == 0);
+    }
     *wrong = panel ? NULL : "no panels hold b";
     if (*wrong) return 0;
     attrs[ROLES] = ir_a_str(g, IR_KEY_roles, p.roles);

@@ -1,22 +1,26 @@
-/* fuse_maps, fuse_inputs: a map that is read by one nest is computed there, and not stored.
+/* fuse_maps, fuse_inputs, fuse_codes: a map that is read by one nest is computed there, and not
+ * stored.
  *
  * In: any graph. Out: chains of maps are one map (fuse_maps); reductions, rows and views compute
  * the maps that they read (fuse_inputs, after maps had their chance to become epilogues). An
  * element must not be computed more often than before, unless it costs next to nothing. What is
- * rounded when it is stored is rounded in the expression. Outputs stay as they are. */
+ * rounded when it is stored is rounded in the expression. Outputs stay as they are. Of products
+ * only b, if the run makes it from codes, is computed as it is put in panels (fuse_codes): once for
+ * all rows of a chunk. */
 #include "passes/fuse.h"
 #include "passes/nest.h"
 #include "passes/pass.h"
 
 #include <string.h>
 
-enum { MAX_SWEEPS = 6, MOST_OPERANDS = 64, FREE_WORK = 8, DECODING_WORK = 32 };
+enum { MAX_SWEEPS = 6, MOST_OPERANDS = 64, FREE_WORK = 8, DECODING_WORK = 32, CODES_WORK = 128 };
 
 typedef struct fusion {
     fuse_uses uses;
     bool *weight; /* by value, of those before the sweep: b of a product */
     size_t nweight;
     uint32_t into; /* operators whose operands may be merged, as bits */
+    bool codes;    /* only codes that a product reads */
 } fusion;
 
 /* How the node reads one of its operands. */
@@ -87,10 +91,31 @@ static bool is_decoded_table(const ir_graph *g, const fusion *f, const ir_node *
     return !cost->checks && cost->work <= DECODING_WORK;
 }
 
+/* What a contract reads of tensors of codes as its b, and what remains a product so. */
+static bool is_codes_of_product(const fusion *f, ir_graph *g, const ir_node *n, ir_value v)
+{
+    ir_product p;
+    const ir_node *map = fuse_def(g, v, IR_OP_MAP, n->block);
+    if (!map || f->uses.result[v] || f->uses.count[v] != 1 || ir_product_form(g, n, &p))
+        return false;
+    ir_expr b = ir_expr_get(g, fuse_body(n))->args[p.b], body = fuse_body(map);
+    const ir_expr_node *load = ir_product_load(g, &b);
+    ir_x_cost cost = ir_x_measure(g, &body, 1);
+    if (load->op != IR_X_LOAD || n->operands[load->imm] != v || *ir_product_weight(g, v))
+        return false;
+    const char *columns = strchr(p.roles, 'n'), *terms = strchr(p.roles, 'k');
+    if (!columns || strchr(columns + 1, 'n') || !terms || strchr(terms + 1, 'k')) return false;
+    bool codes = false;
+    for (uint32_t i = 0; i < map->noperands; i++)
+        codes |= ir_elem_bits(ir_type_of(g, map->operands[i])->elem) <= 8;
+    return codes && !cost.checks && cost.work <= CODES_WORK && cost.nodes <= FUSE_MOST_NODES / 2;
+}
+
 static bool is_mergeable(pass_sweep *s, const ir_node *n, uint32_t k, const readings *r)
 {
     ir_graph *g = s->g;
     const fusion *f = s->ctx;
+    if (f->codes) return is_codes_of_product(f, g, n, n->operands[k]);
     ir_value v = n->operands[k];
     const reading *of = &r->of[k];
     const ir_node *map = fuse_def(g, v, IR_OP_MAP, n->block);
@@ -179,16 +204,19 @@ static void find_weights(ir_graph *g, fusion *f)
             columns < IR_PRODUCT_COLUMNS)
             continue;
         ir_expr b = ir_expr_get(g, fuse_body(n))->args[p.b];
-        ir_value v = n->operands[ir_product_load(g, &b)->imm];
+        const ir_expr_node *load = ir_product_load(g, &b);
+        if (load->op != IR_X_LOAD) continue;
+        ir_value v = n->operands[load->imm];
         if (strcmp(ir_product_weight(g, v), "computed") == 0) f->weight[v] = true;
     }
 }
 
 /* A value that two maps of a chain read has one use when they are one: once more, then. */
-static lathe_status fuse(ir_graph *g, const pass_options *options, lathe_diag *diag, uint32_t into)
+static lathe_status fuse(ir_graph *g, const pass_options *options, lathe_diag *diag, uint32_t into,
+                         bool codes)
 {
     for (int i = 0; i < MAX_SWEEPS; i++) {
-        fusion f = {.into = into};
+        fusion f = {.into = into, .codes = codes};
         fuse_count(g, &f.uses);
         find_weights(g, &f);
         if (!pass_rewrite(g, fuse_maps_merge, &f)) break;
@@ -199,12 +227,18 @@ static lathe_status fuse(ir_graph *g, const pass_options *options, lathe_diag *d
 
 lathe_status pass_fuse_maps(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
-    return fuse(g, options, diag, 1u << IR_OP_MAP);
+    return fuse(g, options, diag, 1u << IR_OP_MAP, false);
 }
 
 lathe_status pass_fuse_inputs(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
     return fuse(g, options, diag,
                 1u << IR_OP_MAP | 1u << IR_OP_VIEW | 1u << IR_OP_REDUCE | 1u << IR_OP_CONTRACT |
-                    1u << IR_OP_ROW | 1u << IR_OP_ARG_REDUCE);
+                    1u << IR_OP_ROW | 1u << IR_OP_ARG_REDUCE,
+                false);
+}
+
+lathe_status pass_fuse_codes(ir_graph *g, const pass_options *options, lathe_diag *diag)
+{
+    return fuse(g, options, diag, 1u << IR_OP_CONTRACT, true);
 }

@@ -15,6 +15,7 @@ typedef struct codes {
     const cg_codes *c;
     int lanes, pairs;            /* of a whole row */
     LLVMTypeRef vector, numbers; /* of f32, of i32 */
+    cg_val book, part[2];        /* where the codebook is; a small one in vectors, or NULL */
 } codes;
 
 /* What goes with a block, for some pairs of vectors. */
@@ -37,12 +38,38 @@ static int column_of(const codes *w, int pair, int i)
 
 /* ---- rows ---- */
 
+/* Numbers of 2 bits from a column on: bytes have a column of each quarter of the panel, and a
+ * vector as long as half of it has lanes of two. */
+static cg_val read_quarters(codes *w, cg_val row, int column)
+{
+    enum { BYTES = CG_PANEL / 4 };
+    cg_unit *u = w->u;
+    int n = w->lanes < BYTES ? w->lanes : BYTES;
+    cg_val bytes =
+               codes_load(w, cg_wide(u->i8, n), cg_at(u, u->i8, row, cg_num(u, column % BYTES)), 1),
+           lane[HALF], shift[HALF];
+    for (int i = 0; i < w->lanes; i++) {
+        lane[i] = cg_int(u->i32, i % BYTES);
+        shift[i] = cg_int(u->i32, (column + i) / BYTES * 2);
+    }
+    if (w->lanes > n)
+        bytes = LLVMBuildShuffleVector(u->b, bytes, bytes,
+                                       LLVMConstVector(lane, (unsigned)w->lanes), "");
+    cg_val v = LLVMBuildZExt(u->b, bytes, w->numbers, "");
+    v = LLVMBuildLShr(u->b, v, LLVMConstVector(shift, (unsigned)w->lanes), "");
+    return LLVMBuildAnd(u->b, v, cg_int(w->numbers, 3), "");
+}
+
 /* Numbers of a row, as i32. */
 static void read_numbers(codes *w, cg_val row, int pair, int n, cg_val *out)
 {
     cg_unit *u = w->u;
     bool halves = cg_code_bits(w->c->code) == 4, is_signed = w->c->code == CG_CODE_S8;
     LLVMTypeRef bytes = cg_wide(u->i8, w->lanes);
+    if (cg_code_bits(w->c->code) == 2) {
+        for (int i = 0; i < 2 * n; i++) out[i] = read_quarters(w, row, column_of(w, pair, i));
+        return;
+    }
     for (int i = 0; i < 2 * n; i += halves ? 2 : 1) {
         cg_val at = cg_at(u, u->i8, row, cg_num(u, column_of(w, pair, i)));
         cg_val v = codes_load(w, bytes, at, 1);
@@ -65,6 +92,28 @@ static cg_val read_elements(codes *w, ir_elem elem, cg_val row, int column)
     return cg_from_storage(u, elem, raw);
 }
 
+/* Entries of the codebook: by permutations of a small one in two vectors, or one by one. */
+static cg_val read_book(codes *w, cg_val code)
+{
+    cg_unit *u = w->u;
+    cg_val v = LLVMGetUndef(w->vector);
+    if (w->part[0]) {
+        const char *permute =
+            w->lanes == HALF ? "llvm.x86.avx512.permvar.sf.512" : "llvm.x86.avx2.permps";
+        cg_val first[] = {w->part[0], code}, second[] = {w->part[1], code};
+        v = cg_intrinsic_of(u, permute, NULL, 0, first, 2);
+        if (w->lanes == HALF) return v;
+        cg_val in_second = LLVMBuildICmp(u->b, LLVMIntUGE, code, cg_int(w->numbers, w->lanes), "");
+        return cg_select(u, in_second, cg_intrinsic_of(u, permute, NULL, 0, second, 2), v);
+    }
+    for (int i = 0; i < w->lanes; i++) {
+        cg_val at = LLVMBuildZExt(u->b, cg_lane(u, code, i), u->i64, "");
+        cg_val entry = codes_load(w, u->f32, cg_at(u, u->f32, w->book, at), sizeof(float));
+        v = LLVMBuildInsertElement(u->b, v, entry, cg_int(u->i32, i), "");
+    }
+    return v;
+}
+
 /* A row of codes as f32, less the zero points. */
 static void read_row(codes *w, const block *b, cg_val row, int pair, int n, cg_val *out)
 {
@@ -76,6 +125,10 @@ static void read_row(codes *w, const block *b, cg_val row, int pair, int n, cg_v
     }
     read_numbers(w, row, pair, n, out);
     for (int i = 0; i < 2 * n; i++) {
+        if (w->c->book) {
+            out[i] = read_book(w, out[i]);
+            continue;
+        }
         if (b->zero[i]) out[i] = cg_sub(u, out[i], b->zero[i]);
         out[i] = LLVMBuildSIToFP(u->b, out[i], w->vector, "");
     }
@@ -105,6 +158,18 @@ static codes codes_begin(cg_unit *u, const cg_codes *c)
     w.vector = cg_wide(u->f32, w.lanes);
     w.numbers = cg_wide(u->i32, w.lanes);
     return w;
+}
+
+/* At the start of the function. Permutations are there from AVX2 on. */
+static void begin_book(codes *w, cg_val book)
+{
+    enum { LEAST_BITS = 256 };
+    w->book = book;
+    if (w->c->book != CG_SMALL_BOOK || w->u->isa->vector_bits < LEAST_BITS) return;
+    for (int i = 0; i * w->lanes < CG_SMALL_BOOK; i++)
+        w->part[i] = codes_load(w, w->vector,
+                                cg_at(w->u, w->u->f32, book, cg_num(w->u, (int64_t)i * w->lanes)),
+                                sizeof(float));
 }
 
 static cg_function function(cg_unit *u, const char *name, int pointers, int params)
@@ -148,6 +213,7 @@ cg_function cg_make_decode(cg_unit *u, const cg_codes *c)
     codes w = codes_begin(u, c);
     cg_function r = function(u, "decode", CG_DECODE_K, CG_DECODE_PARAMS);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
+    begin_book(&w, LLVMGetParam(r.fn, CG_DECODE_BOOK));
     cg_val from = LLVMGetParam(r.fn, CG_DECODE_FROM), to = LLVMGetParam(r.fn, CG_DECODE_TO),
            k = LLVMGetParam(r.fn, CG_DECODE_K),
            end = cg_add(u, k, LLVMGetParam(r.fn, CG_DECODE_COUNT));
@@ -287,6 +353,7 @@ cg_function cg_make_few(cg_unit *u, const cg_codes *c, const cg_few *shape)
     f.row_step = shape->row_step ? cg_num(u, shape->row_step) : few_param(&f, CG_FEW_ROW_STEP);
     f.k_step = shape->k_step ? cg_num(u, shape->k_step) : few_param(&f, CG_FEW_K_STEP);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
+    begin_book(&f.w, few_param(&f, CG_FEW_BOOK));
     LLVMBasicBlockRef one = cg_block(u);
     cg_val choice = LLVMBuildSwitch(u->b, few_param(&f, CG_FEW_ROWS), one, CG_FEW);
     for (int rows = 1; rows <= shape->most_rows; rows++) {

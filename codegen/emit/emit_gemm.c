@@ -148,14 +148,17 @@ static cg_val elements_of_panel(gemm *w, cg_val panel, cg_val part)
     cg_val k = cg_mul(u, part, cg_num(u, w->part)), columns = cg_num(u, CG_PANEL),
            length = length_of(w, part);
     if (is_coded(w)) {
-        cg_val args[CG_DECODE_PARAMS] = {coded_panel(w, panel), w->scratch, k, length};
+        cg_val args[CG_DECODE_PARAMS] = {coded_panel(w, panel), w->scratch, w->k.places[1].base, k,
+                                         length};
         LLVMBuildCall2(u->b, w->decode.type, w->decode.fn, args, CG_DECODE_PARAMS, "");
         return w->scratch;
     }
     if (!w->g->packed) {
-        cg_val args[CG_PACK_PARAMS] = {w->k.args, w->b,   w->scratch,
-                                       k,         length, cg_mul(u, panel, columns)};
-        LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, CG_PACK_PARAMS, "");
+        cg_val args[CG_PACK_PARAMS + IR_MAX_SPACE] = {w->k.args, w->b,   w->scratch,
+                                                      k,         length, cg_mul(u, panel, columns)};
+        for (int i = CG_PACK_PARAMS; i < w->pack.args; i++)
+            args[i] = w->k.index[i - CG_PACK_PARAMS];
+        LLVMBuildCall2(u->b, w->pack.type, w->pack.fn, args, (unsigned)w->pack.args, "");
         return w->scratch;
     }
     cg_val row = cg_add(u, cg_mul(u, panel, rows_of_panel(w)), row_of(w, k));
@@ -379,7 +382,8 @@ static void emit_few(gemm *w, cg_val from, cg_val to)
     cg_val rows = cg_block_rows(u, &w->rows, cg_num(u, 0));
     cg_loop panels = cg_loop_guard(u, from, to, 1, true);
     cg_loop_enter(u, &panels, NULL, 0);
-    cg_val args[CG_FEW_PARAMS] = {coded_panel(w, panels.i), w->a, w->memory, rows};
+    cg_val args[CG_FEW_PARAMS] = {coded_panel(w, panels.i), w->a, w->memory, w->k.places[1].base,
+                                  rows};
     args[CG_FEW_ROW_STEP] = stride(w, &w->g->a, M);
     args[CG_FEW_K_STEP] = stride(w, &w->g->a, K);
     LLVMBuildCall2(u->b, w->few.type, w->few.fn, args, CG_FEW_PARAMS, "");

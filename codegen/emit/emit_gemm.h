@@ -95,7 +95,8 @@ cg_val cg_block_rows(cg_unit *, const cg_blocks *, cg_val block);
  * several, for any size or for the one that is known. */
 void cg_block_sizes(const ir_graph *, ir_dim rows, int most, uint64_t *one, uint64_t *several);
 
-/* emit_pack.c: copies COUNT k from K on of the panel that starts at column N. */
+/* emit_pack.c: copies COUNT k from K on of the panel that starts at column N, or computes them if
+ * the nest has a body. */
 enum {
     CG_PACK_ARGS,
     CG_PACK_FROM,
@@ -104,8 +105,10 @@ enum {
     CG_PACK_COUNT,
     CG_PACK_N,
     CG_PACK_PARAMS
-};
+}; /* then the batch's indices, if the nest has a body */
 cg_function cg_make_pack(cg_unit *, const cg_nest *);
+/* emit_computed.c: the body of that function, positioned at its start, where the nest has one. */
+void cg_emit_computed(cg_unit *, const cg_nest *, cg_val fn);
 
 /* emit_unpacked.c: a few rows, A_STEP apart, by a matrix that is read where it lies, its rows
  * B_STEP apart; to rows of c, C_STEP apart. All pointers and steps are of floats. dots: COLUMNS
@@ -162,7 +165,8 @@ cg_function cg_make_listed(cg_unit *, ir_elem a);
 /* emit_codes.c: decodes COUNT k from K on of the panel in codes FROM. */
 enum {
     CG_DECODE_FROM,
-    CG_DECODE_TO, /* pointers */
+    CG_DECODE_TO,
+    CG_DECODE_BOOK, /* pointers; BOOK: the codebook, if there is one */
     CG_DECODE_K,
     CG_DECODE_COUNT,
     CG_DECODE_PARAMS
@@ -174,7 +178,8 @@ enum { CG_FEW = 4 };
 enum {
     CG_FEW_PANEL,
     CG_FEW_A,
-    CG_FEW_TO, /* pointers */
+    CG_FEW_TO,
+    CG_FEW_BOOK, /* pointers */
     CG_FEW_ROWS,
     CG_FEW_ROW_STEP,
     CG_FEW_K_STEP,

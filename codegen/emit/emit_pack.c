@@ -356,10 +356,10 @@ static void pack_emit_body(packing *p)
 cg_function cg_make_pack(cg_unit *u, const cg_nest *n)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
-    LLVMTypeRef params[CG_PACK_PARAMS];
-    cg_function r = {.args = CG_PACK_PARAMS};
-    for (int i = 0; i < CG_PACK_PARAMS; i++) params[i] = i <= CG_PACK_TO ? u->ptr : u->i64;
-    r.type = LLVMFunctionType(u->none, params, CG_PACK_PARAMS, false);
+    LLVMTypeRef params[CG_PACK_PARAMS + IR_MAX_SPACE];
+    cg_function r = {.args = CG_PACK_PARAMS + (n->body ? n->rank - 3 : 0)};
+    for (int i = 0; i < r.args; i++) params[i] = i <= CG_PACK_TO ? u->ptr : u->i64;
+    r.type = LLVMFunctionType(u->none, params, (unsigned)r.args, false);
     r.fn = LLVMAddFunction(u->m, "pack", r.type);
     LLVMSetLinkage(r.fn, LLVMInternalLinkage);
     cg_set_attributes(u, r.fn);
@@ -368,6 +368,11 @@ cg_function cg_make_pack(cg_unit *u, const cg_nest *n)
                  .g = n->gemm,
                  .lanes = u->isa->vector_bits / 32};
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, r.fn, ""));
+    if (n->body) {
+        cg_emit_computed(u, n, r.fn);
+        LLVMPositionBuilderAtEnd(u->b, here);
+        return r;
+    }
     cg_kern_arguments(&p.k);
     p.n = p.k.extent[n->rank - 2];
     p.from = pack_param(&p, CG_PACK_FROM);

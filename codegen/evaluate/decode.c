@@ -56,14 +56,18 @@ static unsigned char *compute(const cg_decoding *part, int64_t first, int64_t st
     return cg_evaluator_run(d->evaluator, part->in, &out, NULL) == LATHE_OK ? d->rows : NULL;
 }
 
-/* Numbers of 4 bits, in place: columns of the first half below those of the second. */
-static void pack_halves(unsigned char *rows, int64_t n)
+/* Numbers of less than a byte, in place: a byte has a column of each half or quarter, the first
+ * one lowest. */
+static void pack_columns(unsigned char *rows, int64_t n, int bits)
 {
-    enum { HALF = CG_PANEL / 2 };
+    const int bytes = CG_PANEL * bits / 8;
     for (int64_t r = 0; r < n; r++)
-        for (int i = 0; i < HALF; i++)
-            rows[r * HALF + i] =
-                (unsigned char)(rows[r * CG_PANEL + i] | rows[r * CG_PANEL + HALF + i] << 4);
+        for (int i = 0; i < bytes; i++) {
+            unsigned all = 0;
+            for (int part = 0; part * bits < 8; part++)
+                all |= (unsigned)rows[r * CG_PANEL + part * bytes + i] << part * bits;
+            rows[r * bytes + i] = (unsigned char)all;
+        }
 }
 
 /* Rows of codes, or of zero points, which are stored as codes are. */
@@ -71,7 +75,8 @@ static unsigned char *compute_codes(const writing *w, int part, int64_t first, i
                                     int64_t n)
 {
     unsigned char *rows = compute(&w->e->part[part], first, step, n);
-    if (rows && cg_code_bits(w->e->matrix.panels.codes.code) == 4) pack_halves(rows, n);
+    int bits = cg_code_bits(w->e->matrix.panels.codes.code);
+    if (rows && bits < 8) pack_columns(rows, n, bits);
     return rows;
 }
 
@@ -107,6 +112,7 @@ static bool write_codes(const cg_encoded *e, bool (*put)(void *ctx, const void *
                         void *ctx)
 {
     const writing w = {e, put, ctx};
+    if (e->book && !put(ctx, e->book, (size_t)cg_codes_book(&e->matrix.panels.codes))) return false;
     for (int64_t panel = 0; panel < e->panels; panel++)
         for (int64_t k = 0, n; k < e->k; k += n)
             if ((n = write_blocks(&w, panel, k)) < 0) return false;

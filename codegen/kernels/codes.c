@@ -21,8 +21,24 @@ ir_elem cg_code_elem(cg_code code) { return forms[code].elem; }
 const char *cg_code_precision(cg_code code)
 {
     if (ir_elem_is_float(cg_code_elem(code))) return ir_elem_name(cg_code_elem(code));
-    return cg_code_bits(code) == 8 ? "w8" : "w4";
+    return cg_code_bits(code) == 8 ? "w8" : cg_code_bits(code) == 4 ? "w4" : "w2";
 }
+
+cg_code cg_code_of(ir_elem elem)
+{
+    int i = sizeof forms / sizeof *forms;
+    while (--i > 0 && forms[i].elem != elem) continue;
+    return elem == IR_ELEM_NONE ? CG_CODE_NONE : (cg_code)i;
+}
+
+ir_elem cg_code_storage(cg_code code)
+{
+    if (forms[code].elem) return forms[code].elem;
+    if (code == CG_CODE_S8) return IR_I8;
+    return forms[code].bits == 2 ? IR_U2 : forms[code].bits == 4 ? IR_U4 : IR_U8;
+}
+
+int64_t cg_codes_book(const cg_codes *c) { return c->book * (int64_t)sizeof(float); }
 
 int64_t cg_codes_row(const cg_codes *c) { return CG_PANEL * cg_code_bits(c->code) / 8; }
 

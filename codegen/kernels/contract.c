@@ -20,6 +20,7 @@ typedef struct product {
     const ir_node *node;
     const cg_nest *n;        /* as it comes */
     ir_expr factor[FACTORS]; /* loads */
+    ir_expr computed;        /* b, if it is no load but computed from codes as it is packed */
     ir_elem elem[FACTORS];   /* of what they read */
     ir_affine walk[MOST_WALKS];
     int nwalks;
@@ -37,6 +38,18 @@ typedef struct product {
 } product;
 
 /* ---- reading ---- */
+
+/* b along the axes that its expression has; its places are those of its loads. */
+static void read_computed(product *p, ir_expr x)
+{
+    uint32_t axes = ir_x_axes(p->g, x);
+    ir_affine *w = &p->walk[B];
+    p->computed = x;
+    p->elem[B] = ir_expr_get(p->g, x)->type;
+    p->operands[B] = p->operands[A]; /* is not read */
+    w->konst = ir_dim_const(p->g, 0);
+    for (int i = 0; i < IR_MAX_SPACE; i++) w->coef[i] = ir_dim_const(p->g, axes >> i & 1);
+}
 
 static void read_factor(product *p, int walk, ir_expr x)
 {
@@ -81,7 +94,9 @@ static bool read_product(product *p)
     if (!*roles) return false;
     for (int i = 0; i < n->rank; i++) p->role[i] = role_of(roles[i]);
     read_factor(p, A, x->args[1 - b]);
-    read_factor(p, B, x->args[b]);
+    ir_expr factor = x->args[b];
+    if (ir_product_load(p->g, &factor)->op == IR_X_LOAD) read_factor(p, B, factor);
+    else read_computed(p, factor);
     p->nwalks = C + 1;
     p->gemm.format = cg_format_of(ir_attr_str(p->g, p->node, IR_KEY_panel));
     p->weight = ir_attr_str(p->g, p->node, IR_KEY_weight);
@@ -276,8 +291,8 @@ static void walk_panels(product *p, int64_t panels)
                        ? ir_dim_const(p->g, cg_codes_panel(&p->gemm.codes, k))
                        : cg_panel_elements(p->g, p->gemm.format, p->out.space[n_axis + 1]);
     ir_dim step = ir_dim_mul(p->g, panel, ir_dim_const(p->g, panels));
-    b->konst = ir_dim_const(p->g, 0);
-    for (int i = n_axis - 1; i < p->out.rank; i++) b->coef[i] = b->konst;
+    b->konst = ir_dim_const(p->g, cg_codes_book(&p->gemm.codes));
+    for (int i = n_axis - 1; i < p->out.rank; i++) b->coef[i] = ir_dim_const(p->g, 0);
     for (int i = n_axis - 2; i >= 0; i--) {
         if (ir_dim_equals(p->g, b->coef[i], 0)) continue;
         b->coef[i] = step;
@@ -348,6 +363,14 @@ static bool is_large(product *p)
 
 /* ---- the step ---- */
 
+/* A load of b's expression, with its indices as they are. */
+static ir_expr read_code(void *ctx, const ir_expr_node *load)
+{
+    product *p = ctx;
+    int64_t k = operand_of(p, p->node->operands[load->imm], &p->n->operands[load->imm]);
+    return ir_x_load(p->g, load->type, (int)k, load->args, load->nargs);
+}
+
 static void finish_nest(product *p)
 {
     cg_nest *n = &p->out;
@@ -356,6 +379,7 @@ static void finish_nest(product *p)
     n->nred = 1;
     n->out = flat(p->g, &p->n->out);
     n->epilogue = ir_x_rewrite(p->g, p->epilogue, &indices);
+    if (p->computed) n->body = ir_x_rewrite(p->g, p->computed, &indices);
     n->gemm = ir_copy(p->lw->p->arena, &p->gemm, 1, sizeof p->gemm);
     for (int i = 0; i < 2; i++)
         n->operands[i] =
@@ -373,6 +397,8 @@ static product *contract_read(cg_lowering *lw, const ir_node *node, const cg_nes
     p->out.noperands = 2;
     if (!read_product(p)) return NULL;
     read_epilogue(p);
+    if (p->computed)
+        p->computed = ir_x_rewrite(lw->g, p->computed, &(ir_rewrite){.ctx = p, .load = read_code});
     make_space(p);
     if (!is_large(p)) return NULL;
     p->gemm.a = walk_of(p, A);

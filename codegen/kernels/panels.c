@@ -84,7 +84,8 @@ uint64_t cg_panels_size(const cg_panels *p)
     int64_t n = count(p, p->nbatch + p->nk, p->nn), k = count(p, p->nbatch, p->nk);
     int64_t panels = (n + CG_PANEL - 1) / CG_PANEL * count(p, 0, p->nbatch),
             rows = (k + form->group - 1) / form->group + cg_panel_front(form, k);
-    if (p->codes.code) return (uint64_t)(panels * cg_codes_panel(&p->codes, k));
+    if (p->codes.code)
+        return (uint64_t)(cg_codes_book(&p->codes) + panels * cg_codes_panel(&p->codes, k));
     return (uint64_t)(panels * rows) * CG_PANEL * CG_CELL;
 }
 

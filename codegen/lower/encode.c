@@ -293,6 +293,20 @@ static bool make_part(decoding *d, const cg_coded_part *part, ir_expr exists, in
     return true;
 }
 
+/* The codebook that operand k is, as floats; NULL: it has fewer elements than its type says. */
+static const float *read_book(decoding *d, int k)
+{
+    int64_t entries = d->e->matrix.panels.codes.book, given = 0;
+    float *book = IR_NEW_N(d->g->arena, float, (size_t)entries);
+    ir_scalar_value v;
+    ir_dim_is_const(d->g, d->types[k].dims[0], &given);
+    for (int64_t i = 0; i < given && i < entries; i++) {
+        if (!ir_blob_get(d->elems[k], &d->e->blobs[k - 1], i, &v)) return NULL;
+        book[i] = (float)v.f;
+    }
+    return book;
+}
+
 static bool encode_build(decoding *d)
 {
     cg_encoded *e = d->e;
@@ -301,8 +315,10 @@ static bool encode_build(decoding *d)
     ir_expr exists, x = element_of_row(d, &exists);
     if (x == IR_NONE) return false;
     e->checks = ir_x_measure(d->g, &x, 1).checks;
-    const cg_element element = {x, d->k, d->panel, e->k, d->elems};
-    if (!cg_find_codes(d->g, &element, &e->matrix.panels.codes, part)) {
+    const cg_element element = {x, d->k, d->panel, e->k, d->elems, d->types};
+    int book = 0;
+    if (!cg_find_codes(d->g, &element, &e->matrix.panels.codes, part, &book) ||
+        (book && !(e->book = read_book(d, book)))) {
         e->matrix.panels.codes = (cg_codes){0};
         for (int i = 0; i < CG_CODED_PARTS; i++) part[i] = (cg_coded_part){0};
         part[CG_PART_CODE] = (cg_coded_part){x, IR_F32};

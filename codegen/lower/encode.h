@@ -23,6 +23,7 @@ typedef struct cg_element {
     ir_expr k, panel; /* subexpressions: the k of the row, and what counts panels */
     int64_t size_k;
     const ir_elem *elems; /* of the operands that are loaded; 0 is the number of the row */
+    const ir_type *types; /* likewise */
 } cg_element;
 
 /* What is stored of an element, each an expression like it; IR_NONE: it is not there. */
@@ -31,8 +32,10 @@ typedef struct cg_coded_part {
     ir_expr body;
     ir_elem elem;
 } cg_coded_part;
-/* find_codes.c; false: nothing narrower than f32 holds it. */
-bool cg_find_codes(ir_graph *, const cg_element *, cg_codes *, cg_coded_part[CG_CODED_PARTS]);
+/* find_codes.c; false: nothing narrower than f32 holds it. *book: the operand that is the codebook,
+ * if there is one. */
+bool cg_find_codes(ir_graph *, const cg_element *, cg_codes *, cg_coded_part[CG_CODED_PARTS],
+                   int *book);
 
 /* A part as a graph: row numbers and constants -> rows of CG_PANEL elements. */
 typedef struct cg_decoding {
@@ -50,6 +53,7 @@ struct cg_encoded {
     cg_decoding part[CG_CODED_PARTS];
     ir_blob *blobs; /* what each part reads besides the numbers of rows */
     size_t nblobs;
+    const float *book; /* the codebook, filled up with zeros, or NULL */
     int64_t panels, k; /* panels of all matrices, and rows of each */
     bool checks;       /* some index is checked */
     uint32_t buffer;   /* of the panels, or LATHE_NO_SLOT */

@@ -1,4 +1,5 @@
-/* Finds what a weight's elements are computed from: scale * (code - zero).
+/* Finds what a weight's elements are computed from: scale * (code - zero), scale * codebook[code],
+ * or scale * a narrow float.
  *
  * In: the expression of an element at a row and lane of the panels, over constants. Out: code,
  * scale and zero as expressions of their own, and how long blocks of k are in which scale and zero
@@ -223,9 +224,12 @@ static bool range_of(finding *f, ir_expr e, range *r)
 
 /* ---- the form ---- */
 
-/* scale * (code - zero): f32, and two of i32. */
+/* scale * (code - zero): f32, and two of i32; book: the operand that code is the index in, or 0;
+ * narrow: the type of a code that is a float by itself, or IR_ELEM_NONE. */
 typedef struct form {
     ir_expr scale, code, zero;
+    int book;
+    ir_elem narrow;
 } form;
 
 static bool is_steady(finding *f, ir_expr e)
@@ -265,6 +269,51 @@ static bool match_difference(finding *f, ir_expr e, form *out)
     return integer_of(f, e, &out->code);
 }
 
+/* The type of one or two bytes that holds what an f32 expression is exactly. */
+static ir_elem narrow_elem(const finding *f, ir_expr e)
+{
+    const ir_expr_node x = node(f, e);
+    ir_elem elem = x.op == IR_X_LOAD && x.imm ? f->x->elems[x.imm] : IR_F32;
+    if (x.op == IR_X_CAST) elem = (ir_elem)x.imm;
+    return ir_elem_class(elem) == 'L' && ir_elem_bits(elem) >= 8 ? elem : IR_F32;
+}
+
+/* Something besides the number of the row. */
+static bool reads_data(finding *f, ir_expr e)
+{
+    const ir_expr_node x = node(f, e);
+    bool reads = x.op == IR_X_LOAD && x.imm != 0;
+    for (int i = 0; i < x.nargs && !reads && --f->steps > 0; i++) reads = reads_data(f, x.args[i]);
+    return reads;
+}
+
+/* An entry of a list that is not long, at a place that is data. All loads are inside of what they
+ * read, so the index is a number below the list's length. */
+static bool match_book(finding *f, ir_expr e, form *out)
+{
+    const ir_expr_node x = node(f, e);
+    int64_t entries;
+    if (x.op != IR_X_LOAD || x.imm == 0 || x.nargs != 1 || x.type != IR_F32) return false;
+    if (!reads_data(f, x.args[0])) return false;
+    const ir_type *t = &f->x->types[x.imm];
+    if (!ir_dim_is_const(f->g, t->dims[0], &entries) || entries > CG_LARGE_BOOK) return false;
+    out->book = (int)x.imm;
+    out->code = x.args[0];
+    return true;
+}
+
+/* What a scale is multiplied with. */
+static bool match_code(finding *f, ir_expr e, form *out)
+{
+    out->book = 0;
+    out->narrow = IR_ELEM_NONE;
+    if (match_difference(f, e, out)) return true;
+    if (match_book(f, e, out)) return true;
+    out->code = e;
+    out->narrow = narrow_elem(f, e);
+    return cg_code_of(out->narrow) != CG_CODE_NONE;
+}
+
 static bool match(finding *f, ir_expr e, form *out)
 {
     const ir_expr_node x = node(f, e);
@@ -272,7 +321,8 @@ static bool match(finding *f, ir_expr e, form *out)
     if (--f->steps < 0) return false;
     if (x.op == IR_X_SELECT) {
         ir_expr c = x.args[0];
-        if (!is_steady(f, c) || !match(f, x.args[1], out) || !match(f, x.args[2], &other))
+        if (!is_steady(f, c) || !match(f, x.args[1], out) || !match(f, x.args[2], &other) ||
+            out->book != other.book || out->narrow != other.narrow)
             return false;
         out->scale = ir_x_select(f->g, c, out->scale, other.scale);
         out->code = ir_x_select(f->g, c, out->code, other.code);
@@ -281,26 +331,39 @@ static bool match(finding *f, ir_expr e, form *out)
     }
     for (int i = 0; i < 2 && x.op == IR_X_MUL; i++) {
         out->scale = x.args[i];
-        if (is_steady(f, x.args[i]) && match_difference(f, x.args[1 - i], out)) return true;
+        if (is_steady(f, x.args[i]) && match_code(f, x.args[1 - i], out)) return true;
     }
     out->scale = ir_x_float(f->g, IR_F32, 1);
-    return match_difference(f, e, out);
+    return match_code(f, e, out);
 }
 
 /* ---- how it is stored ---- */
 
-/* Bits of an f32 expression that a narrower type holds exactly. */
-static ir_elem narrow_elem(const finding *f, ir_expr e)
-{
-    const ir_expr_node x = node(f, e);
-    ir_elem elem = x.op == IR_X_LOAD && x.imm ? f->x->elems[x.imm] : IR_F32;
-    if (x.op == IR_X_CAST) elem = (ir_elem)x.imm;
-    return elem == IR_F16 || elem == IR_BF16 ? elem : IR_F32;
-}
-
 static ir_expr less(const finding *f, ir_expr e, int64_t low, ir_elem as)
 {
     return ir_x_cast(f->g, ir_x_2(f->g, IR_X_SUB, e, ir_x_int(f->g, IR_I32, low)), as);
+}
+
+static cg_code numbers_up_to(int64_t most)
+{
+    return most > 15 ? CG_CODE_8 : most > 3 ? CG_CODE_4 : CG_CODE_2;
+}
+
+static bool describe_book(finding *f, const form *m, cg_codes *codes, cg_coded_part *part)
+{
+    int64_t entries = 0;
+    ir_dim_is_const(f->g, f->x->types[m->book].dims[0], &entries);
+    *codes = (cg_codes){.code = numbers_up_to(entries - 1),
+                        .book = entries > CG_SMALL_BOOK ? CG_LARGE_BOOK : CG_SMALL_BOOK};
+    part[CG_PART_CODE] = (cg_coded_part){ir_x_cast(f->g, m->code, IR_U8), IR_U8};
+    return true;
+}
+
+static bool describe_narrow(const form *m, cg_codes *codes, cg_coded_part *part)
+{
+    *codes = (cg_codes){.code = cg_code_of(m->narrow)};
+    part[CG_PART_CODE] = (cg_coded_part){m->code, m->narrow};
+    return true;
 }
 
 /* Numbers from 0 on; with a sign where that leaves nothing to subtract. */
@@ -316,8 +379,7 @@ static bool describe_numbers(finding *f, const form *m, cg_codes *codes, cg_code
         part[CG_PART_CODE] = (cg_coded_part){less(f, m->code, z.low, IR_I8), IR_I8};
         return true;
     }
-    *codes = (cg_codes){
-        .code = most > 15 ? CG_CODE_8 : CG_CODE_4, .zeros = zeros, .offset = z.low - c.low};
+    *codes = (cg_codes){.code = numbers_up_to(most), .zeros = zeros, .offset = z.low - c.low};
     part[CG_PART_CODE] = (cg_coded_part){less(f, m->code, c.low, IR_U8), IR_U8};
     if (zeros) part[CG_PART_ZERO] = (cg_coded_part){less(f, m->zero, z.low, IR_U8), IR_U8};
     return true;
@@ -327,7 +389,10 @@ static bool describe(finding *f, const form *m, cg_codes *codes, cg_coded_part *
 {
     double one;
     int64_t unused;
-    if (!describe_numbers(f, m, codes, part)) return false;
+    bool found = m->book     ? describe_book(f, m, codes, part)
+                 : m->narrow ? describe_narrow(m, codes, part)
+                             : describe_numbers(f, m, codes, part);
+    if (!found) return false;
     codes->block = gcd(blocks_of(f, m->scale), blocks_of(f, m->zero));
     if (codes->block && codes->block < LEAST_BLOCK) return false;
     if (ir_x_is_const(f->g, m->scale, &unused, &one) && one == 1) return true;
@@ -337,19 +402,14 @@ static bool describe(finding *f, const form *m, cg_codes *codes, cg_coded_part *
 }
 
 bool cg_find_codes(ir_graph *g, const cg_element *x, cg_codes *codes,
-                   cg_coded_part part[CG_CODED_PARTS])
+                   cg_coded_part part[CG_CODED_PARTS], int *book)
 {
     finding f = {.g = g, .x = x, .steps = MOST_STEPS};
     form m;
     for (int i = 0; i < CG_CODED_PARTS; i++) part[i] = (cg_coded_part){IR_NONE, IR_ELEM_NONE};
     if (x->size_k < LEAST_BLOCK) return false;
-    ir_elem narrow = narrow_elem(&f, x->body);
-    if (narrow != IR_F32) {
-        *codes = (cg_codes){.code = narrow == IR_F16 ? CG_CODE_F16 : CG_CODE_BF16};
-        part[CG_PART_CODE] = (cg_coded_part){x->body, narrow};
-    } else if (!match(&f, x->body, &m) || !describe(&f, &m, codes, part) || f.steps < 0) {
-        return false;
-    }
+    if (!match(&f, x->body, &m) || !describe(&f, &m, codes, part) || f.steps < 0) return false;
+    *book = m.book;
     if (codes->block == 0 || codes->block > x->size_k) codes->block = x->size_k;
     return true;
 }

@@ -150,7 +150,7 @@ void cg_release_others(cg_lowering *, uint32_t *reads);
 /* Whether the node looks its operand up in panels. */
 bool cg_looks_up(cg_lowering *, const ir_node *, uint32_t operand);
 /* The buffers of a nest's operands; what is held is read there, which changes the nest. bufs has
- * room for twice as many. */
+ * room for three times as many. */
 void cg_read_panels(cg_lowering *, const ir_node *, cg_nest *, uint32_t *bufs);
 
 /* ---- steps (lower.c) ---- */

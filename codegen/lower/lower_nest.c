@@ -205,7 +205,7 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
     if (n.kind == CG_NEST_ROW) TRY(cg_read_row(lw, node, &n));
     if (n.kind == CG_NEST_ROW && own) cg_row_in_place(lw, node, &n);
     if (n.kind == CG_NEST_MAP && own) cg_map_in_place(lw, node);
-    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, 2 * n.noperands + 1);
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, 3 * n.noperands + 1);
     uint32_t out = cg_buffer(lw, result);
     cg_read_panels(lw, node, &n, bufs);
     return push_kernel_of(lw, &n, bufs, out);

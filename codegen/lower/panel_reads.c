@@ -109,31 +109,24 @@ static ir_expr number_place(place *p, const spot *s)
 
 /* ---- panels of codes ---- */
 
-static ir_elem code_elem(const cg_codes *c)
-{
-    if (cg_code_elem(c->code)) return cg_code_elem(c->code);
-    if (cg_code_bits(c->code) == 4) return IR_U4;
-    return c->code == CG_CODE_S8 ? IR_I8 : IR_U8;
-}
-
 /* Column `lane` of a row that starts at byte `row`, counting codes. */
 static ir_expr code_place(place *p, const cg_codes *c, ir_expr row, ir_expr lane)
 {
-    int bits = cg_code_bits(c->code);
-    if (bits != 4) return add(p, divided(p, row, bits / 8), lane);
-    ir_expr half = add(p, times(p, rest(p, lane, CG_PANEL / 2), 2), divided(p, lane, CG_PANEL / 2));
-    return add(p, times(p, row, 2), half);
+    int bits = cg_code_bits(c->code), in_byte = 8 / bits, bytes = CG_PANEL * bits / 8;
+    if (bits >= 8) return add(p, divided(p, row, bits / 8), lane);
+    ir_expr byte = add(p, row, rest(p, lane, bytes));
+    return add(p, times(p, byte, in_byte), divided(p, lane, bytes));
 }
 
-/* Loads of the codes, and of the scales; numbers of the operands. */
+/* Loads of the codes, of the scales, and of the codebook; numbers of the operands. */
 typedef struct loads {
-    int codes, scales;
+    int codes, scales, book;
 } loads;
 
 static ir_expr code_at(place *p, const cg_codes *c, const loads *l, ir_expr row, ir_expr lane)
 {
     ir_expr at = code_place(p, c, row, lane);
-    return ir_x_load(p->g, ir_elem_arith(code_elem(c)), l->codes, &at, 1);
+    return ir_x_load(p->g, ir_elem_arith(cg_code_storage(c->code)), l->codes, &at, 1);
 }
 
 static ir_expr decoded(place *p, const cg_codes *c, const loads *l)
@@ -141,18 +134,22 @@ static ir_expr decoded(place *p, const cg_codes *c, const loads *l)
     ir_graph *g = p->g;
     const spot s = find_spot(p);
     int64_t head = cg_codes_head(c), row = cg_codes_row(c);
-    ir_expr block = add(p, times(p, s.panel, cg_codes_panel(c, s.size_k)),
-                        times(p, divided(p, s.k, c->block), head + c->block * row));
+    ir_expr panel =
+                add(p, number(p, cg_codes_book(c)), times(p, s.panel, cg_codes_panel(c, s.size_k))),
+            block = add(p, panel, times(p, divided(p, s.k, c->block), head + c->block * row));
     ir_expr in_block = add(p, number(p, head), times(p, rest(p, s.k, c->block), row));
     ir_expr x = code_at(p, c, l, add(p, block, in_block), s.lane);
-    if (cg_code_elem(c->code)) return x;
-    x = ir_x_cast(g, x, IR_I32);
-    if (c->zeros) {
-        ir_expr zero = code_at(p, c, l, add(p, block, number(p, cg_codes_scales(c))), s.lane);
-        x = ir_x_2(g, IR_X_SUB, x, ir_x_cast(g, zero, IR_I32));
+    if (c->book) {
+        ir_expr entry = ir_x_cast(g, x, IR_I64);
+        x = ir_x_load(g, IR_F32, l->book, &entry, 1);
+    } else if (!cg_code_elem(c->code)) {
+        ir_expr zero_row = add(p, block, number(p, cg_codes_scales(c)));
+        x = ir_x_cast(g, x, IR_I32);
+        if (c->zeros)
+            x = ir_x_2(g, IR_X_SUB, x, ir_x_cast(g, code_at(p, c, l, zero_row, s.lane), IR_I32));
+        if (c->offset) x = ir_x_2(g, IR_X_SUB, x, ir_x_int(g, IR_I32, c->offset));
+        x = ir_x_cast(g, x, IR_F32);
     }
-    if (c->offset) x = ir_x_2(g, IR_X_SUB, x, ir_x_int(g, IR_I32, c->offset));
-    x = ir_x_cast(g, x, IR_F32);
     if (!c->scale) return x;
     ir_expr at = add(p, divided(p, block, ir_elem_bits(c->scale) / 8), s.lane);
     return ir_x_2(g, IR_X_MUL, x, ir_x_load(g, IR_F32, l->scales, &at, 1));
@@ -213,7 +210,15 @@ static uint32_t buffer_of(cg_lowering *lw, const cg_held *h)
                       : cg_weight_buffer(lw, h->blob, &h->places);
 }
 
-/* Operand k as panels; scales are one more operand, of the same bytes. */
+static int one_more(lookups *u, const cg_held *h, ir_elem elem, uint64_t bytes, uint32_t *bufs)
+{
+    cg_nest *n = u->n;
+    bufs[n->noperands] = buffer_of(u->lw, h);
+    n->operands[n->noperands] = bytes_as(u->lw, elem, bytes);
+    return (int)n->noperands++;
+}
+
+/* Operand k as panels; scales and the codebook are one more operand each, of the same bytes. */
 static void set_operand(lookups *u, size_t k, const cg_held *h, uint32_t *bufs)
 {
     cg_nest *n = u->n;
@@ -221,18 +226,17 @@ static void set_operand(lookups *u, size_t k, const cg_held *h, uint32_t *bufs)
     uint64_t size = cg_panels_size(w);
     const cg_codes *c = &w->codes;
     bufs[k] = buffer_of(u->lw, h);
-    u->of[k] = (loads){(int)k, (int)n->noperands};
-    n->operands[k] =
-        bytes_as(u->lw, c->code ? code_elem(c) : cg_panel_form_of(w->format)->elem, size);
-    if (!c->scale) return;
-    bufs[n->noperands] = bufs[k];
-    n->operands[n->noperands++] = bytes_as(u->lw, c->scale, size);
+    u->of[k] = (loads){.codes = (int)k};
+    n->operands[k] = bytes_as(
+        u->lw, c->code ? cg_code_storage(c->code) : cg_panel_form_of(w->format)->elem, size);
+    if (c->scale) u->of[k].scales = one_more(u, h, c->scale, size, bufs);
+    if (c->book) u->of[k].book = one_more(u, h, IR_F32, (uint64_t)cg_codes_book(c), bufs);
 }
 
 void cg_read_panels(cg_lowering *lw, const ir_node *node, cg_nest *n, uint32_t *bufs)
 {
     lookups u = {.lw = lw, .node = node, .n = n, .noperands = n->noperands};
-    cg_operand *operands = IR_NEW_N(lw->p->arena, cg_operand, 2 * n->noperands + 1);
+    cg_operand *operands = IR_NEW_N(lw->p->arena, cg_operand, 3 * n->noperands + 1);
     memcpy(operands, n->operands, n->noperands * sizeof *operands);
     bool any = false;
     for (size_t k = 0; k < u.noperands; k++) {

@@ -131,6 +131,28 @@ async function matMulNBits() {
     await c.write();
 }
 
+// Weights of so many columns that they stand in panels, where they stay codes: groups in the order of activations (each as large
+// as its block, or not), two bits, tables of floats.
+async function weightsInCodes() {
+    const c = new Case('ms_weights_in_codes'), K = 48, N = 40, block_size = 16, blocks = 3;
+    c.input('x', FLOAT, [5, K]);
+    c.weight('scales', FLOAT, [N, blocks]); c.weight('zeros4', UINT8, [N, 2], c.codes(UINT8, [N, 2], 0, 255)); c.weight('bias', FLOAT, [N]);
+    c.weight('float_zeros', FLOAT, [N, blocks], c.floats([N, blocks], 4));
+    for (const bits of [2, 4, 8]) c.weight(`b${bits}`, UINT8, [N, blocks, block_size * bits / 8], c.codes(UINT8, [N, blocks, block_size * bits / 8], 0, 255));
+    c.weight('zeros2', UINT8, [N, 1], c.codes(UINT8, [N, 1], 0, 255));
+    const groups = { turned: (k) => k % blocks, behind: (k) => blocks - 1 - Math.floor(k / block_size), own: (k) => Math.floor(k / block_size), uneven: (k) => (k < 20 ? 0 : k % blocks) };
+    for (const [name, of] of Object.entries(groups)) {
+        c.weight(name, INT32, [K], Int32Array.from({ length: K }, (_, k) => of(k)));
+        c.node('MatMulNBits', ['x', 'b4', 'scales', 'float_zeros', name, 'bias'], [`y_${name}`], { K, N, block_size, bits: 4 });
+        c.node('MatMulNBits', ['x', 'b4', 'scales', '', name], [`z_${name}`], { K, N, block_size, bits: 4 });
+    }
+    c.node('MatMulNBits', ['x', 'b2', 'scales', 'zeros2'], ['two'], { K, N, block_size, bits: 2 });
+    c.node('MatMulNBits', ['x', 'b2', 'scales'], ['two_plain'], { K, N, block_size, bits: 2 });
+    c.weight('b', UINT8, [K * N / 2], c.codes(UINT8, [K * N / 2], 0, 255)); c.weight('s', FLOAT, [K * N / block_size]);
+    for (const quant_type of [0, 1]) c.node('MatMulBnb4', ['x', 'b', 's'], [`table${quant_type}`], { K, N, block_size, quant_type });
+    await c.write();
+}
+
 async function matMulBnb4() {
     const c = new Case('ms_matmul_bnb4'), K = 17, N = 3, bytes = 26, block_size = 16;
     c.input('x', FLOAT, [2, K]); c.input('xt', FLOAT, [2, N]);
@@ -515,6 +537,7 @@ await refusals();
 await blockRefusals();
 await quantRefusals();
 await matMulNBits();
+await weightsInCodes();
 await matMulBnb4();
 await gatherBlocks();
 await fusedMatMul();

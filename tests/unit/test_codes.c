@@ -32,6 +32,28 @@ static const form forms[] = {
     {BYTES SCALES, "%c, %s", "mul(sub(cast(" AT8 ", f32), 3.0), $1[" BLOCK(16) "])", CG_CODE_8},
     {"  %c: f16[5] = const() data=[0x3800, 0x4000, 0xbc00, 0x0000, 0x4200]\n", "%c",
      "$0[mod(add(i0, mul(i1, 2)), 5)]", CG_CODE_F16},
+    {"  %c: u2[8] = const() data=hex(\"1be4\")\n" SCALES "  %z: u2[4] = const() data=hex(\"6c\")\n",
+     "%c, %s, %z",
+     "mul(cast(sub(cast($0[mod(add(mul(i0, 3), mul(i1, 5)), 8)], i32), "
+     "cast($2[mod(floordiv(i0, 16), 4)], i32)), f32), $1[" BLOCK(16) "])",
+     CG_CODE_2},
+    {CODES4 SCALES
+     "  %b: f32[16] = const() data=[-8, -7, -5.5, -4, -3, -2, -1, 0, 0.5, 1, 2, 3, 4, "
+     "5, 6.5, 8]\n",
+     "%c, %s, %b", "mul($2[add(cast(" AT4 ", i64), 8)], $1[" BLOCK(32) "])", CG_CODE_4},
+    {BYTES SCALES "  %b: f16[9] = const() data=[0x3800, 0x4000, 0xbc00, 0x0000, 0x4200, 0x3400, "
+                  "0x3c00, 0xc000, 0xb800]\n",
+     "%c, %b", "$1[mod(cast(" AT8 ", i64), 9)]", CG_CODE_4},
+    {BYTES
+     "  %b: f32[20] = const() data=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1, -2, -3, -4, -5, -6, -7, "
+     "-8, -9, -10]\n",
+     "%c, %b", "$1[mod(cast(" AT8 ", i64), 20)]", CG_CODE_8},
+    {"  %c: f8e4m3fn[8] = const() data=hex(\"b838c03000c44048\")\n" SCALES, "%c, %s",
+     "mul($0[mod(add(mul(i0, 3), mul(i1, 5)), 8)], $1[" BLOCK(16) "])", CG_CODE_F8E4M3FN},
+    {"  %c: f8e5m2[8] = const() data=hex(\"bc3cc03800444048\")\n", "%c",
+     "$0[mod(add(mul(i0, 3), mul(i1, 5)), 8)]", CG_CODE_F8E5M2},
+    {CODES4 "  %s: f16[5] = const() data=[0x3800, 0x4000, 0x3c00, 0x4400, 0x3400]\n", "%c, %s",
+     "mul(cast(" AT4 ", f32), $1[" BLOCK(16) "])", CG_CODE_4},
     {"  %c: bf16[5] = const() data=[0x3f00, 0x4000, 0xbf80, 0x0000, 0x4040]\n", "%c",
      "$0[mod(add(i0, mul(i1, 2)), 5)]", CG_CODE_BF16},
 };

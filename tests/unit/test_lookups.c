@@ -29,6 +29,12 @@ static const table tables[] = {
      "mul(sub(cast(" AT(7) ", f32), cast($2[" BLOCK(24) "], f32)), $1[" BLOCK(24) "])", 40,
      CG_CODE_8},
     {BYTES, "%c", "sub(cast(" AT(7) ", f32), 128.0)", 33, CG_CODE_S8},
+    {CODES4 SCALES
+     "  %b: f32[16] = const() data=[-8, -7, -5.5, -4, -3, -2, -1, 0, 0.5, 1, 2, 3, 4, "
+     "5, 6.5, 8]\n",
+     "%c, %s, %b", "mul($2[add(cast(" AT(16) ", i64), 8)], $1[" BLOCK(24) "])", 41, CG_CODE_4},
+    {"  %c: u2[8] = const() data=hex(\"1be4\")\n", "%c", "sub(cast(" AT(8) ", f32), 1.0)", 40,
+     CG_CODE_2},
     {"  %c: f16[5] = const() data=[0x3800, 0x4000, 0xbc00, 0x0000, 0x4200]\n", "%c",
      "$0[mod(add(i1, mul(i0, 2)), 5)]", 8, CG_CODE_F16},
     {"  %c: f32[3] = const() data=[1.5, -2, 0.25]\n", "%c",

@@ -57,7 +57,7 @@ static cg_gemm *full_gemm(void)
         SET_SIZES(axes[i]->stride);
     }
     gm->group = 3;
-    gm->codes = (cg_codes){.code = CG_CODE_4, .block = 32};
+    gm->codes = (cg_codes){.code = CG_CODE_4, .block = 32, .book = 16};
     return gm;
 }
 
@@ -157,7 +157,7 @@ enum {
     FLAGS = 8, /* from kind to last */
     OPERANDS = 3 * (1 + 2),
     STAGES = 2 * 2 + 1,
-    GEMM = 2 + 5 + 2 * 2 * 2 + 3, /* and three times its rank */
+    GEMM = 2 + 6 + 2 * 2 * 2 + 3, /* and three times its rank */
 };
 
 Test(nest_key, every_field_of_a_nest_counts)
