@@ -117,8 +117,9 @@ typedef struct rt_block {
     uint64_t size;
 } rt_block;
 typedef struct rt_state {
-    rt_block now, next;
+    rt_block now, next; /* of a state that grows: parts of the session's rows and next_rows */
     int64_t dims[LATHE_MAX_RANK]; /* as it lies in memory, with its room */
+    int64_t next_dims[LATHE_MAX_RANK];
 } rt_state;
 
 struct lathe_session {
@@ -151,6 +152,7 @@ struct lathe_session {
     bool started;                                   /* a run has left states */
     int64_t length, capacity, reserved, rows_after; /* rows: filled, room, asked for, of this run */
     rt_state *states;
+    rt_block rows, next_rows;             /* of all states that grow */
     uint32_t *input_state, *output_state; /* which state it is, or none */
     const char **state_data;              /* work space, one a state */
     int64_t (*state_dims)[LATHE_MAX_RANK];

@@ -214,8 +214,10 @@ lathe_status rt_session_memory(const lathe_session *s, lathe_memory *memory)
     memory->weights = s->v->t->weights_size;
     for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++)
         if (s->stores[i].growing) memory->arena += s->stores[i].home_capacity;
+    memory->states = s->rows.size + s->next_rows.size;
     for (uint32_t i = 0; i < s->v->t->states.count; i++)
-        memory->states += s->states[i].now.size + s->states[i].next.size;
+        if (!rt_some(s->v->states[i].axis))
+            memory->states += s->states[i].now.size + s->states[i].next.size;
     return LATHE_OK;
 }
 

@@ -83,19 +83,51 @@ static void state_drop(lathe_session *s, rt_block *b)
     *b = (rt_block){0};
 }
 
-static void swap_blocks(rt_state *st)
+static void swap_blocks(rt_block *a, rt_block *b)
 {
-    rt_block old = st->now;
-    st->now = st->next;
-    st->next = old;
+    rt_block old = *a;
+    *a = *b;
+    *b = old;
 }
 
 void rt_state_free(lathe_session *s)
 {
+    state_drop(s, &s->rows);
+    state_drop(s, &s->next_rows);
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
+        if (rt_state_grows(s, i)) continue;
         state_drop(s, &s->states[i].now);
         state_drop(s, &s->states[i].next);
     }
+}
+
+/* Room for all states: for those that grow in one block, which large pages fit better than many.
+ * next: besides what the states are in now. */
+static bool room_for_all(lathe_session *s, bool next)
+{
+    rt_block *rows = next ? &s->next_rows : &s->rows;
+    uint64_t bytes, total = 0;
+    for (uint32_t i = 0; i < rt_state_count(s); i++) {
+        rt_state *st = &s->states[i];
+        rt_block *b = next ? &st->next : &st->now;
+        if (!rt_state_bytes(s, i, next ? st->next_dims : st->dims, &bytes)) return false;
+        if (!rt_state_grows(s, i)) {
+            if (!state_room(s, b, bytes)) return false;
+            continue;
+        }
+        b->size = bytes;
+        total += (bytes + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
+        if (total > (uint64_t)RT_MAX_BYTES) return false;
+    }
+    if (!state_room(s, rows, total)) return false;
+    char *at = rows->data;
+    for (uint32_t i = 0; i < rt_state_count(s); i++) {
+        rt_block *b = next ? &s->states[i].next : &s->states[i].now;
+        if (!rt_state_grows(s, i)) continue;
+        b->data = at;
+        at += (b->size + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
+    }
+    return true;
 }
 
 /* The dims that a state of the source gets here. */
@@ -109,26 +141,22 @@ static void dims_here(const lathe_session *s, uint32_t i, const rt_source *from,
 
 lathe_status rt_state_fill(lathe_session *s, const rt_source *from, int64_t rows, int64_t capacity)
 {
-    int64_t dims[LATHE_MAX_RANK];
-    uint64_t bytes;
-    for (uint32_t i = 0; i < rt_state_count(s); i++) {
-        dims_here(s, i, from, capacity, dims);
-        if (!rt_state_bytes(s, i, dims, &bytes) || !state_room(s, &s->states[i].next, bytes))
-            return no_memory(s);
-    }
+    for (uint32_t i = 0; i < rt_state_count(s); i++)
+        dims_here(s, i, from, capacity, s->states[i].next_dims);
+    if (!room_for_all(s, true)) return no_memory(s);
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
         rt_state *st = &s->states[i];
-        dims_here(s, i, from, capacity, dims);
         const rt_moved m = {.to = st->next.data,
                             .from = from->data[i],
-                            .to_dims = dims,
+                            .to_dims = st->next_dims,
                             .from_dims = from->dims[i],
                             .order = from->order,
                             .rows = rows};
         rt_state_move(s, i, &m);
-        memcpy(st->dims, dims, sizeof dims);
-        swap_blocks(st);
+        memcpy(st->dims, st->next_dims, sizeof st->dims);
+        swap_blocks(&st->now, &st->next);
     }
+    swap_blocks(&s->rows, &s->next_rows);
     s->capacity = capacity;
     s->length = rows;
     return LATHE_OK;
@@ -160,19 +188,30 @@ static void dims_of(const lathe_session *s, uint32_t i, bool at_most, int64_t *d
     }
 }
 
+/* Room for what replaces a state; what it is has been filled from elsewhere, perhaps. */
+static bool room_for_next(lathe_session *s)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < rt_state_count(s); i++) {
+        uint64_t bytes;
+        if (!rt_state_grows(s, i))
+            ok = rt_state_bytes(s, i, s->states[i].dims, &bytes) &&
+                 state_room(s, &s->states[i].next, bytes);
+    }
+    return ok;
+}
+
 /* Room for states that hold nothing yet. Those that are replaced start as zeros. */
 static lathe_status state_start(lathe_session *s, int64_t capacity, bool at_most)
 {
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
-        rt_state *st = &s->states[i];
-        uint64_t bytes;
-        bool grows = rt_state_grows(s, i);
-        dims_of(s, i, at_most, st->dims);
-        if (grows) st->dims[entry_of(s, i)->axis] = capacity;
-        if (!rt_state_bytes(s, i, st->dims, &bytes) || !state_room(s, &st->now, bytes) ||
-            (!grows && !state_room(s, &st->next, bytes)))
-            return no_memory(s);
-        if (!grows) memset(st->now.data, 0, (size_t)st->now.size);
+        dims_of(s, i, at_most, s->states[i].dims);
+        if (rt_state_grows(s, i)) s->states[i].dims[entry_of(s, i)->axis] = capacity;
+    }
+    if (!room_for_all(s, false) || !room_for_next(s)) return no_memory(s);
+    for (uint32_t i = 0; i < rt_state_count(s); i++) {
+        rt_block *now = &s->states[i].now;
+        if (!rt_state_grows(s, i)) memset(now->data, 0, (size_t)now->size);
     }
     s->capacity = capacity;
     return LATHE_OK;
@@ -184,8 +223,7 @@ static lathe_status state_grow(lathe_session *s, int64_t capacity)
     rt_state_self(s, data, s->state_dims);
     const rt_source self = {.data = data, .dims = (const int64_t(*)[LATHE_MAX_RANK])s->state_dims};
     lathe_status status = rt_state_fill(s, &self, s->length, capacity);
-    for (uint32_t i = 0; i < rt_state_count(s); i++)
-        if (rt_state_grows(s, i)) state_drop(s, &s->states[i].next);
+    state_drop(s, &s->next_rows);
     return status;
 }
 
@@ -236,19 +274,6 @@ static lathe_status check_sizes(lathe_session *s, uint32_t i)
                            rt_string(s->v, io->name), (unsigned)a, (long long)dims[a],
                            (long long)s->states[i].dims[a]);
     return LATHE_OK;
-}
-
-/* What is replaced has been filled from elsewhere, perhaps. */
-static bool room_for_next(lathe_session *s)
-{
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < rt_state_count(s); i++) {
-        uint64_t bytes;
-        if (!rt_state_grows(s, i))
-            ok = rt_state_bytes(s, i, s->states[i].dims, &bytes) &&
-                 state_room(s, &s->states[i].next, bytes);
-    }
-    return ok;
 }
 
 lathe_status rt_state_room(lathe_session *s, bool *again)
@@ -304,7 +329,7 @@ void rt_state_point(lathe_session *s, bool sized)
 void rt_state_commit(lathe_session *s)
 {
     for (uint32_t i = 0; i < rt_state_count(s); i++)
-        if (!rt_state_grows(s, i)) swap_blocks(&s->states[i]);
+        if (!rt_state_grows(s, i)) swap_blocks(&s->states[i].now, &s->states[i].next);
     s->length = s->rows_after;
     s->started = true;
 }

@@ -12,6 +12,8 @@
 
 #include "codegen/emit/emit_gemm.h"
 
+enum { MOST_COLUMNS = 1024 }; /* of a tile for a few rows */
+
 typedef struct attention {
     cg_kern k;
     cg_unit *u;
@@ -103,28 +105,23 @@ static void emit_tiles(attention *w, cg_val tiles, cg_val *arg)
     }
 }
 
-/* What the tiles do, without panels: columns [column, column + CG_PANEL) of c. */
-static void emit_unpacked(attention *w, int which, const cg_val *tile, cg_val column, cg_val rows)
+/* What the tiles do, without panels and with all columns of c. */
+static void emit_unpacked(attention *w, int which, const cg_val *tile, cg_val rows)
 {
-    cg_unit *u = w->u;
     const cg_gemm *g = which == CG_KEY ? w->a->scores.gemm : w->k.n->gemm;
     const cg_axes *b_rows = which == CG_KEY ? &g->n : &g->k;
-    cg_val all = which == CG_KEY ? key_count(w) : column_count(w),
-           step = cg_dim(&w->k, b_rows->stride[0]);
-    cg_val at = which == CG_KEY ? cg_mul(u, column, step) : column;
     cg_val args[CG_UNPACKED_PARAMS] = {
         [CG_UNPACKED_A] = tile[CG_TILE_A],
-        [CG_UNPACKED_B] = cg_at(u, u->f32, w->from[which], at),
+        [CG_UNPACKED_B] = w->from[which],
         [CG_UNPACKED_C] = tile[CG_TILE_C],
         [CG_UNPACKED_ROWS] = rows,
         [CG_UNPACKED_A_STEP] = tile[CG_TILE_ROW_STEP],
-        [CG_UNPACKED_B_STEP] = step,
+        [CG_UNPACKED_B_STEP] = cg_dim(&w->k, b_rows->stride[0]),
         [CG_UNPACKED_C_STEP] = tile[CG_TILE_LDC],
-        [CG_UNPACKED_COLUMNS] = cg_lesser(u, cg_sub(u, all, column), cg_num(u, CG_PANEL)),
-        [CG_UNPACKED_COUNT] = tile[CG_TILE_K],
+        [CG_UNPACKED_COUNT] = key_count(w),
     };
     const cg_function *f = which == CG_KEY ? &w->dots : &w->weighted;
-    LLVMBuildCall2(u->b, f->type, f->fn, args, CG_UNPACKED_PARAMS, "");
+    LLVMBuildCall2(w->u->b, f->type, f->fn, args, CG_UNPACKED_PARAMS, "");
 }
 
 static cg_val choice_of(attention *w, cg_val rows)
@@ -145,13 +142,17 @@ static void emit_scores(attention *w, cg_val block, cg_val rows)
     arg[CG_TILE_ROW_STEP] = row_step;
     arg[CG_TILE_K_STEP] = stride(w, q, 2);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
+    arg[CG_TILE_C] = w->scores;
+    if (w->few) {
+        emit_unpacked(w, CG_KEY, arg, rows);
+        return;
+    }
     cg_loop l = cg_loop_guard(u, cg_num(u, 0), panels_of(w, key_count(w)), 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL));
     arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_KEY], cg_mul(u, column, term_count(w)));
     arg[CG_TILE_C] = cg_at(u, u->f32, w->scores, column);
-    if (w->few) emit_unpacked(w, CG_KEY, arg, column, rows);
-    else emit_tiles(w, w->score_tiles, args);
+    emit_tiles(w, w->score_tiles, args);
     cg_loop_end(u, &l, NULL);
 }
 
@@ -179,35 +180,44 @@ static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_v
     call_rows(w, &w->finish, args, CG_FINISH_BATCH);
 }
 
-/* Panels [start, end) of the values: straight to the result, or through a tile in memory. */
+/* Where the block's rows of the result begin. */
+static cg_val result_of(attention *w, cg_val row)
+{
+    cg_unit *u = w->u;
+    const ir_affine *c = &w->k.n->gemm->c;
+    cg_val place = cg_add(u, cg_mul(u, row, stride(w, c, 0)), cg_dim(&w->k, c->konst));
+    for (int i = 0; i < w->nbatch; i++)
+        place = cg_add(u, place, cg_mul(u, w->k.index[i], cg_dim(&w->k, c->coef[i])));
+    return cg_at(u, u->f32, w->k.places[w->k.n->noperands].base, place);
+}
+
+/* Panels [start, end) of the values: straight to the result, or through a tile in memory. A few
+ * rows have all columns at once, in a tile so wide. */
 static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, cg_val end,
                         bool direct)
 {
     cg_unit *u = w->u;
-    const ir_affine *c = &w->k.n->gemm->c;
-    cg_val row = cg_add(u, w->rows.first, cg_block_start(u, &w->rows, block));
-    cg_val place = cg_mul(u, row, stride(w, c, 0)),
-           ld = direct ? stride(w, c, 0) : cg_num(u, CG_PANEL);
-    place = cg_add(u, place, cg_dim(&w->k, c->konst));
-    for (int i = 0; i < w->nbatch; i++)
-        place = cg_add(u, place, cg_mul(u, w->k.index[i], cg_dim(&w->k, c->coef[i])));
+    cg_val row = cg_add(u, w->rows.first, cg_block_start(u, &w->rows, block)), none = cg_num(u, 0),
+           place = direct ? result_of(w, row) : w->tile,
+           tile_ld = w->few ? column_count(w) : cg_num(u, CG_PANEL),
+           ld = direct ? stride(w, &w->k.n->gemm->c, 0) : tile_ld;
     cg_val args[CG_TILE_ARGS + 1] = {choice_of(w, rows)}, *arg = args + 1;
     arg[CG_TILE_A] = w->scores;
+    arg[CG_TILE_C] = place;
     arg[CG_TILE_K] = key_count(w);
     arg[CG_TILE_LDC] = ld;
     arg[CG_TILE_ROW_STEP] = w->step;
     arg[CG_TILE_K_STEP] = cg_num(u, 1);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
+    if (w->few) emit_unpacked(w, CG_VALUE, arg, rows);
+    if (w->few && direct && !w->k.n->epilogue) return;
     cg_loop l = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL));
-    cg_val to =
-        direct ? cg_at(u, u->f32, w->k.places[w->k.n->noperands].base, cg_add(u, place, column))
-               : w->tile;
+    cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL)),
+           to = cg_at(u, u->f32, place, direct || w->few ? column : none);
     arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_VALUE], cg_mul(u, column, key_count(w)));
     arg[CG_TILE_C] = to;
-    if (w->few) emit_unpacked(w, CG_VALUE, arg, column, rows);
-    else emit_tiles(w, w->value_tiles, args);
+    if (!w->few) emit_tiles(w, w->value_tiles, args);
     if (!direct || w->k.n->epilogue) call_finish(w, row, rows, to, ld, column);
     cg_loop_end(u, &l, NULL);
 }
@@ -217,12 +227,18 @@ static void emit_blocks(attention *w)
     cg_unit *u = w->u;
     cg_loop l = cg_loop_guard(u, cg_num(u, 0), w->rows.count, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
-    cg_val rows = cg_block_rows(u, &w->rows, l.i), full = cg_num(u, 0);
+    bool direct = w->k.n->out.elem == IR_F32;
+    cg_val rows = cg_block_rows(u, &w->rows, l.i), none = cg_num(u, 0),
+           all = panels_of(w, column_count(w)),
+           full = direct ? cg_quotient(u, column_count(w), cg_num(u, CG_PANEL)) : none;
     emit_scores(w, l.i, rows);
     emit_weights(w, l.i, rows);
-    if (w->k.n->out.elem == IR_F32) full = cg_quotient(u, column_count(w), cg_num(u, CG_PANEL));
-    emit_values(w, l.i, rows, cg_num(u, 0), full, true);
-    emit_values(w, l.i, rows, full, panels_of(w, column_count(w)), false);
+    if (w->few) {
+        emit_values(w, l.i, rows, none, all, direct);
+    } else {
+        emit_values(w, l.i, rows, none, full, true);
+        emit_values(w, l.i, rows, full, all, false);
+    }
     cg_loop_end(u, &l, NULL);
 }
 
@@ -324,16 +340,18 @@ static void make_unpacked(attention *w)
 {
     cg_unit *u = w->u;
     const cg_nest *scores = &w->a->scores;
-    int64_t least, most, terms = attention_known(w, scores->space[w->nbatch + 2]);
+    int64_t least, most, terms = attention_known(w, scores->space[w->nbatch + 2]),
+                         columns = attention_known(w, w->k.n->space[w->nbatch + 1]);
     int dots = lanes_of(w, scores->space[w->nbatch + 2]),
         weighted = lanes_of(w, w->k.n->space[w->nbatch + 1]);
     ir_dim_range(u->g, w->k.n->space[w->nbatch], &least, &most);
     bool contiguous = ir_dim_equals(u->g, scores->gemm->k.stride[0], 1) &&
                       ir_dim_equals(u->g, scores->gemm->a.coef[w->nbatch + 2], 1) &&
                       ir_dim_equals(u->g, w->k.n->gemm->n.stride[0], 1);
-    if (!contiguous || !dots || !weighted || least > CG_FEW) return;
+    bool fits = columns <= MOST_COLUMNS || w->k.n->out.elem == IR_F32;
+    if (!contiguous || !dots || !weighted || !fits || least > CG_FEW) return;
     w->dots = cg_make_dots(u, terms, dots);
-    w->weighted = cg_make_weighted(u, weighted);
+    w->weighted = cg_make_weighted(u, columns, weighted);
 }
 
 static void place_scratch(attention *w)
@@ -349,7 +367,10 @@ static void place_scratch(attention *w)
         w->held[i] = LLVMBuildAlloca(u->b, u->ptr, "");
         LLVMBuildStore(u->b, LLVMConstNull(u->ptr), w->held[i]);
     }
-    w->tile = LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, (uint64_t)w->shape.rows * CG_PANEL), "");
+    uint64_t tile = (uint64_t)w->shape.rows * CG_PANEL,
+             few = CG_FEW * (uint64_t)attention_known(w, w->k.n->space[w->nbatch + 1]);
+    if (w->dots.fn && w->k.n->out.elem != IR_F32 && few > tile) tile = few;
+    w->tile = LLVMBuildAlloca(u->b, LLVMArrayType2(u->f32, tile), "");
     LLVMSetAlignment(w->tile, 64);
 }
 

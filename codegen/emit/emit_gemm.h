@@ -111,9 +111,9 @@ cg_function cg_make_pack(cg_unit *, const cg_nest *);
 void cg_emit_computed(cg_unit *, const cg_nest *, cg_val fn);
 
 /* emit_unpacked.c: a few rows, A_STEP apart, by a matrix that is read where it lies, its rows
- * B_STEP apart; to rows of c, C_STEP apart. All pointers and steps are of floats. dots: COLUMNS
- * rows of b, each a sum over k, a multiple of lanes. weighted: sums over COUNT rows of b of COLUMNS
- * columns, at most a panel and a multiple of lanes. */
+ * B_STEP apart; to rows of c, C_STEP apart. All pointers and steps are of floats. COUNT rows of b
+ * are read. dots: each gives a sum over k, a multiple of lanes. weighted: sums over them of so many
+ * columns, a multiple of lanes, too. */
 enum {
     CG_UNPACKED_A,
     CG_UNPACKED_B,
@@ -122,12 +122,11 @@ enum {
     CG_UNPACKED_A_STEP,
     CG_UNPACKED_B_STEP,
     CG_UNPACKED_C_STEP,
-    CG_UNPACKED_COLUMNS,
     CG_UNPACKED_COUNT,
     CG_UNPACKED_PARAMS
 };
 cg_function cg_make_dots(cg_unit *, int64_t k, int lanes);
-cg_function cg_make_weighted(cg_unit *, int lanes);
+cg_function cg_make_weighted(cg_unit *, int64_t columns, int lanes);
 
 /* emit_narrow.c: ROWS of a and K of a panel of b, floats, as bf16, k padded with zeros to a
  * multiple of CG_NARROW_STEP; several parts stand PART elements apart. Rows of a are so long then,
