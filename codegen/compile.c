@@ -246,7 +246,7 @@ static lathe_status weights(work *w, FILE *f) { return cg_write_weights(w->p, f,
 static void put_path(void *ctx, const char *path)
 {
     FILE *f = ctx;
-    fputc(' ', f);
+    if (ftell(f) > 0) fputc(' ', f);
     for (; *path; path++) {
         if (*path == ' ' || *path == '#') fputc('\\', f);
         if (*path == '$') fputc('$', f);
@@ -257,10 +257,11 @@ static void put_path(void *ctx, const char *path)
 static lathe_status write_depfile(work *w)
 {
     if (!w->o->depfile) return LATHE_OK;
+    const cg_outputs made = w->outputs;
     const char *path = cg_output_stage(&w->outputs, w->o->depfile);
     FILE *f = path ? cg_output_open(&w->outputs, path) : NULL;
     if (!f) return LATHE_IO;
-    put_path(f, w->output);
+    cg_output_each(&made, put_path, f);
     fputc(':', f);
     if (w->files) fe_files_each(w->files, put_path, f);
     else put_path(f, w->o->model);
@@ -359,15 +360,26 @@ static lathe_status compile_make(work *w, lathe_emit kind)
     return emit(w, kind == LATHE_EMIT_LLVM ? CG_LLVM : kind == LATHE_EMIT_ASM ? CG_ASM : CG_OBJECT);
 }
 
-static lathe_status compile(work *w)
+/* What can be said of the options without a look at any file. */
+static lathe_status check_options(work *w)
 {
-    lathe_emit kind = w->o->emit;
     const pass_options passes = options_of_passes(w);
     TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
     TRY(pass_check_names(&passes, w->diag));
     TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
+    return choose_names(w);
+}
+
+lathe_status lathe_options_check(const lathe_options *o, lathe_diag *diag)
+{
+    return compile_run(&(work){.o = o, .diag = diag}, check_options);
+}
+
+static lathe_status compile(work *w)
+{
+    lathe_emit kind = w->o->emit;
+    TRY(check_options(w));
     TRY(read_model(w));
-    TRY(choose_names(w));
     TRY(run_passes(w));
     TRY(compile_make(w, kind));
     bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM ||
@@ -375,6 +387,7 @@ static lathe_status compile(work *w)
     TRY(text ? write_text(w) : write_object(w));
     TRY(write_depfile(w));
     TRY(cg_output_commit(&w->outputs));
+    if (w->o->written) cg_output_each(&w->outputs, w->o->written, w->o->written_ctx);
     compile_report(w);
     progress(w, "done", 100);
     return LATHE_OK;
@@ -390,9 +403,8 @@ lathe_status lathe_compile(const lathe_options *o, lathe_diag *diag)
 static lathe_status compile_check(work *w)
 {
     w->checking = true;
-    TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
+    TRY(check_options(w));
     TRY(read_model(w));
-    TRY(choose_names(w));
     TRY(run_passes(w));
     return lower(w);
 }

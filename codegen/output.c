@@ -101,6 +101,12 @@ lathe_status cg_output_write(cg_outputs *o, const char *temporary, const void *b
     return ok ? LATHE_OK : diag_add(o->diag, LATHE_IO, NULL, "writing an output failed");
 }
 
+void cg_output_each(const cg_outputs *o, void (*each)(void *ctx, const char *path), void *ctx)
+{
+    for (size_t i = 0; i < o->nfiles; i++)
+        if (o->files[i].final) each(ctx, o->files[i].final);
+}
+
 /* What is at a destination gets a second name in the private folder, so that it can come back. A
  * file system without hard links moves it there. */
 static bool set_aside(cg_outputs *o, size_t i)

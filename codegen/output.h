@@ -29,6 +29,8 @@ FILE *cg_output_open(cg_outputs *, const char *temporary);
 lathe_status cg_output_close(cg_outputs *);
 /* Writes a whole staged file. */
 lathe_status cg_output_write(cg_outputs *, const char *temporary, const void *bytes, size_t size);
+/* Calls `each` with every final path, in the order of staging. */
+void cg_output_each(const cg_outputs *, void (*each)(void *ctx, const char *path), void *ctx);
 /* Moves all staged files to their places, or none: what was there stays. */
 lathe_status cg_output_commit(cg_outputs *);
 /* Removes all that is left; also after a commit. */

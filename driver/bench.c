@@ -68,19 +68,11 @@ static lathe_status measure_steps(loaded *m, double seconds, profile *p)
     return s == LATHE_OK && !complete ? LATHE_OUT_OF_MEMORY : s;
 }
 
-/* One more run as a timeline; the file is there whole or not at all. An exit code. */
-static int write_trace(const char *path, const loaded *m)
+static bool put_trace(void *ctx, FILE *f)
 {
-    char part[4200];
-    int n = snprintf(part, sizeof part, "%s.part", path);
-    FILE *f = n < (int)sizeof part ? fopen(part, "w") : NULL;
-    if (!f) return fail_file(LATHE_IO, path, "cannot be written");
+    const loaded *m = ctx;
     trace_write(m->trace, m->session, f);
-    bool failed = ferror(f) != 0;
-    failed |= fclose(f) != 0;
-    failed = failed || rename(part, path) != 0;
-    if (failed) remove(part);
-    return failed ? fail_file(LATHE_IO, path, "cannot be written") : EXIT_OK;
+    return true;
 }
 
 static lathe_status trace_run(loaded *m)
@@ -153,7 +145,8 @@ static int bench(const cli_options *o, const char *path, loaded *m)
     else {
         if (r.profile) r.machine = machine_measure(m->threads);
         bench_report(o, m, &r);
-        if (m->trace) code = write_trace(o->trace, m);
+        if (m->trace && !write_file(o->trace, put_trace, m))
+            code = fail_file(LATHE_IO, o->trace, "cannot be written");
     }
     free(r.times);
     profile_free(r.profile);

@@ -1,9 +1,10 @@
-/* compile, check, opt and ops: thin over the library. */
+/* compile, check and ops: thin over the library. */
 #include "driver/driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* NAME=N in storage's copy: the '=' becomes the end of the name. */
@@ -101,15 +102,75 @@ static void show_progress(void *ctx, const char *phase, int percent)
     if (percent >= 100) fprintf(stderr, "\r\033[K");
 }
 
-static int with_diag(lathe_status (*action)(const lathe_options *, lathe_diag *),
-                     const lathe_options *l)
+int run_action(lathe_status (*action)(const lathe_options *, lathe_diag *), const lathe_options *l)
 {
     lathe_diag *diag = lathe_diag_new();
     if (!diag) return fail(LATHE_OUT_OF_MEMORY, "out of memory");
-    lathe_status s = action(l, diag);
+    lathe_status s = lathe_options_check(l, diag);
+    int code = exit_code(s) == EXIT_INPUT ? EXIT_USAGE : exit_code(s);
+    if (s == LATHE_OK) code = exit_code(action(l, diag));
     print_diag(diag);
     lathe_diag_free(diag);
-    return exit_code(s);
+    return code;
+}
+
+/* One JSON object of what was written. */
+typedef struct made {
+    bool json;
+    size_t n;
+} made;
+
+static void note_file(void *ctx, const char *path)
+{
+    made *m = ctx;
+    struct stat st;
+    if (!m->json) return;
+    printf(m->n++ ? ", {\"path\": " : "{\"files\": [{\"path\": ");
+    lathe_json_string(stdout, path);
+    printf(", \"bytes\": %lld}", stat(path, &st) == 0 ? (long long)st.st_size : -1LL);
+}
+
+static bool is_text(lathe_emit kind)
+{
+    return kind == LATHE_EMIT_IR || kind == LATHE_EMIT_PROGRAM || kind == LATHE_EMIT_LLVM ||
+           kind == LATHE_EMIT_ASM;
+}
+
+static int copy_out(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    if (!f) return fail_file(LATHE_IO, path, "cannot be read");
+    char bytes[1 << 14];
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, f)) > 0;) fwrite(bytes, 1, n, stdout);
+    bool ok = !ferror(f) && fflush(stdout) == 0;
+    fclose(f);
+    return ok ? EXIT_OK : fail_file(LATHE_IO, "-", "cannot be written");
+}
+
+/* "-o -": the text goes through a folder of its own. */
+static int compile_out(lathe_options *l)
+{
+    char work[4096], path[4200];
+    if (!is_text(l->emit))
+        return usage_error(
+            "--output takes a file's name; libraries are not written to standard output");
+    if (!make_work_dir(work, sizeof work)) return EXIT_RESOURCES;
+    snprintf(path, sizeof path, "%s/text", work);
+    l->output = path;
+    int code = run_action(lathe_compile, l);
+    if (code == EXIT_OK) code = copy_out(path);
+    remove_tree(work);
+    return code;
+}
+
+static int compile_file(const cli_options *o, lathe_options *l)
+{
+    made m = {.json = o->json};
+    l->written = note_file;
+    l->written_ctx = &m;
+    int code = run_action(lathe_compile, l);
+    if (m.n) printf("]}\n");
+    return code;
 }
 
 int command_compile(const cli_options *o)
@@ -117,10 +178,6 @@ int command_compile(const cli_options *o)
     lathe_options l;
     compile_storage storage;
     int code = EXIT_USAGE;
-    if (o->output && strcmp(o->output, "-") == 0) {
-        usage_error("--output takes a file's name; libraries are not written to standard output");
-        return EXIT_USAGE;
-    }
     if (fill_options(o, o->paths.items[0], &l, &storage)) {
         l.emit = parse_emit(o->emit);
         l.all_origins = o->origins;
@@ -132,7 +189,8 @@ int command_compile(const cli_options *o)
         if (!o->quiet && isatty(STDERR_FILENO)) l.progress = show_progress;
         l.report = o->report ? stdout : NULL;
         l.report_json = o->report && strcmp(o->report, "json") == 0;
-        code = with_diag(lathe_compile, &l);
+        bool out = o->output && strcmp(o->output, "-") == 0;
+        code = out ? compile_out(&l) : compile_file(o, &l);
     }
     storage_free(&storage);
     return code;
@@ -144,27 +202,17 @@ int command_check(const cli_options *o)
     compile_storage storage;
     int code = EXIT_USAGE;
     if (fill_options(o, o->paths.items[0], &l, &storage)) {
-        code = with_diag(lathe_check, &l);
-        if (code == EXIT_OK && !o->quiet && !o->json)
+        code = run_action(lathe_check, &l);
+        if (code == EXIT_OK && o->json) {
+            printf("{\"model\": ");
+            lathe_json_string(stdout, l.model);
+            printf(", \"supported\": true}\n");
+        } else if (code == EXIT_OK && !o->quiet) {
             printf("%s: all of it is supported\n", l.model);
+        }
     }
     storage_free(&storage);
     return code;
-}
-
-int command_opt(const cli_options *o)
-{
-    bool file = o->output && strcmp(o->output, "-") != 0;
-    FILE *out = file ? fopen(o->output, "w") : stdout;
-    if (!out) return fail(LATHE_IO, "cannot write %s", o->output);
-    lathe_diag *diag = lathe_diag_new();
-    lathe_status s = diag ? lathe_opt(o->paths.items[0], o->passes ? o->passes : "", out, diag)
-                          : LATHE_OUT_OF_MEMORY;
-    if (diag) print_diag(diag);
-    lathe_diag_free(diag);
-    if (out != stdout && fclose(out) != 0 && s == LATHE_OK)
-        return fail(LATHE_IO, "cannot write %s", o->output);
-    return exit_code(s);
 }
 
 static void ops_json_text(const char *key, lathe_text t)

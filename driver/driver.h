@@ -27,12 +27,13 @@ int command_bench(const cli_options *);
 int command_opt(const cli_options *);
 int command_ops(const cli_options *);
 int command_compare(const cli_options *);
+int command_info(const cli_options *);
 int command_generate(const cli_options *);
 
 typedef struct command {
     const char *name, *args, *help; /* help NULL: not shown to users */
     unsigned bit;
-    size_t min_paths;
+    size_t min_paths, max_paths;
     command_run run;
 } command;
 const command *command_at(size_t); /* NULL past the end */
@@ -49,6 +50,9 @@ void remove_tree(const char *path);
 /* The folder and those above it, where they are not there yet; false: errno says why. */
 bool make_folders(const char *path);
 bool has_suffix(const char *text, const char *suffix);
+/* The file that `writer` fills is there whole or not at all; "-" is standard output. false: it or
+ * the writer failed. */
+bool write_file(const char *path, bool (*writer)(void *ctx, FILE *), void *ctx);
 
 /* ---- compiling for the commands that run a model ---- */
 /* Options of the library as the command line gave them. dims and custom are owned by `storage`,
@@ -66,6 +70,9 @@ typedef struct compile_storage {
 } compile_storage;
 bool fill_options(const cli_options *, const char *model, lathe_options *, compile_storage *);
 void storage_free(compile_storage *);
+/* Runs it and prints what it says; an exit code, EXIT_USAGE if an option has a value that there is
+ * not. */
+int run_action(lathe_status (*action)(const lathe_options *, lathe_diag *), const lathe_options *);
 
 /* --cpu: the LATHE_CPU_* that a processor of that target lacks. false: a message was printed. */
 bool hidden_features(const cli_options *, uint32_t *);
@@ -100,9 +107,11 @@ typedef struct loaded {
     lathe_tensor *in, *out;
     char work[4096]; /* folder to remove, or "" */
 } loaded;
-/* Opens path (a library, or a model that is compiled first) and reads the inputs. 0 or an exit
- * code, with a message printed. `inputs`: NAME=FILE; case_dir: input_K.pb; draw: what neither gives
- * is random. */
+/* Opens path: a library, or a model that is compiled first. 0 or an exit code, with a message
+ * printed. */
+int open_model(const cli_options *, const char *path, loaded *);
+/* The same, and reads the inputs. `inputs`: NAME=FILE; case_dir: input_K.pb; draw: what neither
+ * gives is random. */
 int load_model(const cli_options *, const char *path, bool draw, loaded *);
 void unload_model(loaded *);
 

@@ -30,6 +30,7 @@ const char *const *option_choices(const option_row *r)
         {"output-format", {"npy", "pb"}},
         {"report", {"text", "json"}},
         {"require", {"i8"}},
+        {"level", {"0", "2"}},
     };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         if (strcmp(choices[i].option, r->name) == 0) return choices[i].words;

@@ -14,8 +14,9 @@ enum {
     OPT = 32,
     OPS = 64,
     COMPARE = 128,
-    ALL = 255,
-    GENERATE = 256
+    INFO = 256,
+    ALL = 511,
+    GENERATE = 512
 };
 
 typedef struct option_list {
@@ -32,7 +33,7 @@ typedef struct cli_options {
     option_list dims, items, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds;
-    bool allow_symlinks, guard, profile, origins, json, quiet, help, version;
+    bool allow_symlinks, guard, profile, origins, list_passes, json, quiet, help, version;
 } cli_options;
 
 /* MAYBE: a string that only an '=' gives, "" without. */

@@ -101,3 +101,16 @@ bool make_folders(const char *path)
     }
     return mkdir(copy, 0777) == 0 || errno == EEXIST;
 }
+
+bool write_file(const char *path, bool (*writer)(void *ctx, FILE *), void *ctx)
+{
+    char part[4200];
+    if (strcmp(path, "-") == 0) return writer(ctx, stdout) && fflush(stdout) == 0;
+    int n = snprintf(part, sizeof part, "%s.part", path);
+    FILE *f = n > 0 && n < (int)sizeof part ? fopen(part, "w") : NULL;
+    if (!f) return false;
+    bool ok = writer(ctx, f) && !ferror(f);
+    ok = fclose(f) == 0 && ok && rename(part, path) == 0;
+    if (!ok) remove(part);
+    return ok;
+}

@@ -6,12 +6,35 @@
 #include <stdio.h>
 #include <string.h>
 
+static void put_dims(const lathe_tensor *t)
+{
+    for (int d = 0; d < t->rank; d++) printf("%s%lld", d ? ", " : "", (long long)t->dims[d]);
+}
+
+static void tell_text(const char *path, const char *name, const lathe_tensor *t)
+{
+    printf("%s: %s %s[", path, name, tensor_elem_name(t->elem));
+    put_dims(t);
+    printf("]\n");
+}
+
+static void tell_json(const char *path, const char *name, const lathe_tensor *t)
+{
+    printf("{\"path\": ");
+    lathe_json_string(stdout, path);
+    printf(", \"output\": ");
+    lathe_json_string(stdout, name);
+    printf(", \"type\": \"%s\", \"dims\": [", tensor_elem_name(t->elem));
+    put_dims(t);
+    printf("]}\n");
+}
+
 static int write_outputs(const cli_options *o, loaded *m, bool npy)
 {
     tensor_message message;
     const char *dir = o->output_dir ? o->output_dir : ".";
     if (!make_folders(dir)) return fail_file(LATHE_IO, dir, strerror(errno));
-    if (!o->quiet) printf("target: %s\n", lathe_model_target(m->model));
+    if (!o->quiet && !o->json) printf("target: %s\n", lathe_model_target(m->model));
     for (int i = 0; i < m->nout; i++) {
         char path[4096];
         lathe_tensor_info info;
@@ -20,11 +43,8 @@ static int write_outputs(const cli_options *o, loaded *m, bool npy)
         lathe_status s = npy ? tensor_write_npy(path, &m->out[i], &message)
                              : tensor_write_pb(path, info.name, &m->out[i], &message);
         if (s != LATHE_OK) return fail_file(s, path, message.text);
-        if (o->quiet) continue;
-        printf("%s: %s %s[", path, info.name, tensor_elem_name(m->out[i].elem));
-        for (int d = 0; d < m->out[i].rank; d++)
-            printf("%s%lld", d ? ", " : "", (long long)m->out[i].dims[d]);
-        printf("]\n");
+        if (o->json) tell_json(path, info.name, &m->out[i]);
+        else if (!o->quiet) tell_text(path, info.name, &m->out[i]);
     }
     return EXIT_OK;
 }

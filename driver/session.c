@@ -13,20 +13,16 @@ static int compile_to(const cli_options *o, const char *path, const char *work, 
 {
     lathe_options l;
     compile_storage storage;
-    lathe_diag *diag = lathe_diag_new();
-    lathe_status s = LATHE_OUT_OF_MEMORY;
+    int code = EXIT_USAGE;
     snprintf(so, size, "%s/libmodel.so", work);
-    bool filled = fill_options(o, path, &l, &storage);
-    if (diag && filled) {
+    if (fill_options(o, path, &l, &storage)) {
         l.output = so;
         if (!l.name) l.name = "model";
         l.all_origins = o->profile || o->trace;
-        s = lathe_compile(&l, diag);
-        print_diag(diag);
+        code = run_action(lathe_compile, &l);
     }
     storage_free(&storage);
-    lathe_diag_free(diag);
-    return filled ? exit_code(s) : EXIT_USAGE;
+    return code;
 }
 
 static int open_library(const cli_options *o, const char *path, loaded *m)
@@ -45,6 +41,8 @@ static int open_library(const cli_options *o, const char *path, loaded *m)
                                .message = message,
                                .message_size = sizeof message};
     if (!hidden_features(o, &open.hide_features)) return EXIT_USAGE;
+    m->nin = lathe_count(desc, LATHE_INPUTS);
+    m->nout = lathe_count(desc, LATHE_OUTPUTS);
     s = lathe_model_open(desc, &open, &m->model);
     if (s == LATHE_OK) s = lathe_session_new(m->model, NULL, &m->session);
     return s == LATHE_OK ? EXIT_OK : fail_file(s, path, message);
@@ -145,8 +143,6 @@ static int read_case(const cli_options *o, loaded *m)
 
 static int read_inputs(const cli_options *o, loaded *m, bool draw)
 {
-    m->nin = lathe_count(m->lib->desc, LATHE_INPUTS);
-    m->nout = lathe_count(m->lib->desc, LATHE_OUTPUTS);
     m->files = calloc((size_t)m->nin + 1, sizeof *m->files);
     m->in = calloc((size_t)m->nin + 1, sizeof *m->in);
     m->out = calloc((size_t)m->nout + 1, sizeof *m->out);
@@ -166,7 +162,7 @@ static int read_inputs(const cli_options *o, loaded *m, bool draw)
     return code;
 }
 
-int load_model(const cli_options *o, const char *path, bool draw, loaded *m)
+int open_model(const cli_options *o, const char *path, loaded *m)
 {
     char so[4200];
     *m = (loaded){0};
@@ -176,7 +172,12 @@ int load_model(const cli_options *o, const char *path, bool draw, loaded *m)
         code = compile_to(o, path, m->work, so, sizeof so);
         path = so;
     }
-    if (code == EXIT_OK) code = open_library(o, path, m);
+    return code == EXIT_OK ? open_library(o, path, m) : code;
+}
+
+int load_model(const cli_options *o, const char *path, bool draw, loaded *m)
+{
+    int code = open_model(o, path, m);
     return code == EXIT_OK ? read_inputs(o, m, draw) : code;
 }
 

@@ -358,18 +358,50 @@ static void run_suite(suite *s)
     }
 }
 
+static void tell_json(const char *dir, const outcome *out)
+{
+    static const char *const words[] = {
+        [PASSED] = "passed", [FAILED] = "failed", [SKIPPED] = "skipped"};
+    printf("{\"case\": ");
+    lathe_json_string(stdout, dir);
+    printf(", \"verdict\": \"%s\", \"reason\": ", words[out->verdict]);
+    if (*out->reason) lathe_json_string(stdout, out->reason);
+    else printf("null");
+    printf("}\n");
+}
+
 static int test_report(const suite *s)
 {
     size_t counts[4] = {0};
     for (size_t i = 0; i < s->cases.n; i++) {
         const outcome *out = &s->outcomes[i];
+        const char *dir = s->cases.dirs[i];
         counts[out->verdict]++;
-        if (out->verdict == FAILED) printf("FAIL %s: %s\n", s->cases.dirs[i], out->reason);
-        if (out->verdict == SKIPPED) printf("skip %s: %s\n", s->cases.dirs[i], out->reason);
+        if (s->o->json) tell_json(dir, out);
+        else if (out->verdict == FAILED) printf("FAIL %s: %s\n", dir, out->reason);
+        else if (out->verdict == SKIPPED) printf("skip %s: %s\n", dir, out->reason);
     }
-    printf("%zu passed, %zu failed, %zu skipped\n", counts[PASSED], counts[FAILED],
-           counts[SKIPPED]);
+    printf(s->o->json ? "{\"passed\": %zu, \"failed\": %zu, \"skipped\": %zu}\n"
+                      : "%zu passed, %zu failed, %zu skipped\n",
+           counts[PASSED], counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] || !counts[PASSED] ? EXIT_INPUT : EXIT_OK;
+}
+
+static lathe_status nothing(const lathe_options *l, lathe_diag *diag)
+{
+    (void)l;
+    (void)diag;
+    return LATHE_OK;
+}
+
+/* Those that all cases are compiled with, so that a wrong one is not told of once a case. */
+static int check_options(const cli_options *o)
+{
+    lathe_options l;
+    compile_storage storage;
+    int code = fill_options(o, "model.onnx", &l, &storage) ? run_action(nothing, &l) : EXIT_USAGE;
+    storage_free(&storage);
+    return code;
 }
 
 int command_test(const cli_options *o)
@@ -377,8 +409,8 @@ int command_test(const cli_options *o)
     suite s = {.o = o};
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     s.njobs = (size_t)(o->jobs > 0 ? o->jobs : cpus > 0 ? cpus : 1);
-    int code = hidden_features(o, &s.hidden) ? EXIT_OK : EXIT_USAGE;
-    for (size_t i = 0; i < o->paths.n; i++)
+    int code = hidden_features(o, &s.hidden) ? check_options(o) : EXIT_USAGE;
+    for (size_t i = 0; i < o->paths.n && code == EXIT_OK; i++)
         if (!cases_find(o->paths.items[i], &s.cases))
             code = fail_file(LATHE_NOT_FOUND, o->paths.items[i], "cannot be read");
     s.outcomes = calloc(s.cases.n + 1, sizeof *s.outcomes);

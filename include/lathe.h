@@ -99,7 +99,7 @@ typedef struct lathe_options {
     const char *dump_after; /* a pass's name or "all"; NULL: none */
     FILE *dump;             /* where dumps go; required with dump_after */
     int level;              /* 0: the general emitter alone; 2: everything */
-    const char *depfile;    /* gets a rule for make: the output and the files it is made from */
+    const char *depfile;    /* gets a rule for make: the outputs and the files they are made from */
     FILE *report;           /* what the passes did, and sizes; NULL: no report */
     bool report_json;
     const char *require;   /* "i8": quantised products in floats are errors; NULL: they are not */
@@ -112,6 +112,8 @@ typedef struct lathe_options {
     const char *runtime; /* liblathe_rt.a; NULL: found beside the compiler */
     void (*progress)(void *ctx, const char *phase, int percent);
     void *progress_ctx;
+    void (*written)(void *ctx, const char *path); /* each file, once all are in their places */
+    void *written_ctx;
 } lathe_options;
 
 /* On failure nothing is left behind: outputs are written beside their place and renamed. */

@@ -16,6 +16,11 @@ void lathe_json_string(FILE *, const char *text);
 /* The name that `word` was most likely meant to be; NULL if none of them is near. */
 const char *lathe_nearest(const char *word, const char *const *names, size_t n);
 
+/* ---- options ---- */
+/* LATHE_OK if every value that an option takes from a list (targets, passes, precisions) is in it;
+ * reads no file. lathe_compile and lathe_check begin with it. */
+lathe_status lathe_options_check(const lathe_options *, lathe_diag *);
+
 /* ---- passes ---- */
 /* Parses IR text at `path`, runs the comma-separated passes and prints the result to out. */
 lathe_status lathe_opt(const char *path, const char *passes, FILE *out, lathe_diag *);
