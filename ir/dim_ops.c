@@ -37,6 +37,23 @@ static void split_by_const(ir_graph *g, ir_dim d, int64_t c, ir_dim *q, ir_dim *
     }
 }
 
+/* The range of a - b: unbounded where 64 bits do not hold the difference, which nobody asked for.
+ */
+static void difference_range(ir_graph *g, ir_dim a, ir_dim b, int64_t *lo, int64_t *hi)
+{
+    bool overflow = g->overflow;
+    ir_dim difference = ir_dim_sub(g, a, b);
+    g->overflow = overflow;
+    ir_dim_range(g, difference, lo, hi);
+}
+
+static bool certainly_less(ir_graph *g, ir_dim a, ir_dim b)
+{
+    int64_t lo, hi;
+    difference_range(g, b, a, &lo, &hi);
+    return lo > 0;
+}
+
 static bool in_range(const ir_graph *g, ir_dim d, int64_t lo, int64_t hi)
 {
     int64_t l, h;
@@ -76,8 +93,7 @@ static ir_dim divide_term(ir_graph *g, const ir_term *t, const ir_term *by)
     return j == by->natoms ? quotient : IR_NONE;
 }
 
-/* Exact polynomial quotient a / b by long division on the leading (last) terms; IR_NONE if none. */
-static ir_dim divide_exact(ir_graph *g, ir_dim a, ir_dim b)
+static ir_dim long_division(ir_graph *g, ir_dim a, ir_dim b)
 {
     ir_dim quotient = ir_dim_const(g, 0), rest = a;
     for (int turn = 0; turn < 64; turn++) {
@@ -91,6 +107,16 @@ static ir_dim divide_exact(ir_graph *g, ir_dim a, ir_dim b)
         if (rest == IR_NONE || quotient == IR_NONE) return IR_NONE;
     }
     return IR_NONE;
+}
+
+/* Exact polynomial quotient a / b by long division on the leading (last) terms; IR_NONE if none. An
+ * attempt: what overflows in it is no size of the graph. */
+static ir_dim divide_exact(ir_graph *g, ir_dim a, ir_dim b)
+{
+    bool overflow = g->overflow;
+    ir_dim quotient = long_division(g, a, b);
+    g->overflow = overflow;
+    return quotient;
 }
 
 /* ---- common factors ---- */
@@ -143,8 +169,10 @@ static void cancel(ir_graph *g, ir_dim *a, ir_dim *b)
     for (int i = 0; i < y->nterms; i++) common_factor(g, &common, atoms, &y->terms[i]);
     if (common.natoms == 0 && common.coef == 1) return;
     ir_dim factor = term_dim(g, &common, common.coef);
-    *a = divide_exact(g, *a, factor);
-    *b = divide_exact(g, *b, factor);
+    ir_dim p = divide_exact(g, *a, factor), q = divide_exact(g, *b, factor);
+    if (p == IR_NONE || q == IR_NONE) return; /* more terms than are tried */
+    *a = p;
+    *b = q;
 }
 
 ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
@@ -166,8 +194,7 @@ ir_dim ir_dim_floordiv(ir_graph *g, ir_dim a, ir_dim b)
     if (exact != IR_NONE) return exact;
     cancel(g, &a, &b);
     if (ir_dim_is_const(g, b, NULL)) return ir_dim_floordiv(g, a, b);
-    if (in_range(g, a, 0, INT64_MAX) && in_range(g, ir_dim_sub(g, b, a), 1, INT64_MAX))
-        return ir_dim_const(g, 0);
+    if (in_range(g, a, 0, INT64_MAX) && certainly_less(g, a, b)) return ir_dim_const(g, 0);
     return ir_dim_atom(g, IR_DIM_FLOORDIV, a, b);
 }
 
@@ -191,7 +218,7 @@ ir_dim ir_dim_mod(ir_graph *g, ir_dim a, ir_dim b)
         }
     }
     if (divide_exact(g, a, b) != IR_NONE) return ir_dim_const(g, 0);
-    if (in_range(g, a, 0, INT64_MAX) && in_range(g, ir_dim_sub(g, b, a), 1, INT64_MAX)) return a;
+    if (in_range(g, a, 0, INT64_MAX) && certainly_less(g, a, b)) return a;
     return ir_dim_atom(g, IR_DIM_MOD, a, b);
 }
 
@@ -209,9 +236,7 @@ static ir_dim extremum(ir_graph *g, ir_dim_kind kind, ir_dim a, ir_dim b)
     ir_dim_range(g, b, &blo, &bhi);
     bool less = ahi <= blo, more = alo >= bhi;
     if (!less && !more) {
-        ir_dim difference = ir_dim_sub(g, a, b);
-        if (difference == IR_NONE) return IR_NONE;
-        ir_dim_range(g, difference, &lo, &hi);
+        difference_range(g, a, b, &lo, &hi);
         less = hi <= 0;
         more = lo >= 0;
     }
@@ -234,9 +259,7 @@ ir_dim ir_dim_eq(ir_graph *g, ir_dim a, ir_dim b)
     ir_dim_range(g, a, &alo, &ahi);
     ir_dim_range(g, b, &blo, &bhi);
     if (ahi < blo || bhi < alo) return ir_dim_const(g, 0);
-    ir_dim difference = ir_dim_sub(g, a, b);
-    if (difference == IR_NONE) return IR_NONE;
-    ir_dim_range(g, difference, &lo, &hi);
+    difference_range(g, a, b, &lo, &hi);
     if (lo > 0 || hi < 0) return ir_dim_const(g, 0);
     return commutative(g, IR_DIM_EQ, a, b);
 }
@@ -249,9 +272,7 @@ ir_dim ir_dim_lt(ir_graph *g, ir_dim a, ir_dim b)
     ir_dim_range(g, b, &blo, &bhi);
     if (ahi < blo) return ir_dim_const(g, 1);
     if (alo >= bhi) return ir_dim_const(g, 0);
-    ir_dim difference = ir_dim_sub(g, b, a);
-    if (difference == IR_NONE) return IR_NONE;
-    ir_dim_range(g, difference, &lo, &hi);
+    difference_range(g, b, a, &lo, &hi);
     if (lo > 0) return ir_dim_const(g, 1);
     if (hi <= 0) return ir_dim_const(g, 0);
     return ir_dim_atom(g, IR_DIM_LT, a, b);

@@ -57,7 +57,9 @@ static int64_t sat_div(int64_t a, int64_t b)
 
 static interval floordiv(interval a, interval b)
 {
-    if (b.lo <= 0) return (interval){INT64_MIN, INT64_MAX};
+    /* A number at an end would be taken for "unbounded", which division leaves as it is. */
+    bool at_end = a.hi == INT64_MIN || a.lo == INT64_MAX;
+    if (b.lo <= 0 || at_end) return (interval){INT64_MIN, INT64_MAX};
     return hull((int64_t[]){sat_div(a.lo, b.lo), sat_div(a.lo, b.hi), sat_div(a.hi, b.lo),
                             sat_div(a.hi, b.hi)},
                 4);
