@@ -11,12 +11,12 @@ const bytes = (field, data) => [...varint(field * 8 + 2), ...varint(data.length)
 const text = (field, s) => bytes(field, utf8.encode(s));
 const int = (field, n) => [...varint(field * 8), ...varint(n)];
 
-export const FLOAT = 1, UINT8 = 2, INT8 = 3, UINT16 = 4, INT16 = 5, INT32 = 6, INT64 = 7, BOOL = 9, FLOAT16 = 10,
-             UINT4 = 21, INT4 = 22;
+export const FLOAT = 1, UINT8 = 2, INT8 = 3, UINT16 = 4, INT16 = 5, INT32 = 6, INT64 = 7, STRING = 8, BOOL = 9, FLOAT16 = 10,
+             UINT32 = 12, UINT4 = 21, INT4 = 22;
 
 export const tensor = (name, type, dims, data) =>
     [...dims.flatMap((d) => int(1, d)), ...int(2, type), ...text(8, name),
-     ...bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
+     ...(type === STRING ? data.flatMap((s) => text(6, s)) : bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)))];
 const info = ([name, type, dims]) => {
     const shape = dims ? bytes(2, dims.flatMap((d) => bytes(1, int(1, d)))) : [];
     return [...text(1, name), ...bytes(2, bytes(1, [...int(1, type), ...shape]))];

@@ -24,4 +24,8 @@ lathe_status fe_ms_check(const fe_ms_attention *);
  * lowest finite number where it is forbidden. */
 ir_value fe_ms_attend(const fe_ms_attention *, ir_value *scores);
 
+/* GroupQueryAttention's operands and attributes; keeps: rows of the cache behind the new ones stay
+ * as they were. */
+lathe_status fe_group_query(fe_node *, bool keeps);
+
 #endif

@@ -63,6 +63,23 @@ static ir_expr softplus(const fe_node *n, ir_graph *g, ir_expr x)
     return X2(ADD, X2(MAX, x, XN(x, 0)), X1(LOG1P, X1(EXP, X1(NEG, X1(ABS, x)))));
 }
 
+static ir_expr parametric_softplus(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return X2(MUL, ATTR("alpha"), softplus(n, g, X2(MUL, ATTR("beta"), x)));
+}
+
+static ir_expr scaled_tanh(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return X2(MUL, ATTR("alpha"), X1(TANH, X2(MUL, ATTR("beta"), x)));
+}
+
+static ir_expr affine(const fe_node *n, ir_graph *g, ir_expr x)
+{
+    return X2(ADD, X2(MUL, ATTR("alpha"), x), ATTR("beta"));
+}
+
+static ir_expr scale(const fe_node *n, ir_graph *g, ir_expr x) { return X2(MUL, x, ATTR("scale")); }
+
 static ir_expr softsign(const fe_node *n, ir_graph *g, ir_expr x)
 {
     (void)n;
@@ -111,6 +128,10 @@ static const struct {
     {"HardSigmoid", hard_sigmoid, "FL"},
     {"HardSwish", hard_swish, "FL"},
     {"Softplus", softplus, "FL"},
+    {"ParametricSoftplus", parametric_softplus, "FL"},
+    {"ScaledTanh", scaled_tanh, "FL"},
+    {"Affine", affine, "FL"},
+    {"Scale", scale, "FL"},
     {"Softsign", softsign, "FL"},
     {"Mish", mish, "FL"},
     {"Swish", swish, "FL"},

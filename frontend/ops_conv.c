@@ -83,20 +83,20 @@ static void cut_to(ir_graph *g, conv *c, int i, ir_dim full, ir_dim want, bool u
     c->dims[2 + i] = want;
 }
 
-static lathe_status slide_transposed(fe_node *n, conv *c)
+/* The result's dims, and pads where the attributes ask for a size. */
+static lathe_status size_transposed(fe_node *n, conv *c)
 {
     ir_graph *g = n->g;
     size_t nshape, nextra;
     const int64_t *shape = fe_attr_ints(n, "output_shape", &nshape);
     const int64_t *extra = fe_attr_ints(n, "output_padding", &nextra);
-    const char *mode = fe_attr_str(n, "auto_pad");
+    const char *mode = fe_attr_str_or(n, "auto_pad", "NOTSET");
     int spatial = c->w.n;
     if ((extra && nextra != (size_t)spatial) || (shape && nshape < (size_t)spatial))
         return fe_fail(n, LATHE_BAD_INPUT,
                        "attribute output_padding or output_shape has too few entries, expected one "
                        "a spatial axis, %d",
                        spatial);
-    TRY(fe_window_pads(n, &c->w));
     for (int i = 0; i < spatial; i++) {
         ir_dim size = fe_type(n, 0)->dims[2 + i], stride = ir_dim_const(g, c->w.strides[i]);
         ir_dim full = ir_dim_mul(g, ir_dim_sub(g, size, ir_dim_const(g, 1)), stride);
@@ -119,8 +119,34 @@ lathe_status fe_import_conv_transpose(fe_node *n)
     TRY(fe_need_same(n, 0, 1));
     TRY(read_conv(n, 1, &c));
     TRY(need_bias(n, 2, fe_type(n, 0)->elem, &c));
-    TRY(slide_transposed(n, &c));
+    TRY(fe_window_pads(n, &c.w));
+    TRY(size_transposed(n, &c));
     fe_out(n, 0, conv_node(n, &c, fe_in(n, 0), fe_in(n, 1), fe_in(n, 2)));
+    return LATHE_OK;
+}
+
+/* ConvTransposeWithDynamicPads, of com.microsoft: pads are input 2, the bias is input 3. */
+lathe_status fe_import_conv_transpose_pads(fe_node *n)
+{
+    conv c = {.transposed = true};
+    const ir_dim *pads;
+    size_t count;
+    TRY(fe_need_class(n, 0, "FL"));
+    TRY(fe_need_same(n, 0, 1));
+    TRY(read_conv(n, 1, &c));
+    TRY(need_bias(n, 3, fe_type(n, 0)->elem, &c));
+    TRY(fe_need_class(n, 2, "S"));
+    TRY(fe_sizes(n, fe_in(n, 2), 0, INT32_MAX, IR_NONE, &pads, &count));
+    size_t spatial = (size_t)c.w.n;
+    if (count != 2 * spatial)
+        return fe_expect_input(n, 2, "has length", fe_number(n, (int64_t)count),
+                               fe_number(n, 2 * c.w.n));
+    for (size_t i = 0; i < spatial; i++) {
+        c.w.begin[i] = pads[i];
+        c.w.end[i] = pads[spatial + i];
+    }
+    TRY(size_transposed(n, &c));
+    fe_out(n, 0, conv_node(n, &c, fe_in(n, 0), fe_in(n, 1), fe_in(n, 3)));
     return LATHE_OK;
 }
 

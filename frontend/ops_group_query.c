@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "frontend/ms_attend.h"
+
 enum { NO_SCORES, BEFORE_SOFTMAX, AFTER_SOFTMAX }; /* qk_output */
 
 typedef struct group {
@@ -19,6 +21,7 @@ typedef struct group {
     int64_t window, scores;                     /* no window below 0; which scores are an output */
     double scale, softcap;
     bool causal, sliding;
+    bool keeps;          /* behind the new rows the cache holds what it held, not zeros */
     int bits;            /* of a code in the cache; 0: it holds numbers */
     bool by_channel;     /* a scale for each channel of each head */
     ir_value factors[2]; /* the scales of keys and values, of rank 1 */
@@ -181,7 +184,9 @@ static ir_value cache_rows(const group *a, int which, ir_value fresh, ir_dim len
     }
     if (past != IR_NONE) {
         at[2] = fe_x_clamp(g, j, zero, X2(SUB, XD(a->past), one));
-        x = ir_x_select(g, X2(LT, since, zero), ir_nest_load(&nest, past, at), x);
+        ir_expr old = X2(LT, since, zero);
+        if (a->keeps) old = X2(OR, old, X2(LE, XD(t.dims[2]), since));
+        x = ir_x_select(g, old, ir_nest_load(&nest, past, at), x);
     }
     return ir_nest_map(&nest, elem, x);
 }
@@ -492,11 +497,11 @@ static ir_value shown(const group *a, ir_value scores, ir_value p)
 }
 
 /* q, k, v, past key, past value, valid rows less one, total length, cos, sin, positions, bias,
- * sink, scales of k and v, norm weights of q and k; the last two are refused. */
-lathe_status fe_import_group_query(fe_node *n)
+ * sink, scales of k and v, norm weights of q and k. */
+lathe_status fe_group_query(fe_node *n, bool keeps)
 {
     ir_builder *b = &n->b;
-    group a = {.n = n, .bias = fe_in(n, 10), .positions = fe_in(n, 9)};
+    group a = {.n = n, .bias = fe_in(n, 10), .positions = fe_in(n, 9), .keeps = keeps};
     TRY(read_rules(&a));
     TRY(read_heads(&a));
     TRY(normalise(&a));
@@ -516,3 +521,5 @@ lathe_status fe_import_group_query(fe_node *n)
     if (fe_wants(n, 3)) fe_out(n, 3, shown(&a, scores, p));
     return LATHE_OK;
 }
+
+lathe_status fe_import_group_query(fe_node *n) { return fe_group_query(n, false); }

@@ -74,6 +74,36 @@ lathe_status fe_import_cdist(fe_node *n)
     return LATHE_OK;
 }
 
+/* Windows of `size` elements along an axis, `step` apart, as a new last axis. */
+lathe_status fe_import_unfold(fe_node *n)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_expr at[IR_MAX_RANK];
+    int axis;
+    int64_t size = fe_attr_int(n, "size"), step = fe_attr_int(n, "step"), known;
+    TRY(fe_need_movable(n, 0));
+    ir_type t = *fe_type(n, 0);
+    TRY(fe_axis(n, fe_attr_int(n, "dim"), t.rank, &axis));
+    if (t.rank == IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has more than %d axes", IR_MAX_RANK);
+    if (size < 1 || step < 1)
+        return fe_expect(n, size < 1 ? "attribute size is" : "attribute step is",
+                         fe_number(n, size < 1 ? size : step), "a positive number");
+    ir_dim room = ir_dim_sub(g, t.dims[axis], ir_dim_const(g, size));
+    if (ir_dim_is_const(g, room, &known) && known < 0)
+        return fe_expect(n, "attribute size is", fe_number(n, size),
+                         ir_format(g->arena, "at most %s", ir_dim_text(g, t.dims[axis])));
+    t.dims[axis] =
+        ir_dim_add(g, ir_dim_floordiv(g, room, ir_dim_const(g, step)), ir_dim_const(g, 1));
+    t.dims[t.rank] = ir_dim_const(g, size);
+    ir_nest_begin(&nest, &n->b, t.rank + 1, t.dims, 0);
+    for (int i = 0; i < t.rank; i++) at[i] = ir_x_index(g, i);
+    at[axis] = X2(ADD, X2(MUL, at[axis], XI(step)), ir_x_index(g, t.rank));
+    fe_out(n, 0, fe_nest_move(&nest, true, t.elem, ir_nest_load(&nest, fe_in(n, 0), at)));
+    return LATHE_OK;
+}
+
 /* ---- CropAndResize ---- */
 
 /* Where row or column `index` of a box lies in the image, and whether that is inside. */

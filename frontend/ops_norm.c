@@ -253,13 +253,22 @@ lathe_status fe_import_mvn(fe_node *n)
     size_t count;
     unsigned axes = 0;
     TRY(fe_need_class(n, 0, "FL"));
-    const int64_t *list = fe_attr_ints(n, "axes", &count);
-    for (size_t i = 0; i < count; i++) {
+    if (n->version < 9) {
+        TRY(fe_need_rank(n, 0, 4));
+        axes = fe_attr_int(n, "across_channels") != 0 ? 15 : 13;
+    }
+    const int64_t *list = n->version < 9 ? NULL : fe_attr_ints(n, "axes", &count);
+    for (size_t i = 0; list && i < count; i++) {
         int axis;
         TRY(fe_axis(n, list[i], fe_type(n, 0)->rank, &axis));
         axes |= 1u << axis;
     }
-    ir_value mean, d = centre(b, fe_in(n, 0), axes, &mean), var = fe_mean_square(b, d, axes);
+    ir_value mean, d = centre(b, fe_in(n, 0), axes, &mean);
+    if (n->version < 9 && fe_attr_int(n, "normalize_variance") == 0) {
+        fe_out(n, 0, d == IR_NONE ? IR_NONE : ir_cast(b, d, fe_type(n, 0)->elem));
+        return LATHE_OK;
+    }
+    ir_value var = fe_mean_square(b, d, axes);
     if (!fe_broadcast(&nest, b, (ir_value[]){d, var}, 2)) return LATHE_BAD_INPUT;
     ir_expr deviation = X1(SQRT, ir_nest_read(&nest, var));
     ir_expr y = X2(DIV, ir_nest_read(&nest, d), X2(ADD, deviation, XN(deviation, 1e-9)));

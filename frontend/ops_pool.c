@@ -2,6 +2,7 @@
  * where a pool node has no form: the maximum's place is an arg_reduce over the flattened kernel, Lp
  * a reduction of powers. Elements beside the input are masked, never read. */
 #include "frontend/window.h"
+#include <float.h>
 #include <math.h>
 
 typedef struct pool {
@@ -18,7 +19,8 @@ static lathe_status read_pool(fe_node *n, pool *p)
     TRY(fe_window_read(n, p->x.rank - 2, &p->w));
     p->dims[0] = p->x.dims[0];
     p->dims[1] = p->x.dims[1];
-    return fe_window_slide(n, &p->w, p->x.dims + 2, fe_attr_int(n, "ceil_mode") != 0, p->dims + 2);
+    return fe_window_slide(n, &p->w, p->x.dims + 2, fe_attr_int_or(n, "ceil_mode", 0) != 0,
+                           p->dims + 2);
 }
 
 static ir_value pool_node(fe_node *n, const pool *p, const char *kind, bool include_pad)
@@ -129,6 +131,70 @@ lathe_status fe_import_max_pool(fe_node *n)
     if (places == IR_NONE) return LATHE_BAD_INPUT;
     if (fe_wants(n, 0)) fe_out(n, 0, place_values(n, &p, places));
     fe_out(n, 1, place_indices(n, &p, places, fe_attr_int_or(n, "storage_order", 0) != 0));
+    return LATHE_OK;
+}
+
+/* ---- MaxpoolWithMask, of com.microsoft ---- */
+
+/* The last place along the last axis, up to each, where the mask is 0; -1 without one. Where there
+ * is more than one spatial axis the first element of all is never masked. [channels, spatial...] */
+static ir_value last_masked(fe_node *n, ir_dim channels)
+{
+    ir_graph *g = n->g;
+    ir_nest nest;
+    ir_type t = *fe_type(n, 1);
+    int rank = t.rank - 1;
+    t.dims[1] = channels;
+    ir_value mask = ir_reshape(&n->b, fe_in(n, 1), rank, t.dims + 1);
+    if (mask == IR_NONE) return IR_NONE;
+    ir_nest_begin(&nest, &n->b, rank, t.dims + 1, 0);
+    ir_expr at = ir_x_index(g, rank - 1), x = ir_nest_read(&nest, mask),
+            masked = X2(EQ, x, XN(x, 0)), first = ir_x_int(g, IR_BOOL, rank > 2);
+    for (int i = 1; i < rank; i++) first = X2(AND, first, X2(EQ, ir_x_index(g, i), XI(0)));
+    masked = X2(AND, masked, X1(NOT, first));
+    return ir_nest_cumulate(&nest, "max", rank - 1, false, false, IR_I64,
+                            ir_x_select(g, masked, at, XI(-1)));
+}
+
+static lathe_status read_mask(fe_node *n, const pool *p, ir_dim *channels)
+{
+    TRY(fe_need_class(n, 1, "S"));
+    TRY(fe_need_rank(n, 1, p->x.rank));
+    for (int i = 2; i < p->x.rank; i++) TRY(fe_need_dim(n, 1, i, p->x.dims[i]));
+    *channels = ir_dim_mul(n->g, fe_type(n, 1)->dims[0], fe_type(n, 1)->dims[1]);
+    if (!ir_dim_equals(n->g, *channels, 0)) return LATHE_OK;
+    return fe_expect_input(n, 1, "has a number of channels of", "0", "a positive one");
+}
+
+/* Along the last axis a window ends where its mask is 0. The mask's channels repeat. */
+lathe_status fe_import_masked_max_pool(fe_node *n)
+{
+    ir_graph *g = n->g;
+    pool p;
+    ir_dim channels, space[2 + 2 * FE_MAX_SPATIAL];
+    ir_expr lead[2], at[FE_MAX_SPATIAL], inner, idx[1 + FE_MAX_SPATIAL];
+    ir_nest nest;
+    TRY(read_pool(n, &p));
+    TRY(read_mask(n, &p, &channels));
+    int rank = 2 + p.w.n, last = p.w.n - 1;
+    ir_value ends = last_masked(n, channels);
+    if (ends == IR_NONE) return LATHE_BAD_INPUT;
+    for (int i = 0; i < rank; i++) space[i] = p.dims[i];
+    for (int i = 0; i < p.w.n; i++) space[rank + i] = p.w.kernel[i];
+    ir_nest_begin(&nest, &n->b, rank + p.w.n, space, p.w.n);
+    lead_indices(g, &p, lead, at);
+    inner = at[last];
+    for (int i = 0; i < p.w.n; i++)
+        at[i] = fe_window_position(g, &p.w, i, at[i], ir_x_index(g, rank + i));
+    ir_expr from = X2(MAX, fe_window_position(g, &p.w, last, inner, XI(0)), XI(0));
+    ir_expr lowest_one = ir_x_num(g, ir_elem_arith(p.x.elem), -FLT_MAX);
+    ir_expr x = fe_window_load(&nest, fe_in(n, 0), lead, at, p.w.n, lowest_one);
+    idx[0] = X2(MOD, X2(ADD, X2(MUL, lead[0], XD(p.x.dims[1])), lead[1]), XD(channels));
+    for (int i = 0; i < p.w.n; i++)
+        idx[1 + i] =
+            fe_x_clamp(g, at[i], XI(0), XD(ir_dim_sub(g, p.x.dims[2 + i], ir_dim_const(g, 1))));
+    x = ir_x_select(g, X2(LT, ir_nest_load(&nest, ends, idx), from), x, lowest_one);
+    fe_out(n, 0, ir_nest_reduce(&nest, IR_OP_REDUCE, "max", p.x.elem, x));
     return LATHE_OK;
 }
 

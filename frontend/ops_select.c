@@ -1,7 +1,7 @@
 /* Importers of operators whose result size is data: NonZero, Compress, TopK, Unique,
- * NonMaxSuppression. In: tensors. Out: `call` nodes of plain C functions of the runtime
- * (runtime/ops_*.c) that define the size's symbol, which always has a bound. Where the size is
- * known after all (everything is non-zero), a map. */
+ * DynamicTimeWarping, NonMaxSuppression. In: tensors. Out: `call` nodes of plain C functions of the
+ * runtime (runtime/ops_*.c) that define the size's symbol, which always has a bound. Where the size
+ * is known after all (everything is non-zero), a map. */
 #include "frontend/build.h"
 #include <math.h>
 
@@ -169,6 +169,31 @@ lathe_status fe_import_ms_unique(fe_node *n)
     TRY(find_unique(n, fe_in(n, 0), 0, false, results));
     for (size_t i = 0; i < 3; i++)
         if (fe_wants(n, i)) fe_out(n, i, results[i ? i + 1 : 0]);
+    return LATHE_OK;
+}
+
+/* ---- DynamicTimeWarping, of com.microsoft ---- */
+
+/* The cheapest way through a matrix of costs, [rows, columns], as rows and columns: [2, steps]. */
+lathe_status fe_import_time_warping(fe_node *n)
+{
+    ir_graph *g = n->g;
+    TRY(fe_need_class(n, 0, "F"));
+    ir_type t = *fe_type(n, 0);
+    if (t.rank == 3) TRY(fe_need_dim(n, 0, 0, ir_dim_const(g, 1)));
+    else TRY(fe_need_rank(n, 0, 2));
+    const ir_dim *sizes = t.dims + (t.rank - 2);
+    ir_dim one = ir_dim_const(g, 1), rows = ir_dim_add(g, sizes[0], one);
+    ir_sym steps = fe_data_symbol(n, 0, INT64_MAX, ir_dim_add(g, sizes[0], sizes[1]));
+    ir_dim path[] = {ir_dim_const(g, 2), ir_dim_sym(g, steps)},
+           grid[] = {rows, ir_dim_add(g, sizes[1], one)};
+    ir_type types[] = {ir_type_make(IR_I32, 2, path), ir_type_make(IR_F32, 2, grid),
+                       ir_type_make(IR_U8, 2, grid)};
+    ir_attr syms = ir_a_syms(g, IR_KEY_syms, &steps, 1);
+    ir_value costs = ir_cast(&n->b, fe_in(n, 0), IR_F32), results[3];
+    if (costs == IR_NONE) return LATHE_BAD_INPUT;
+    TRY(fe_call(n, "lathe_rt_time_warping", &costs, 1, &syms, 1, types, 3, results));
+    fe_out(n, 0, results[0]);
     return LATHE_OK;
 }
 

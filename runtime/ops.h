@@ -17,6 +17,9 @@ lathe_status lathe_rt_nonzero(lathe_call *);
 lathe_status lathe_rt_topk(lathe_call *);
 /* x -> y, i64 first, inverse, counts; ints: axis, sorted; syms: number of distinct slices. */
 lathe_status lathe_rt_unique(lathe_call *);
+/* f32 costs[.., rows, columns] -> i32 path[2, n], and scratch of [rows + 1, columns + 1]: f32, u8;
+ * syms: n. */
+lathe_status lathe_rt_time_warping(lathe_call *);
 /* boxes, scores, i64 limit, f32 overlap, f32 threshold -> i64[n, 3]; ints: center form; syms: n. */
 lathe_status lathe_rt_nms(lathe_call *);
 
@@ -34,6 +37,8 @@ lathe_status lathe_rt_ngrams(lathe_call *);
 lathe_status lathe_rt_strings(lathe_call *);
 lathe_status lathe_rt_string_equal(lathe_call *);
 lathe_status lathe_rt_string_concat(lathe_call *);
+/* ops_murmur.c: x -> u32 hashes of its bytes; ints: seed. */
+lathe_status lathe_rt_string_hash(lathe_call *);
 /* ops_find.c: x, sorted keys -> i64 numbers of keys; ints: how many keys there are. */
 lathe_status lathe_rt_find(lathe_call *);
 /* ops_split.c: x, a constant with the delimiter -> i64 numbers of parts, the parts; ints: splits at

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import path from 'node:path';
-import { FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, BOOL, FLOAT16, model, tensor } from '../../findings/onnx.mjs';
+import { FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, STRING, BOOL, FLOAT16, UINT32, model, tensor } from '../../findings/onnx.mjs';
 export * from '../../findings/onnx.mjs';
 const require = createRequire(path.join(process.env.ORT_NODE_DIR || process.cwd(), 'package.json'));
 const ort = require('onnxruntime-node');
@@ -11,13 +11,13 @@ const here = path.dirname(new URL(import.meta.url).pathname);
 export const MS = 'com.microsoft';
 const KINDS = { [FLOAT]: ['float32', Float32Array], [UINT8]: ['uint8', Uint8Array], [INT8]: ['int8', Int8Array], [UINT16]: ['uint16', Uint16Array],
                 [INT16]: ['int16', Int16Array], [INT32]: ['int32', Int32Array], [INT64]: ['int64', BigInt64Array], [BOOL]: ['bool', Uint8Array],
-                [FLOAT16]: ['float16', Uint16Array] };
+                [FLOAT16]: ['float16', Uint16Array], [UINT32]: ['uint32', Uint32Array], [STRING]: ['string', Array] };
 const count = (dims) => dims.reduce((a, b) => a * b, 1);
 
 const wanted = (name) => process.argv.length < 3 || process.argv.slice(2).includes(name);
 
 export class Case {
-    constructor(name, opset = 17) { Object.assign(this, { name, opset, seed: 12345, inputs: [], feeds: {}, initializers: [], nodes: [], outputs: [], other: {}, data: {} }); }
+    constructor(name, opset = 17) { Object.assign(this, { name, opset, seed: 12345, inputs: [], feeds: {}, initializers: [], nodes: [], outputs: [], other: {}, data: {}, shared: {} }); }
     // Small multiples of 1/16: sums of products are exact in every order.
     next(range) { this.seed = (this.seed * 1103515245 + 12345) % 2147483648; return Math.floor(this.seed / 65536) % range; }
     floats(dims, scale = 1) { return Float32Array.from({ length: count(dims) }, () => (this.next(64) - 32) / 16 * scale); }
@@ -37,6 +37,8 @@ export class Case {
         this.nodes.push({ op, domain, inputs, outputs: outputs.map((o) => (Array.isArray(o) ? o[0] : o)), attributes });
         for (const o of outputs) if (o) this.outputs.push(Array.isArray(o) ? o : [o, type]);
     }
+    // An output for which ONNX Runtime needs the buffer of an input.
+    share(output, input) { this.shared[output] = input; }
     // An output of which ONNX Runtime has another opinion; docs/deviations.md says why.
     expect(name, dims, data) { this.other[name] = { dims, data: Float32Array.from(data) }; }
     // known: without the nodes whose outputs are given.
@@ -47,8 +49,9 @@ export class Case {
     }
     async run() {
         const session = await ort.InferenceSession.create(this.bytes(true), { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 });
-        const feeds = Object.fromEntries(Object.entries(this.feeds).map(([name, [type, dims, data]]) => [name, new ort.Tensor(KINDS[type][0], data, dims)]));
-        return session.run(feeds);
+        const feeds = Object.fromEntries(Object.entries(this.feeds).map(([name, [type, dims, data]]) => [name, new ort.Tensor(KINDS[type][0], data.slice(), dims)]));
+        const fetches = Object.fromEntries(session.outputNames.map((name) => [name, feeds[this.shared[name]] ?? null]));
+        return session.run(feeds, fetches);
     }
     // A model that lathe refuses with this text, in tests/refused; says whether ONNX Runtime refuses it too.
     async refuse(message) {
