@@ -404,6 +404,8 @@ static void put_state(const printer *w, const lathe_state *s)
     fprintf(w->f, "state \"%s\" = \"%s\"", text_at(w, p->inputs[s->input].name),
             text_at(w, p->outputs[s->output].name));
     if (s->axis != LATHE_NO_SLOT) fprintf(w->f, " grows along axis %" PRIu32, s->axis);
+    if (s->elem != p->inputs[s->input].elem)
+        fprintf(w->f, " as %s in buffer %" PRIu32, ir_elem_name((ir_elem)s->elem), s->held);
     if (s->batch != LATHE_NO_SLOT) fprintf(w->f, ", sequences along axis %" PRIu32, s->batch);
     fputc('\n', w->f);
 }

@@ -310,7 +310,7 @@ static lathe_status check_states(verifier *v)
         bool ok = among(s->input, p->ninputs) && among(s->output, p->noutputs);
         const lathe_io *in = ok ? &p->inputs[s->input] : NULL;
         const lathe_io *out = ok ? &p->outputs[s->output] : NULL;
-        ok = ok && in->rank == out->rank && in->elem == out->elem &&
+        ok = ok && in->rank == out->rank && in->elem == out->elem && among(s->held, p->nbufs) &&
              p->bufs[out->buffer].kind == LATHE_BUF_OUTPUT && optional(s->axis, in->rank) &&
              optional(s->batch, in->rank);
         if (!ok) return wrong(v, "state %zu names what is not there", i);

@@ -197,9 +197,8 @@ typedef struct ir_guard {
     ir_node_id node; /* that needs it, for the message; may be IR_NONE */
 } ir_guard;
 
-/* An output of the body that is the next run's input. axis >= 0: it is the input and new rows
- * behind it along that axis, a concat with a `capacity`; -1: it replaces the input and has its
- * type. */
+/* An output of the body that is the next run's input. axis >= 0: a concat with a `capacity` of the
+ * input and new rows, or a wider form of one of the narrowed input; -1: it replaces the input. */
 typedef struct ir_state {
     uint32_t input, output; /* numbers of a parameter and a result of block 1 */
     int axis;
@@ -276,6 +275,12 @@ ir_dim ir_dim_sym(ir_graph *, ir_sym);
 ir_sym ir_sym_new(ir_graph *, const char *name, ir_sym_kind, int64_t lo, int64_t hi, ir_dim bound);
 ir_sym ir_sym_find(const ir_graph *, const char *name);
 void ir_state_add(ir_graph *, ir_state);
+/* The value that holds the state: the output, or the concat that it is a wider form of. */
+ir_value ir_state_held(const ir_graph *, const ir_state *);
+/* Whether a node is a map of one operand to another type, and no more. */
+bool ir_converts(const ir_graph *, const ir_node *);
+/* Whether it is such a map from a state's type to the held one, or back. */
+bool ir_is_state_conversion(const ir_graph *, ir_node_id);
 ir_dim ir_dim_add(ir_graph *, ir_dim, ir_dim);
 ir_dim ir_dim_sub(ir_graph *, ir_dim, ir_dim);
 ir_dim ir_dim_mul(ir_graph *, ir_dim, ir_dim);

@@ -355,12 +355,19 @@ static void check_symbols(verifier *v)
     }
 }
 
-/* The concat that makes a state's output of its input. */
+/* The concat that makes a state's output of its input, or a wider form of the output of a narrower
+ * one of the input. */
 static bool continues(const ir_graph *g, const ir_state *s, ir_value in, ir_value out)
 {
-    const ir_node *n = &g->nodes[g->values[out].def];
-    return n->op == IR_OP_CONCAT && n->operands[0] == in &&
-           ir_attr_int(n, IR_KEY_axis, 0) == s->axis && ir_attr_find(n, IR_KEY_capacity);
+    ir_value held = ir_state_held(g, s);
+    const ir_node *n = &g->nodes[g->values[held].def];
+    if (n->op != IR_OP_CONCAT || ir_attr_int(n, IR_KEY_axis, 0) != s->axis ||
+        !ir_attr_find(n, IR_KEY_capacity))
+        return false;
+    if (held == out) return n->operands[0] == in;
+    const ir_node *narrows = &g->nodes[g->values[n->operands[0]].def];
+    return ir_converts(g, &g->nodes[g->values[out].def]) && ir_converts(g, narrows) &&
+           narrows->operands[0] == in;
 }
 
 static void check_states(verifier *v)

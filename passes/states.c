@@ -91,17 +91,51 @@ static bool output_of(const ir_graph *g, ir_value v, uint32_t *output)
     return found == 1;
 }
 
+/* Whether a value of the first type is the same again when it has been one of the second. */
+static bool survives(ir_elem narrow, ir_elem wide)
+{
+    return wide == IR_F32 && (narrow == IR_F16 || narrow == IR_BF16);
+}
+
+/* What a model whose inputs and outputs keep their types makes of a cache: the value that only a
+ * conversion to a narrower type makes of `past`; past itself if there is none. */
+static ir_value narrowed(const finder *f, ir_value past)
+{
+    const ir_graph *g = f->g;
+    const ir_node *n = f->uses[past] ? &g->nodes[reader_of(g, past)] : NULL;
+    bool narrows = n && ir_converts(g, n) && f->uses[n->results[0]] == 1 &&
+                   survives(ir_type_of(g, n->results[0])->elem, ir_type_of(g, past)->elem);
+    return narrows ? n->results[0] : past;
+}
+
+/* The one output that is v in a wider type, and nothing else. */
+static bool widened(const finder *f, ir_value v, ir_elem to, uint32_t *output)
+{
+    const ir_graph *g = f->g;
+    for (size_t i = 0; i < body_of(g)->nresults; i++) {
+        ir_value out = body_of(g)->results[i];
+        const ir_node *n = &g->nodes[g->values[out].def];
+        if (!g->values[out].def || f->uses[out] != 1 || !ir_converts(g, n) || n->operands[0] != v)
+            continue;
+        *output = (uint32_t)i;
+        return ir_type_of(g, out)->elem == to;
+    }
+    return false;
+}
+
 /* Whether an output is the input with rows behind it; f->why: what keeps it from being a state. */
 static bool grows(finder *f, size_t input, candidate *c)
 {
     ir_graph *g = f->g;
-    ir_value past = body_of(g)->params[input];
+    ir_value past = body_of(g)->params[input], first = narrowed(f, past);
     f->why = NULL;
-    ir_node_id id = f->uses[past] ? reader_of(g, past) : IR_NONE;
+    ir_node_id id = f->uses[first] ? reader_of(g, first) : IR_NONE;
     const ir_node *n = id ? &g->nodes[id] : NULL;
-    if (!n || n->op != IR_OP_CONCAT || n->operands[0] != past) return false;
+    if (!n || n->op != IR_OP_CONCAT || n->operands[0] != first) return false;
     *c = (candidate){.is = true, .concat = id, .axis = (int)ir_attr_int(n, IR_KEY_axis, 0)};
-    if (!output_of(g, n->results[0], &c->output)) return false;
+    if (first == past ? !output_of(g, n->results[0], &c->output)
+                      : !widened(f, n->results[0], ir_type_of(g, past)->elem, &c->output))
+        return false;
     const ir_type *t = ir_type_of(g, past);
     ir_dim length = t->dims[c->axis], whole = ir_type_of(g, n->results[0])->dims[c->axis];
     if (f->uses[past] != 1) return no(f, "the input is read elsewhere, too");

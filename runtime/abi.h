@@ -133,8 +133,8 @@ typedef struct lathe_buf {
  * both follow. LOOP: see lathe_loop, a = its index; b: steps of the body. COPY: args[0], args[1]:
  * buffers src, dst; range: slot of the bytes. GUARD: args[0] is the buffer of a bool; if it is
  * false, the run fails with LATHE_BAD_VALUE and the text at a in strings. PAST: the step that
- * follows, a KERNEL, brings the rows of a state from its input to its output; they are there
- * already where the session owns the state. */
+ * follows, a KERNEL, brings the rows of a state from its input to what holds it, or from there to
+ * its output; it is left out where the session owns the state. */
 enum {
     LATHE_STEP_KERNEL,
     LATHE_STEP_CALL,
@@ -208,9 +208,10 @@ typedef struct lathe_target {
 /* An output that the next run has as its input. axis: the input is the output's first rows along
  * it, dims[axis] of the input is a free symbol, that of the output is read in segment 0 and its
  * buffer has rows of a CAPACITY; none: the output replaces the input and has its dims. batch: the
- * axis that sequences lie along, or none. */
+ * axis that sequences lie along, or none. held, elem: the buffer of the state and its type: the
+ * output's, or that of a narrower form, from and to which steps behind PAST bring it. */
 typedef struct lathe_state {
-    uint32_t input, output, axis, batch;
+    uint32_t input, output, axis, batch, held, elem;
 } lathe_state;
 
 typedef struct lathe_span {

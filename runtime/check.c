@@ -206,8 +206,13 @@ static bool state_ok(const rt_view *v, uint32_t i)
     if (s->input >= v->ninputs || s->output >= v->noutputs) return false;
     const lathe_io *in = &v->inputs[s->input], *out = &v->outputs[s->output];
     const lathe_buf *b = &v->bufs[out->buffer];
-    bool ok = in->elem == out->elem && in->rank == out->rank && !(rt_elem_bits(in->elem) % 8) &&
-              b->kind == LATHE_BUF_OUTPUT && b->index == s->output &&
+    if (s->held >= v->nbufs) return false;
+    bool own = s->held != out->buffer && v->bufs[s->held].kind == LATHE_BUF_ARENA &&
+               !v->dims[v->bufs[s->held].bytes].segment;
+    bool ok = in->elem == out->elem && in->rank == out->rank && rt_elem_bits(s->elem) &&
+              !(rt_elem_bits(s->elem) % 8) && b->kind == LATHE_BUF_OUTPUT &&
+              b->index == s->output &&
+              (own ? rt_some(s->axis) : s->held == out->buffer && s->elem == in->elem) &&
               (!rt_some(s->axis) || s->axis < in->rank) &&
               (!rt_some(s->batch) || (s->batch < in->rank && s->batch != s->axis));
     for (uint32_t a = 0; ok && a < in->rank; a++) {

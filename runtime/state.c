@@ -12,7 +12,7 @@ static const lathe_io *output_of(const lathe_session *s, uint32_t i)
 bool rt_state_bytes(const lathe_session *s, uint32_t i, const int64_t *dims, uint64_t *bytes)
 {
     const lathe_io *io = rt_state_input(s, i);
-    uint64_t n = rt_elem_bits(io->elem) / 8;
+    uint64_t n = rt_elem_bits(entry_of(s, i)->elem) / 8;
     for (uint32_t a = 0; a < io->rank; a++)
         if (dims[a] < 0 || __builtin_mul_overflow(n, (uint64_t)dims[a], &n) ||
             n > (uint64_t)RT_MAX_BYTES)
@@ -26,7 +26,7 @@ bool rt_state_bytes(const lathe_session *s, uint32_t i, const int64_t *dims, uin
 static void strides_of(const lathe_session *s, uint32_t i, const int64_t *dims, uint64_t *stride)
 {
     const lathe_io *io = rt_state_input(s, i);
-    uint64_t n = rt_elem_bits(io->elem) / 8;
+    uint64_t n = rt_elem_bits(entry_of(s, i)->elem) / 8;
     for (uint32_t a = io->rank; a-- > 0; n *= (uint64_t)dims[a]) stride[a] = n;
 }
 
@@ -321,8 +321,8 @@ void rt_state_point(lathe_session *s, bool sized)
         const rt_state *st = &s->states[i];
         uint32_t in = rt_state_input(s, i)->buffer;
         if (rt_some(in)) state_point(&s->stores[in], &st->now, sized);
-        state_point(&s->stores[output_of(s, i)->buffer],
-                    rt_state_grows(s, i) ? &st->now : &st->next, sized);
+        state_point(&s->stores[entry_of(s, i)->held], rt_state_grows(s, i) ? &st->now : &st->next,
+                    sized);
     }
 }
 

@@ -113,6 +113,7 @@ static lathe_status lower_node(cg_lowering *lw, ir_node_id id)
     if (!lower)
         return cg_refuse(lw, LATHE_INTERNAL, IR_NONE, "operator %s is still there after all passes",
                          ir_op_get(node.op)->name);
+    if (ir_is_state_conversion(lw->g, id)) cg_step_past(lw);
     TRY(lower(lw, &node));
     cg_uses_done(lw, &node);
     lw->node = outer;
@@ -228,13 +229,15 @@ static lathe_status lower_states(cg_lowering *lw)
     const ir_graph *g = lw->g;
     for (size_t i = 0; i < g->nstates; i++) {
         const ir_state *s = &g->states[i];
-        const lathe_buf *out = &lw->p->bufs[lw->p->outputs[s->output].buffer];
-        if (out->kind != LATHE_BUF_OUTPUT ||
-            cg_buffer(lw, g->blocks[1].results[s->output]) != lw->p->outputs[s->output].buffer)
-            return cg_refuse(lw, LATHE_INTERNAL, g->blocks[1].results[s->output],
-                             "a state without a buffer of its own");
+        ir_value out = g->blocks[1].results[s->output], held = ir_state_held(g, s);
+        uint32_t buffer = cg_buffer(lw, held);
+        if (cg_root(lw, held) != held || lw->status ||
+            lw->p->bufs[buffer].kind != (held == out ? LATHE_BUF_OUTPUT : LATHE_BUF_ARENA))
+            return cg_refuse(lw, LATHE_INTERNAL, out, "a state without a buffer of its own");
         lathe_state state = {.input = s->input,
                              .output = s->output,
+                             .held = buffer,
+                             .elem = (uint32_t)ir_type_of(g, held)->elem,
                              .axis = s->axis < 0 ? LATHE_NO_SLOT : (uint32_t)s->axis,
                              .batch = batch_axis(lw, s)};
         CG_PUSH(lw->p, states, state);

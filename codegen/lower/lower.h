@@ -187,6 +187,8 @@ void cg_reserve_scratch(cg_lowering *, ir_dim bytes);
 lathe_status cg_lower_view(cg_lowering *, const ir_node *);
 lathe_status cg_lower_scatter(cg_lowering *, const ir_node *);
 lathe_status cg_lower_concat(cg_lowering *, const ir_node *);
+/* In front of a kernel that only brings rows of a state to where the session has them already. */
+void cg_step_past(cg_lowering *);
 lathe_status cg_lower_values(cg_lowering *, const ir_node *);
 lathe_status cg_lower_guard(cg_lowering *, const ir_node *);
 lathe_status cg_lower_bind(cg_lowering *, const ir_node *); /* lower_control.c */

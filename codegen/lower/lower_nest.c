@@ -269,8 +269,7 @@ static lathe_status copy_part(cg_lowering *lw, ir_value v, const ir_type *to, in
     return push_kernel(lw, &n, &v, out);
 }
 
-/* The rows that are there already: nothing to copy where the session owns the state. */
-static void step_past(cg_lowering *lw)
+void cg_step_past(cg_lowering *lw)
 {
     lathe_step past = {.kind = LATHE_STEP_PAST, .range = LATHE_NO_SLOT, .work = LATHE_NO_SLOT};
     cg_step(lw, past, NULL, 0, NULL, 0);
@@ -285,7 +284,7 @@ lathe_status cg_lower_concat(cg_lowering *lw, const ir_node *node)
     if (ir_elem_arith(to->elem) == IR_ELEM_NONE) return lw->status;
     for (uint32_t i = 0; i < node->noperands; i++) {
         ir_value v = node->operands[i];
-        if (!i && ir_attr_find(node, IR_KEY_capacity)) step_past(lw);
+        if (!i && !lw->part[v] && ir_attr_find(node, IR_KEY_capacity)) cg_step_past(lw);
         if (!lw->part[v]) TRY(copy_part(lw, v, to, axis, before, out));
         before = ir_dim_add(lw->g, before, ir_type_of(lw->g, v)->dims[axis]);
     }

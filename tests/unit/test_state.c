@@ -47,12 +47,12 @@ static void make(bool total)
     PUSH(&h, steps, (lathe_step){.kind = LATHE_STEP_PAST, .node = NONE});
     hand_step(&h, copy, 2, 1, LIST(&h, from, to, zero), past, NONE);
     hand_step(&h, copy, 2, 1, LIST(&h, x, to, past), n, NONE);
-    PUSH(&h, states, (lathe_state){1, 0, 0, NONE});
+    PUSH(&h, states, (lathe_state){1, 0, 0, NONE, to, LATHE_F32});
     if (!total) return;
     uint32_t in = hand_io(&h, false, "total_in", LATHE_F32, one, four);
     uint32_t out = hand_io(&h, true, "total_out", LATHE_F32, one, four);
     hand_step(&h, hand_kernel(&h, kernel_sum), 3, 1, LIST(&h, to, in, out, all), one, NONE);
-    PUSH(&h, states, (lathe_state){2, 1, NONE, NONE});
+    PUSH(&h, states, (lathe_state){2, 1, NONE, NONE, out, LATHE_F32});
 }
 
 static void opened(const int64_t *maxima)
@@ -279,9 +279,15 @@ Test(state, a_model_without_states_says_so)
 Test(state, damaged_tables_are_refused)
 {
     lathe_state *s = &h.states[0];
-    const lathe_state right = {1, 0, 0, NONE};
-    const lathe_state wrong[] = {{9, 0, 0, NONE}, {1, 9, 0, NONE}, {1, 0, 1, NONE},
-                                 {1, 0, 0, 0},    {1, 0, NONE, 1}, {0, 0, NONE, NONE}};
+    make(false);
+    const lathe_state right = *s;
+    const uint32_t held = s->held, in = h.inputs[1].buffer;
+    const lathe_state wrong[] = {
+        {9, 0, 0, NONE, held, LATHE_F32}, {1, 9, 0, NONE, held, LATHE_F32},
+        {1, 0, 1, NONE, held, LATHE_F32}, {1, 0, 0, 0, held, LATHE_F32},
+        {1, 0, NONE, 1, held, LATHE_F32}, {0, 0, NONE, NONE, held, LATHE_F32},
+        {1, 0, 0, NONE, 99, LATHE_F32},   {1, 0, 0, NONE, held, LATHE_F16},
+        {1, 0, 0, NONE, held, 99},        {1, 0, 0, NONE, in, LATHE_F16}};
     char message[256];
     lathe_open_options o = {.message = message, .message_size = sizeof message};
     make(false);
