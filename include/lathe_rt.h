@@ -270,7 +270,7 @@ typedef struct lathe_rt_api {
     lathe_status (*state_reserve)(lathe_session *, int64_t capacity);
     lathe_status (*state_reset)(lathe_session *);
     lathe_status (*state_rewind)(lathe_session *, int64_t rows);
-    lathe_status (*state_fork)(const lathe_session *from, lathe_session *to);
+    lathe_status (*state_fork)(lathe_session *from, lathe_session *to);
     lathe_status (*state_reorder)(lathe_session *, const int64_t *from, int64_t n);
     lathe_status (*state_save)(lathe_session *, lathe_buffer *);
     lathe_status (*state_load)(lathe_session *, const void *data, size_t size);
@@ -430,9 +430,11 @@ static inline lathe_status lathe_state_rewind(lathe_session *s, int64_t rows)
 {
     return LATHE_RT_(s)->state_rewind(s, rows);
 }
-/* `to`, another session of the same model, gets a copy of the states: a prompt that several share.
- */
-static inline lathe_status lathe_state_fork(const lathe_session *from, lathe_session *to)
+/* `to`, another session of the same model, gets the states that `from` has: a prompt that several
+ * share. They share its memory, too, which is copied page by page as one of them writes, where the
+ * system can do so and the app has given no allocator. Neither session may be in a run, and `from`
+ * in no other fork. */
+static inline lathe_status lathe_state_fork(lathe_session *from, lathe_session *to)
 {
     return LATHE_RT_(to)->state_fork(from, to);
 }

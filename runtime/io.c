@@ -60,9 +60,13 @@ static bool overlap(const void *a, size_t na, const void *b, size_t nb)
 static bool is_own(const lathe_session *s, const void *data, size_t n)
 {
     if (overlap(data, n, s, s->size) || overlap(data, n, s->arena, s->arena_size)) return true;
+    if (overlap(data, n, s->rows.data, (size_t)s->rows.size) ||
+        overlap(data, n, s->next_rows.data, (size_t)s->next_rows.size))
+        return true;
     for (uint32_t i = 0; i < rt_state_count(s); i++)
-        if (overlap(data, n, s->states[i].now.data, (size_t)s->states[i].now.size) ||
-            overlap(data, n, s->states[i].next.data, (size_t)s->states[i].next.size))
+        if (!rt_state_grows(s, i) &&
+            (overlap(data, n, s->states[i].now.data, (size_t)s->states[i].now.size) ||
+             overlap(data, n, s->states[i].next.data, (size_t)s->states[i].next.size)))
             return true;
     for (uint32_t i = 0; i < s->v->nbufs + s->v->noutputs; i++) {
         const rt_store *st = &s->stores[i];

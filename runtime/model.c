@@ -50,6 +50,8 @@ void *rt_alloc(const lathe_model *m, size_t size)
     return m->allocator.alloc(m->allocator.ctx, size ? size : 1, RT_ALIGN);
 }
 
+bool rt_default_memory(const lathe_model *m) { return m->allocator.alloc == default_alloc; }
+
 void rt_free(const lathe_model *m, void *ptr, size_t size)
 {
     if (ptr) m->allocator.free(m->allocator.ctx, ptr, size ? size : 1);

@@ -2,7 +2,7 @@
  * each occurs in a row, its tokens next to each other or the same distance apart. */
 #include "runtime/ops.h"
 
-enum { START, SIZE, COLUMN, GRAM_FIELDS };
+enum { START, SIZE, GRAM_COLUMN, GRAM_FIELDS };
 
 typedef struct search {
     const int64_t *pool, *grams;
@@ -28,7 +28,7 @@ static int64_t find_column(const search *s, const int64_t *tokens, int64_t n, in
     while (lo < hi) {
         int64_t middle = lo + (hi - lo) / 2;
         int o = order(s, middle, tokens, n, step);
-        if (o == 0) return s->grams[middle * GRAM_FIELDS + COLUMN];
+        if (o == 0) return s->grams[middle * GRAM_FIELDS + GRAM_COLUMN];
         if (o < 0) hi = middle;
         else lo = middle + 1;
     }

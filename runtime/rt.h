@@ -91,6 +91,7 @@ const char *rt_model_target(const lathe_model *);
 lathe_status rt_weights_open(lathe_model *, const lathe_open_options *, rt_text *);
 void rt_weights_close(lathe_model *);
 void *rt_alloc(const lathe_model *, size_t size);
+bool rt_default_memory(const lathe_model *); /* the app has given no allocator */
 void rt_free(const lathe_model *, void *, size_t size);
 
 /* ---- sizes (dims.c) ---- */
@@ -115,7 +116,9 @@ typedef struct rt_store {
 typedef struct rt_block {
     char *data;
     uint64_t size;
+    bool mapped; /* a file that forks share, not the allocator's (state_share.c) */
 } rt_block;
+typedef struct rt_shared rt_shared;
 typedef struct rt_state {
     rt_block now, next; /* of a state that grows: parts of the session's rows and next_rows */
     int64_t dims[LATHE_MAX_RANK]; /* as it lies in memory, with its room */
@@ -152,7 +155,9 @@ struct lathe_session {
     bool started;                                   /* a run has left states */
     int64_t length, capacity, reserved, rows_after; /* rows: filled, room, asked for, of this run */
     rt_state *states;
-    rt_block rows, next_rows;             /* of all states that grow */
+    rt_block rows, next_rows; /* of all states that grow */
+    rt_shared *shared;        /* where forks find the first shared_rows rows, or NULL */
+    int64_t shared_rows;
     uint32_t *input_state, *output_state; /* which state it is, or none */
     const char **state_data;              /* work space, one a state */
     int64_t (*state_dims)[LATHE_MAX_RANK];

@@ -37,18 +37,23 @@ void rt_state_move(const lathe_session *s, uint32_t i, const rt_moved *m)
     uint32_t rank = rt_state_input(s, i)->rank, depth = 0;
     uint64_t to[LATHE_MAX_RANK], from[LATHE_MAX_RANK], piece;
     int64_t at[LATHE_MAX_RANK] = {0}, count[LATHE_MAX_RANK];
+    uint64_t to_first = 0, from_first = 0;
     strides_of(s, i, m->to_dims, to);
     strides_of(s, i, m->from_dims, from);
     rt_state_bytes(s, i, m->to_dims, &piece);
+    if (rt_some(st->axis)) {
+        to_first = to[st->axis] * (uint64_t)m->first;
+        from_first = from[st->axis] * (uint64_t)m->first;
+    }
     for (uint32_t a = 0; a < rank; a++) {
-        count[a] = a == st->axis ? m->rows : m->to_dims[a];
+        count[a] = a == st->axis ? m->rows - m->first : m->to_dims[a];
         if (!count[a]) return;
         if (a == st->axis || (m->order && a == st->batch)) depth = a + 1;
     }
     if (depth) piece = to[depth - 1];
     if (depth && depth - 1 == st->axis) piece *= (uint64_t)count[--depth];
     for (uint32_t a = 1; a > 0;) {
-        uint64_t x = 0, y = 0;
+        uint64_t x = to_first, y = from_first;
         for (a = 0; a < depth; a++) {
             bool ordered = m->order && a == st->batch;
             x += to[a] * (uint64_t)at[a];
@@ -66,21 +71,22 @@ static lathe_status no_memory(lathe_session *s)
     return rt_fail(&s->text, LATHE_OUT_OF_MEMORY, "no memory for the state");
 }
 
+static void state_drop(lathe_session *s, rt_block *b)
+{
+    if (b->mapped) rt_share_unmap(b);
+    else rt_free(s->model, b->data, (size_t)b->size);
+    *b = (rt_block){0};
+}
+
 /* Memory of this size at least; what it held is lost if it must be larger. */
 static bool state_room(lathe_session *s, rt_block *b, uint64_t size)
 {
     if (b->data && b->size >= size) return true;
-    rt_free(s->model, b->data, (size_t)b->size);
-    b->size = size ? size : 1;
-    b->data = rt_alloc(s->model, (size_t)b->size);
-    if (!b->data) b->size = 0;
+    state_drop(s, b);
+    if (!size) size = 1;
+    b->data = rt_alloc(s->model, (size_t)size);
+    if (b->data) b->size = size;
     return b->data != NULL;
-}
-
-static void state_drop(lathe_session *s, rt_block *b)
-{
-    rt_free(s->model, b->data, (size_t)b->size);
-    *b = (rt_block){0};
 }
 
 static void swap_blocks(rt_block *a, rt_block *b)
@@ -92,6 +98,7 @@ static void swap_blocks(rt_block *a, rt_block *b)
 
 void rt_state_free(lathe_session *s)
 {
+    rt_share_drop(s);
     state_drop(s, &s->rows);
     state_drop(s, &s->next_rows);
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
@@ -101,33 +108,50 @@ void rt_state_free(lathe_session *s)
     }
 }
 
-/* Room for all states: for those that grow in one block, which large pages fit better than many.
- * next: besides what the states are in now. */
-static bool room_for_all(lathe_session *s, bool next)
+static uint64_t state_aligned(uint64_t bytes)
 {
-    rt_block *rows = next ? &s->next_rows : &s->rows;
-    uint64_t bytes, total = 0;
+    return (bytes + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
+}
+
+/* Room for states that are replaced, and what those that grow need in one block, which large pages
+ * fit better than many. next: besides what the states are in now. */
+static bool room_for_others(lathe_session *s, bool next, uint64_t *rows)
+{
+    *rows = 0;
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
         rt_state *st = &s->states[i];
         rt_block *b = next ? &st->next : &st->now;
+        uint64_t bytes;
         if (!rt_state_bytes(s, i, next ? st->next_dims : st->dims, &bytes)) return false;
         if (!rt_state_grows(s, i)) {
             if (!state_room(s, b, bytes)) return false;
             continue;
         }
         b->size = bytes;
-        total += (bytes + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
-        if (total > (uint64_t)RT_MAX_BYTES) return false;
+        *rows += state_aligned(bytes);
+        if (*rows > (uint64_t)RT_MAX_BYTES) return false;
     }
-    if (!state_room(s, rows, total)) return false;
-    char *at = rows->data;
+    return true;
+}
+
+static void place_rows(lathe_session *s, bool next)
+{
+    char *at = next ? s->next_rows.data : s->rows.data;
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
         rt_block *b = next ? &s->states[i].next : &s->states[i].now;
         if (!rt_state_grows(s, i)) continue;
         b->data = at;
-        at += (b->size + RT_ALIGN - 1) / RT_ALIGN * RT_ALIGN;
+        at += state_aligned(b->size);
     }
-    return true;
+}
+
+static bool room_for_all(lathe_session *s, bool next)
+{
+    uint64_t rows;
+    bool ok =
+        room_for_others(s, next, &rows) && state_room(s, next ? &s->next_rows : &s->rows, rows);
+    if (ok) place_rows(s, next);
+    return ok;
 }
 
 /* The dims that a state of the source gets here. */
@@ -139,26 +163,63 @@ static void dims_here(const lathe_session *s, uint32_t i, const rt_source *from,
     if (from->order) dims[entry_of(s, i)->batch] = from->n_order;
 }
 
-lathe_status rt_state_fill(lathe_session *s, const rt_source *from, int64_t rows, int64_t capacity)
+static void move_here(lathe_session *s, uint32_t i, const rt_source *from, int64_t rows)
 {
-    for (uint32_t i = 0; i < rt_state_count(s); i++)
-        dims_here(s, i, from, capacity, s->states[i].next_dims);
-    if (!room_for_all(s, true)) return no_memory(s);
+    const rt_moved m = {.to = s->states[i].next.data,
+                        .from = from->data[i],
+                        .to_dims = s->states[i].next_dims,
+                        .from_dims = from->dims[i],
+                        .order = from->order,
+                        .rows = rows};
+    rt_state_move(s, i, &m);
+}
+
+static void become_next(lathe_session *s, int64_t rows, int64_t capacity)
+{
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
         rt_state *st = &s->states[i];
-        const rt_moved m = {.to = st->next.data,
-                            .from = from->data[i],
-                            .to_dims = st->next_dims,
-                            .from_dims = from->dims[i],
-                            .order = from->order,
-                            .rows = rows};
-        rt_state_move(s, i, &m);
         memcpy(st->dims, st->next_dims, sizeof st->dims);
         swap_blocks(&st->now, &st->next);
     }
     swap_blocks(&s->rows, &s->next_rows);
     s->capacity = capacity;
     s->length = rows;
+}
+
+lathe_status rt_state_fill(lathe_session *s, const rt_source *from, int64_t rows, int64_t capacity)
+{
+    for (uint32_t i = 0; i < rt_state_count(s); i++)
+        dims_here(s, i, from, capacity, s->states[i].next_dims);
+    if (!room_for_all(s, true)) return no_memory(s);
+    for (uint32_t i = 0; i < rt_state_count(s); i++) move_here(s, i, from, rows);
+    become_next(s, rows, capacity);
+    rt_share_drop(s);
+    return LATHE_OK;
+}
+
+lathe_status rt_state_map(lathe_session *s, lathe_session *from, bool *done)
+{
+    rt_block block;
+    uint64_t bytes;
+    *done = rt_share(from, s, &block);
+    if (!*done) return LATHE_OK;
+    state_drop(s, &s->next_rows);
+    s->next_rows = block;
+    rt_state_self(from, s->state_data, s->state_dims);
+    const rt_source source = {.data = s->state_data,
+                              .dims = (const int64_t(*)[LATHE_MAX_RANK])s->state_dims};
+    for (uint32_t i = 0; i < rt_state_count(s); i++)
+        dims_here(s, i, &source, from->capacity, s->states[i].next_dims);
+    if (!room_for_others(s, true, &bytes)) {
+        state_drop(s, &s->next_rows);
+        return no_memory(s);
+    }
+    place_rows(s, true);
+    for (uint32_t i = 0; i < rt_state_count(s); i++)
+        if (!rt_state_grows(s, i)) move_here(s, i, &source, from->length);
+    become_next(s, from->length, from->capacity);
+    state_drop(s, &s->next_rows);
+    rt_share_join(s, from);
     return LATHE_OK;
 }
 
@@ -208,6 +269,7 @@ static lathe_status state_start(lathe_session *s, int64_t capacity, bool at_most
         dims_of(s, i, at_most, s->states[i].dims);
         if (rt_state_grows(s, i)) s->states[i].dims[entry_of(s, i)->axis] = capacity;
     }
+    rt_share_drop(s);
     if (!room_for_all(s, false) || !room_for_next(s)) return no_memory(s);
     for (uint32_t i = 0; i < rt_state_count(s); i++) {
         rt_block *now = &s->states[i].now;

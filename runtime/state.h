@@ -21,7 +21,7 @@ struct lathe_rt_states {
     /* As in lathe_rt.h; the message is cleared and told by the caller. */
     lathe_status (*reserve)(lathe_session *, int64_t capacity);
     lathe_status (*rewind)(lathe_session *, int64_t rows);
-    lathe_status (*fork)(const lathe_session *from, lathe_session *to);
+    lathe_status (*fork)(lathe_session *from, lathe_session *to);
     lathe_status (*reorder)(lathe_session *, const int64_t *from, int64_t n);
     lathe_status (*save)(lathe_session *, lathe_buffer *);
     lathe_status (*load)(lathe_session *, const void *data, size_t size);
@@ -64,16 +64,25 @@ typedef struct rt_source {
 lathe_status rt_state_fill(lathe_session *, const rt_source *, int64_t rows, int64_t capacity);
 /* The session's own states as a source; data and dims have room for all. */
 void rt_state_self(const lathe_session *, const char **data, int64_t (*dims)[LATHE_MAX_RANK]);
-/* Copies the rows of state i, laid out by from_dims, to memory laid out by to_dims. */
+/* As rt_state_fill, of all that the other session has, where it can share memory: *done. */
+lathe_status rt_state_map(lathe_session *, lathe_session *from, bool *done);
+/* Copies rows [first, rows) of state i, laid out by from_dims, to memory laid out by to_dims. */
 typedef struct rt_moved {
     char *to;
     const char *from;
     const int64_t *to_dims, *from_dims, *order;
-    int64_t rows;
+    int64_t first, rows;
 } rt_moved;
 void rt_state_move(const lathe_session *, uint32_t i, const rt_moved *);
 /* Bytes of state i with these dims; false: too many. */
 bool rt_state_bytes(const lathe_session *, uint32_t i, const int64_t *dims, uint64_t *bytes);
+
+/* ---- state_share.c ---- */
+/* A block with the rows of `from`, shared as far as they are; false: it must be copied. */
+bool rt_share(lathe_session *from, lathe_session *to, rt_block *);
+void rt_share_join(lathe_session *, const lathe_session *from); /* whose rows it now has */
+void rt_share_drop(lathe_session *);
+void rt_share_unmap(rt_block *);
 
 /* ---- state.c: of lathe_rt_states ---- */
 lathe_status rt_state_bind(lathe_session *);
@@ -90,7 +99,7 @@ int64_t rt_api_state_length(const lathe_session *);
 lathe_status rt_api_state_reserve(lathe_session *, int64_t capacity);
 lathe_status rt_api_state_reset(lathe_session *);
 lathe_status rt_api_state_rewind(lathe_session *, int64_t rows);
-lathe_status rt_api_state_fork(const lathe_session *from, lathe_session *to);
+lathe_status rt_api_state_fork(lathe_session *from, lathe_session *to);
 lathe_status rt_api_state_reorder(lathe_session *, const int64_t *from, int64_t n);
 lathe_status rt_api_state_save(lathe_session *, lathe_buffer *);
 lathe_status rt_api_state_load(lathe_session *, const void *data, size_t size);

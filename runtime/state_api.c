@@ -40,7 +40,7 @@ lathe_status rt_api_state_reset(lathe_session *s)
 {
     lathe_status status = api_begin(s);
     if (status) return status;
-    s->length = 0;
+    s->length = s->shared_rows = 0;
     s->started = false;
     return LATHE_OK;
 }
@@ -57,7 +57,7 @@ lathe_status rt_api_state_rewind(lathe_session *s, int64_t rows)
     return status ? status : api_end(s, rt_states(s)->rewind(s, rows));
 }
 
-lathe_status rt_api_state_fork(const lathe_session *from, lathe_session *to)
+lathe_status rt_api_state_fork(lathe_session *from, lathe_session *to)
 {
     lathe_status status = from ? api_begin(to) : LATHE_BAD_INPUT;
     return status ? status : api_end(to, rt_states(to)->fork(from, to));

@@ -8,7 +8,7 @@
 
 static lathe_status forget(lathe_session *s)
 {
-    s->length = 0;
+    s->length = s->shared_rows = 0;
     s->started = false;
     return LATHE_OK;
 }
@@ -24,22 +24,27 @@ static lathe_status state_rewind(lathe_session *s, int64_t rows)
                            "state '%.200s' is replaced by each run and cannot be rewound",
                            rt_string(s->v, rt_state_input(s, i)->name));
     s->length -= rows;
+    if (s->shared_rows > s->length) s->shared_rows = s->length;
     return LATHE_OK;
 }
 
 /* ---- copies ---- */
 
-static lathe_status state_fork(const lathe_session *from, lathe_session *to)
+static lathe_status state_fork(lathe_session *from, lathe_session *to)
 {
+    bool done;
     if (from->v->t->build_id != to->v->t->build_id)
         return rt_fail(&to->text, LATHE_MISMATCH, "the sessions are of different models");
     if (from == to) return LATHE_OK;
     if (!rt_state_held(from)) return forget(to);
+    lathe_status status = rt_state_map(to, from, &done);
+    if (!status && done) to->started = from->started;
+    if (status || done) return status;
     rt_state_self(from, to->state_data, to->state_dims);
     const rt_source source = {.data = to->state_data,
                               .dims = (const int64_t(*)[LATHE_MAX_RANK])to->state_dims};
     int64_t capacity = from->capacity > to->capacity ? from->capacity : to->capacity;
-    lathe_status status = rt_state_fill(to, &source, from->length, capacity);
+    status = rt_state_fill(to, &source, from->length, capacity);
     if (!status) to->started = from->started;
     return status;
 }

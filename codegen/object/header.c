@@ -361,7 +361,7 @@ static const char states_text[] =
     "lathe_state_reset(session); }\n"
     "static inline lathe_status @_state_rewind(lathe_session *session, int64_t rows)\n"
     "{\n    return lathe_state_rewind(session, rows);\n}\n"
-    "static inline lathe_status @_state_fork(const lathe_session *from, lathe_session *to)\n"
+    "static inline lathe_status @_state_fork(lathe_session *from, lathe_session *to)\n"
     "{\n    return lathe_state_fork(from, to);\n}\n"
     "static inline lathe_status @_state_reorder(lathe_session *session, const int64_t *from, "
     "int64_t "

@@ -8,7 +8,8 @@
 static hand_model h;
 static lathe_model *model;
 static lathe_session *session, *other;
-static bool poisoned; /* the kernel that comes last fails */
+static bool poisoned;   /* the kernel that comes last fails */
+static int64_t written; /* rows, old and new ones */
 
 /* y[offset + i] = x[i] */
 static void kernel_behind(const lathe_args *a, int64_t begin, int64_t end, int worker)
@@ -17,6 +18,7 @@ static void kernel_behind(const lathe_args *a, int64_t begin, int64_t end, int w
     float *y = a->buf[1];
     (void)worker;
     for (int64_t i = begin; i < end; i++) y[a->dim[0] + i] = x[i];
+    written += end - begin;
 }
 
 static void kernel_sum(const lathe_args *a, int64_t begin, int64_t end, int worker)
@@ -154,6 +156,79 @@ Test(state, forks_are_copies)
     holds(other, 0, 0);
 }
 
+/* Rows of a session that only grow, as numbers. */
+static int64_t rows_of(lathe_session *s, float *rows)
+{
+    lathe_buffer b = {0};
+    cr_assert_eq(lathe_state_save(s, &b), LATHE_OK);
+    b.data = malloc(b.size);
+    cr_assert_eq(lathe_state_save(s, &b), LATHE_OK);
+    int64_t n = lathe_state_length(s);
+    memcpy(rows, (char *)b.data + b.size - (size_t)n * sizeof *rows, (size_t)n * sizeof *rows);
+    free(b.data);
+    return n;
+}
+
+static int shared_maps(void)
+{
+    char line[512];
+    int n = 0;
+    FILE *f = fopen("/proc/self/maps", "r");
+    while (f && fgets(line, sizeof line, f)) n += strstr(line, "memfd:lathe state") != NULL;
+    if (f) fclose(f);
+    return n;
+}
+
+enum { SESSIONS = 3, MOST_ROWS = 1 << 16 };
+static float expected[SESSIONS][MOST_ROWS], found[MOST_ROWS];
+
+/* Whatever sessions do that share rows, each sees its own: against arrays that are copied. */
+Test(state, forks_share_memory_and_see_nothing_of_each_other)
+{
+    make(false);
+    opened(NULL);
+    lathe_session *all[SESSIONS] = {session, other, NULL};
+    cr_assert_eq(lathe_session_new(model, NULL, &all[2]), LATHE_OK);
+    int64_t length[SESSIONS] = {0};
+    uint32_t random = 1;
+    int shared = 0;
+    for (int turn = 0; turn < 3000; turn++) {
+        random = random * 1664525 + 1013904223;
+        uint32_t what = random >> 28, which = (random >> 8) % SESSIONS,
+                 to = (random >> 16) % SESSIONS;
+        if (what < 12 && length[which] + 100 < MOST_ROWS) {
+            int64_t n = 1 + (int64_t)(random >> 20) % 100;
+            for (int64_t i = 0; i < n; i++) expected[which][length[which] + i] = (float)(turn + i);
+            cr_assert_eq(feed(all[which], (float)turn, n), LATHE_OK);
+            length[which] += n;
+        } else if (what == 12) {
+            int64_t n = length[which] ? (int64_t)(random >> 4) % length[which] / 4 : 0;
+            cr_assert_eq(lathe_state_rewind(all[which], n), LATHE_OK);
+            length[which] -= n;
+        } else if (what == 13 && turn % 16 == 0) {
+            cr_assert_eq(lathe_state_reset(all[which]), LATHE_OK);
+            length[which] = 0;
+        } else if (what >= 14) {
+            cr_assert_eq(lathe_state_fork(all[which], all[to]), LATHE_OK);
+            memmove(expected[to], expected[which], sizeof expected[to]);
+            length[to] = length[which];
+        }
+        shared += shared_maps() > 1;
+        for (int k = 0; k < SESSIONS && turn % 8 == 0; k++) {
+            cr_assert_eq(rows_of(all[k], found), length[k]);
+            cr_assert(memcmp(found, expected[k], (size_t)length[k] * sizeof *found) == 0,
+                      "turn %d, session %d", turn, k);
+        }
+    }
+    cr_assert_gt(shared, 100);
+    lathe_session_free(all[2]);
+    lathe_session_free(other);
+    other = NULL;
+    lathe_session_free(session);
+    session = NULL;
+    cr_assert_eq(shared_maps(), 0);
+}
+
 Test(state, both_forms_share_a_session)
 {
     make(false);
@@ -196,7 +271,7 @@ static void count_free(void *ctx, void *ptr, size_t size)
     free(ptr);
 }
 
-Test(state, within_what_is_reserved_no_run_allocates)
+Test(state, within_what_is_reserved_no_run_allocates_or_copies)
 {
     make(true);
     const lathe_allocator allocator = {count_alloc, count_free, NULL};
@@ -209,8 +284,10 @@ Test(state, within_what_is_reserved_no_run_allocates)
     lathe_session_memory(session, &m);
     cr_assert_geq(m.states, 52 * 4);
     int before = allocations;
+    written = 0;
     for (int i = 0; i < 26; i++) cr_assert_eq(feed(session, (float)(2 * i), 2), LATHE_OK);
     cr_assert_eq(allocations, before);
+    cr_assert_eq(written, 52);
     SAYS(LATHE_BAD_DIMS, lathe_state_reserve(session, -1), "room for -1 rows");
 }
 
