@@ -8,12 +8,17 @@ build() { # NAME [OPTION...]
     cc -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -I"$WORK" "examples/$1/main.c" \
         -L"$WORK" "-l$1" -Wl,-rpath,"$WORK" -lm -o "$WORK/$1"
 }
+build_lm() { # [OPTION...]
+    build licence_lm "$@"
+    cc -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -I"$WORK" examples/licence_lm/evaluate.c \
+        -L"$WORK" -llicence_lm -Wl,-rpath,"$WORK" -lm -o "$WORK/evaluate"
+}
 build digits
 "$WORK/digits" examples/digits/images.npy examples/digits/labels.npy | grep -x '395 of 400 right, accuracy 0.9875'
 "$WORK/digits" examples/digits/images.npy 0 | grep 'this is a '
 
-build licence_lm
-nats=$("$WORK/licence_lm" -e examples/licence_lm/eval_tokens.npy | cut -d' ' -f1)
+build_lm
+nats=$("$WORK/evaluate" examples/licence_lm/eval_tokens.npy | cut -d' ' -f1)
 want=$(sed -n 's/.*"eval_nll_nats_per_byte": \([0-9.]*\).*/\1/p' examples/licence_lm/expected.json)
 echo "$nats nats per byte, expected $want"
 awk -v a="$nats" -v b="$want" 'BEGIN { d = a - b; exit !(d < 1e-4 && d > -1e-4) }'
@@ -28,8 +33,8 @@ case "$escaped" in
 esac
 
 for each in w8:0.005 w4:0.05 bf16:0.005 f16:0.005; do
-    build licence_lm --precision "${each%:*}"
-    nats=$("$WORK/licence_lm" -e examples/licence_lm/eval_tokens.npy | cut -d' ' -f1)
+    build_lm --precision "${each%:*}"
+    nats=$("$WORK/evaluate" examples/licence_lm/eval_tokens.npy | cut -d' ' -f1)
     echo "${each%:*}: $nats nats per byte, expected $want"
     awk -v a="$nats" -v b="$want" -v most="${each#*:}" 'BEGIN { exit !(a - b < most * b) }'
 done
