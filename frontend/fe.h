@@ -118,6 +118,8 @@ lathe_status fe_tensor(fe_import *, ir_builder *, const Onnx__TensorProto *, con
  * and, with a fresh block, for regions. */
 lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block,
                          const fe_value *args, size_t nargs, fe_value *outs);
+/* Imports a graph whose outputs are the node's, in the node's place. */
+lathe_status fe_inline(fe_node *, const Onnx__GraphProto *);
 
 /* ---- what stands behind a node in its graph (rest.c) ---- */
 /* Imports it into block b, with the node's outputs standing for `outs`; *results receives the
@@ -125,8 +127,12 @@ lathe_status fe_subgraph(fe_node *, const Onnx__GraphProto *, ir_block_id block,
  * message: *why has the first one. */
 lathe_status fe_rest_import(fe_node *, const fe_value *outs, ir_block_id b, fe_value **results,
                             size_t *count, const char **why);
-/* The graph returns these results, and the node is its last. */
-lathe_status fe_rest_replace(fe_node *, const fe_value *results);
+/* The node whose outputs are those of the node's graph, if that was imported in its place, or NULL.
+ * Results that fe_rest_import left out are filled in. */
+fe_node *fe_rest_around(fe_node *, fe_value *results);
+/* The graph returns these results, and the node is its last. `inner` is it, or a node in a graph
+ * that was imported in its place, or in that of a node there: it is the last of its graph, too. */
+lathe_status fe_rest_replace(fe_node *, fe_node *inner, const fe_value *results);
 
 /* ---- entry (import.c) ---- */
 typedef struct fe_options {

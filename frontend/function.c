@@ -160,10 +160,11 @@ lathe_status fe_function_call(fe_node *n, const Onnx__FunctionProto *f)
     for (size_t i = 0; i < f->n_input; i++) {
         TRY(fe_scope_add(s, f->input[i], i < n->nin ? n->in[i] : (fe_value){.kind = FE_ABSENT}));
     }
+    s->around = n;
     fe_nodes body = {f->node, f->n_node, (const char *const *)f->output, f->n_output};
     TRY(fe_import_nodes(s, body, n->b.block));
     lathe_status status = LATHE_OK;
-    for (size_t i = 0; i < n->nout; i++) {
+    for (size_t i = 0; i < n->nout && !n->scope->rest.taken; i++) {
         n->out[i] = fe_scope_output(s, f->output[i]);
         if (n->out[i].kind == FE_POISON) status = n->im->status;
     }

@@ -268,19 +268,37 @@ static lathe_status bind_args(const fe_node *n, fe_scope *s, const Onnx__GraphPr
                                     fe_number(n, (int64_t)inputs), fe_number(n, (int64_t)nargs)));
 }
 
-lathe_status fe_subgraph(fe_node *n, const Onnx__GraphProto *graph, ir_block_id block,
-                         const fe_value *args, size_t nargs, fe_value *outs)
+/* Where the graph turned out to be the end of those around it, nothing reads its outputs. */
+static lathe_status import_subgraph(fe_node *n, fe_scope *s, const Onnx__GraphProto *graph,
+                                    const fe_value *args, size_t nargs, fe_value *outs)
 {
     fe_import *im = n->im;
-    fe_scope *s = fe_scope_new(im, n->scope, n->scope->frame, block);
     for (size_t i = 0; i < graph->n_output; i++) outs[i] = (fe_value){.kind = FE_POISON};
     TRY(fe_scope_add_initializers(s, graph));
     TRY(bind_args(n, s, graph, args, nargs));
-    TRY(fe_import_nodes(s, fe_graph_nodes(im, graph), block));
+    TRY(fe_import_nodes(s, fe_graph_nodes(im, graph), s->block));
     lathe_status status = LATHE_OK;
-    for (size_t i = 0; i < graph->n_output; i++) {
+    for (size_t i = 0; i < graph->n_output && !n->scope->rest.taken; i++) {
         outs[i] = fe_scope_output(s, fe_text(graph->output[i]->name));
         if (outs[i].kind == FE_POISON) status = im->status;
     }
     return status;
+}
+
+lathe_status fe_subgraph(fe_node *n, const Onnx__GraphProto *graph, ir_block_id block,
+                         const fe_value *args, size_t nargs, fe_value *outs)
+{
+    fe_scope *s = fe_scope_new(n->im, n->scope, n->scope->frame, block);
+    return import_subgraph(n, s, graph, args, nargs, outs);
+}
+
+lathe_status fe_inline(fe_node *n, const Onnx__GraphProto *graph)
+{
+    fe_value *outs = IR_NEW_N(n->im->arena, fe_value, graph->n_output + 1);
+    fe_scope *s = fe_scope_new(n->im, n->scope, n->scope->frame, n->b.block);
+    s->around = n;
+    TRY(import_subgraph(n, s, graph, NULL, 0, outs));
+    for (size_t k = 0; k < n->nout; k++)
+        if (fe_wants(n, k)) fe_out_value(n, k, outs[k]);
+    return LATHE_OK;
 }

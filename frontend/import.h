@@ -107,6 +107,8 @@ struct fe_scope {
     size_t n, cap;
     fe_map names;
     fe_rest rest;
+    fe_node
+        *around; /* this graph's outputs are that node's, in order, and nothing else reads them */
 };
 
 fe_scope *fe_scope_new(fe_import *, fe_scope *parent, const fe_frame *, ir_block_id);

@@ -211,15 +211,6 @@ static bool unlike(const ir_graph *g, const fe_value *x, const fe_value *y, size
     return false;
 }
 
-static lathe_status take_branch(fe_node *n, const Onnx__GraphProto *taken)
-{
-    fe_value *outs = IR_NEW_N(n->g->arena, fe_value, taken->n_output + 1);
-    TRY(fe_subgraph(n, taken, n->b.block, NULL, 0, outs));
-    for (size_t k = 0; k < n->nout; k++)
-        if (fe_wants(n, k)) fe_out_value(n, k, outs[k]);
-    return LATHE_OK;
-}
-
 /* What stands behind the If is not valid behind the other branch. */
 static lathe_status only_branch(fe_node *n, const branch *b, int taken, fe_mark mark,
                                 const char *why)
@@ -229,7 +220,7 @@ static lathe_status only_branch(fe_node *n, const branch *b, int taken, fe_mark 
     if (taken != 0) cond = fe_unary(&n->b, IR_X_NOT, cond);
     TRY(fe_guard(n, cond,
                  ir_format(n->g->arena, "the model is not valid for these sizes: %s", why)));
-    return take_branch(n, b[taken].graph);
+    return fe_inline(n, b[taken].graph);
 }
 
 static lathe_status if_with_rest(fe_node *n, const branch *b, size_t at, joint *j)
@@ -238,18 +229,27 @@ static lathe_status if_with_rest(fe_node *n, const branch *b, size_t at, joint *
     lathe_status status[2];
     const char *why[2];
     size_t count = 0, k;
-    for (int i = 0; i < 2; i++)
-        status[i] = fe_rest_import(n, b[i].outs, b[i].block, &whole[i].outs, &count, &why[i]);
-    for (int i = 0; i < 2; i++)
-        if (status[i] == LATHE_OK && status[1 - i] == LATHE_BAD_INPUT)
-            return only_branch(n, b, i, j->mark, why[1 - i]);
-    if (status[0] != LATHE_OK || status[1] != LATHE_OK ||
-        unlike(n->g, whole[0].outs, whole[1].outs, count, &k))
-        return ranks_differ(n, at, ir_type_of(n->g, b[0].outs[at].tensor),
-                            ir_type_of(n->g, b[1].outs[at].tensor));
+    fe_node *end = n;
+    for (bool more = true; more;) {
+        fe_value *outs[2];
+        for (int i = 0; i < 2; i++)
+            status[i] = fe_rest_import(end, whole[i].outs, b[i].block, &outs[i], &count, &why[i]);
+        for (int i = 0; i < 2; i++)
+            if (status[i] == LATHE_OK && status[1 - i] == LATHE_BAD_INPUT)
+                return only_branch(n, b, i, j->mark, why[1 - i]);
+        more = status[0] == LATHE_OK && status[1] == LATHE_OK &&
+               unlike(n->g, outs[0], outs[1], count, &k);
+        fe_node *around = more ? fe_rest_around(end, outs[0]) : NULL;
+        if (status[0] != LATHE_OK || status[1] != LATHE_OK || (more && !around))
+            return ranks_differ(n, at, ir_type_of(n->g, b[0].outs[at].tensor),
+                                ir_type_of(n->g, b[1].outs[at].tensor));
+        for (int i = 0; i < 2; i++) whole[i].outs = outs[i];
+        if (more) fe_rest_around(end, outs[1]);
+        if (more) end = around;
+    }
     fe_value *results = IR_NEW_N(n->g->arena, fe_value, count + 1);
     TRY(if_node(n, whole, count, j, results));
-    return fe_rest_replace(n, results);
+    return fe_rest_replace(end, n, results);
 }
 
 lathe_status fe_import_if(fe_node *n)
@@ -263,7 +263,7 @@ lathe_status fe_import_if(fe_node *n)
                            i ? "else_branch" : "then_branch", b[i].graph ? b[i].graph->n_output : 0,
                            n->nout);
     int64_t cond;
-    if (fe_known_int(n, 0, &cond)) return take_branch(n, b[cond ? 0 : 1].graph);
+    if (fe_known_int(n, 0, &cond)) return fe_inline(n, b[cond ? 0 : 1].graph);
     if (b[0].graph->n_output != b[1].graph->n_output)
         return fe_fail(n, LATHE_BAD_INPUT,
                        "attribute then_branch has %zu outputs, else_branch %zu, expected as many",

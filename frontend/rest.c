@@ -1,6 +1,8 @@
 /* What stands behind a node, imported into the node's own regions. In: a node whose results differ
  * between two branches in what no value can differ in, their rank. Out: each branch with the rest
  * of the graph behind it, for the ranks that it has; the node then returns what the graph returns.
+ * Where that still differs in rank, and the graph stands in the place of a node, a branch that was
+ * chosen or a function's body, what stands behind that node follows, and so on outwards.
  * The nodes are imported again for each branch, into a scope inside of the graph's own, so that
  * constants are shared. The alternative, values of an unknown rank, would be a second kind of value
  * in every operator. */
@@ -62,12 +64,21 @@ lathe_status fe_rest_import(fe_node *n, const fe_value *outs, ir_block_id block,
     return status;
 }
 
-lathe_status fe_rest_replace(fe_node *n, const fe_value *results)
+fe_node *fe_rest_around(fe_node *n, fe_value *results)
+{
+    fe_scope *s = n->scope;
+    for (size_t i = 0; i < s->rest.nodes.noutputs && s->around; i++)
+        if (results[i].kind == FE_ABSENT) results[i] = fe_scope_output(s, s->rest.nodes.outputs[i]);
+    return s->around;
+}
+
+lathe_status fe_rest_replace(fe_node *n, fe_node *inner, const fe_value *results)
 {
     fe_rest *r = &n->scope->rest;
     for (size_t i = 0; i < r->nodes.noutputs; i++)
         if (is_new(n->scope, r->nodes.outputs[i]))
             TRY(fe_scope_add(n->scope, r->nodes.outputs[i], results[i]));
+    for (; inner != n; inner = inner->scope->around) inner->scope->rest.taken = true;
     r->taken = true;
     return LATHE_OK;
 }

@@ -11,12 +11,12 @@ from onnx_text import *
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def case(name, body, sets, opset=18, domains={}):
+def case(name, body, sets, opset=18, domains={}, functions=()):
     """sets: pairs of lists of tensors, the inputs and the outputs of a run."""
     folder = os.path.join(HERE, name)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "model.onnx"), "wb") as f:
-        f.write(model(body, opset, domains))
+        f.write(model(body, opset, domains, functions))
     for k, tensors in enumerate(sets):
         data = os.path.join(folder, "test_data_set_%d" % k)
         os.makedirs(data, exist_ok=True)

@@ -75,6 +75,34 @@ def by_data():
            [ints("rank", [], [2 if c else 1]), tensor("mean", [], [2.0])]) for c in (True, False)])
 
 
+def in_place():
+    """The If stands in a function's body, called in a branch that is chosen while compiling: what follows
+    it there, in the function and behind both, goes on for each rank. Of the function's results one was
+    there before the If."""
+    longer = graph([node("Unsqueeze", ["v", "axis"], ["l"])], [], [value("l", FLOAT)])
+    kept = graph([node("Identity", ["v"], ["k"])], [], [value("k", FLOAT)])
+    f = function("local", "Raise", ["v", "cond", "axis"], ["w", "neg"],
+                 [node("Neg", ["v"], ["neg"]),
+                  node("If", ["cond"], ["r"], then_branch=("graph", longer), else_branch=("graph", kept)),
+                  node("Add", ["r", "v"], ["w"])])
+    chosen = graph([node("Raise", ["x", "c", "zero"], ["w", "neg"], domain="local"),
+                    node("Mul", ["w", "w"], ["square"])], [], [value(v, FLOAT) for v in ("square", "neg")])
+    other = graph([node("Identity", ["x"], ["o1"]), node("Identity", ["x"], ["o2"])], [],
+                  [value(v, FLOAT) for v in ("o1", "o2")])
+    nodes = [node("If", ["yes"], ["y", "minus"], then_branch=("graph", chosen), else_branch=("graph", other)),
+             node("Size", ["y"], ["size"]), node("Shape", ["y"], ["shape"]), node("Size", ["shape"], ["rank"]),
+             node("Add", ["y", "minus"], ["sum"]), node("ReduceSum", ["sum"], ["total"], keepdims=0)]
+    body = graph(nodes, [value("x", FLOAT, ["n"]), value("c", BOOL, [])],
+                 [value("rank", INT64), value("size", INT64), value("total", FLOAT)],
+                 [ZERO, tensor("yes", [], [True], BOOL)])
+    x = floats(4)
+    case("branches_in_place", body,
+         [([tensor("x", [4], x), tensor("c", [], [c], BOOL)],
+           [ints("rank", [], [2 if c else 1]), ints("size", [], [4]),
+            tensor("total", [], [sum(4 * v * v - v for v in x)])]) for c in (True, False)],
+         domains={"local": 1}, functions=[f])
+
+
 def valid_alone():
     """A transpose of three axes follows, so x must have several rows; invalid/ has an input with one."""
     body = graph([*size_is_one("x", "one", "c"), squeezing("x", "y", "one", "c"),
@@ -128,5 +156,6 @@ if __name__ == "__main__":
     by_sizes()
     two_of_them()
     by_data()
+    in_place()
     valid_alone()
     maps()

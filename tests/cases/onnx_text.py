@@ -88,7 +88,13 @@ def graph(nodes, inputs, outputs, initializers=()):
             fields(12, outputs))
 
 
-def model(body, opset=18, domains={}):
+def function(domain, name, inputs, outputs, nodes, opset=18):
+    imports = [field(1, "") + field(2, opset)]
+    return (field(1, name) + fields(4, inputs) + fields(5, outputs) + fields(7, nodes) + fields(9, imports) +
+            field(10, domain))
+
+
+def model(body, opset=18, domains={}, functions=()):
     """domains: versions of others than ai.onnx."""
     imports = [field(1, d) + field(2, v) for d, v in [("", opset), *domains.items()]]
-    return field(1, 10) + field(7, body) + fields(8, imports)
+    return field(1, 10) + field(7, body) + fields(8, imports) + fields(25, functions)
