@@ -5,8 +5,10 @@
  * a failing allocation, which jumps back here, releases it like any other failure does. */
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "codegen/object/c_names.h"
 #include "codegen/evaluate/evaluate.h"
@@ -34,6 +36,7 @@ typedef struct work {
     pass_precision_choice precision;
     const char *name, *folder, *output;
     pass_report report;
+    double started;
 } work;
 
 static void progress(const work *w, const char *phase, int percent)
@@ -53,6 +56,31 @@ static void release(work *w)
     ir_arena_destroy(&w->arena);
 }
 
+/* Without limits of the caller's, the work may grow with the input's size: the least is plenty for
+ * any model of a megabyte. A build that checks itself is slower. */
+static void set_limits(work *w, double input)
+{
+    enum { MB = 1 << 20, LEAST_MEMORY = 256, MEMORY_PER_MB = 64, LEAST_SECONDS = 8 };
+#if !defined NDEBUG || defined LATHE_SANITIZED
+    const double slowness = 20;
+#else
+    const double slowness = 1;
+#endif
+    const lathe_options *o = w->o;
+    ir_arena *a = &w->arena;
+    double mb = input > MB ? input / MB - 1 : 0;
+    double memory = (LEAST_MEMORY + MEMORY_PER_MB * mb) * MB;
+    a->limit = o->memory_limit ? o->memory_limit : (size_t)fmin(memory, 0x1p62);
+    a->time_limit = o->time_limit > 0 ? o->time_limit : LEAST_SECONDS * (1 + mb) * slowness;
+    a->deadline = w->started + a->time_limit;
+}
+
+static double file_size(const char *path)
+{
+    struct stat s;
+    return path && stat(path, &s) == 0 ? (double)s.st_size : 0;
+}
+
 /* Runs an action with an arena whose failing allocations return here. */
 static lathe_status compile_run(const work *start, lathe_status (*action)(work *))
 {
@@ -61,13 +89,12 @@ static lathe_status compile_run(const work *start, lathe_status (*action)(work *
     if (!w) return diag_add(start->diag, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
     *w = *start;
     ir_arena_init(&w->arena, &boundary);
-    w->arena.limit = w->o->memory_limit;
+    w->started = ir_thread_seconds();
+    set_limits(w, file_size(w->o->model));
     w->outputs = (cg_outputs){.arena = &w->arena, .diag = w->diag};
     volatile lathe_status status = LATHE_OUT_OF_MEMORY;
     if (setjmp(boundary) == 0) status = action(w);
-    else
-        diag_add(w->diag, status, NULL,
-                 "out of memory, or more than the limit of %zu bytes is needed", w->arena.limit);
+    else status = diag_stopped(w->diag, &w->arena);
     release(w);
     free(w);
     return status;
@@ -129,7 +156,9 @@ static lathe_status read_model(work *w)
                           .nkeep = o->nkeep,
                           .allow_symlinks = o->allow_symlinks,
                           .check_only = w->checking};
-    return fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g);
+    TRY(fe_read(&w->arena, w->diag, w->files, o->model, &options, &w->g));
+    set_limits(w, (double)fe_files_size(w->files));
+    return LATHE_OK;
 }
 
 /* ---- the pipeline ---- */

@@ -1,6 +1,7 @@
 /* compile, check and ops: thin over the library. */
 #include "driver/driver.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,8 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .nkeep = o->kept.n,
                          .require = o->require,
                          .precision = o->precision,
+                         .memory_limit = (size_t)fmin(ceil(o->limit_memory * 0x1p20), 0x1p62),
+                         .time_limit = o->limit_time,
                          .state = o->state};
     if (!split_dims(o, s) || !items_split(o, s) || !custom_split(o, s)) return false;
     l->items = s->items;

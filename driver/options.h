@@ -32,7 +32,7 @@ typedef struct cli_options {
     const char *precision;
     option_list dims, items, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
-    double seconds;
+    double seconds, limit_time, limit_memory;
     bool allow_symlinks, guard, profile, origins, list_passes, json, quiet, help, version;
 } cli_options;
 

@@ -148,12 +148,16 @@ typedef struct fe_options {
     bool check_only; /* visit every node, report all that is unsupported */
 } fe_options;
 
+typedef struct fe_memo fe_memo;
+
 /* Mapped files that constants view; must outlive the graph. */
 typedef struct fe_files fe_files;
 fe_files *fe_files_new(void); /* NULL: out of memory */
 void fe_files_free(fe_files *);
 /* These bytes are not read for a while: what of them is a file's need not stay in memory. */
 void fe_files_forget(const fe_files *, const void *bytes, size_t size);
+/* Bytes of all of them. */
+size_t fe_files_size(const fe_files *);
 /* Calls visit with the path of each. */
 void fe_files_each(const fe_files *, void (*visit)(void *ctx, const char *path), void *ctx);
 /* LATHE_IO if one of the files was changed meanwhile; to be asked before artefacts are kept. */

@@ -126,6 +126,14 @@ lathe_status fe_file_open(fe_files *files, lathe_diag *diag, const char *path, c
     return fe_file_map(files, diag, &place, fd, path, out);
 }
 
+size_t fe_files_size(const fe_files *files)
+{
+    size_t size = 0;
+    for (const fe_file *f = files->first; f; f = f->next)
+        if (__builtin_add_overflow(size, f->size, &size)) return SIZE_MAX;
+    return size;
+}
+
 void fe_files_each(const fe_files *files, void (*visit)(void *ctx, const char *path), void *ctx)
 {
     for (const fe_file *f = files->first; f; f = f->next) visit(ctx, f->path);

@@ -56,6 +56,9 @@ struct fe_import {
     int depth;
     int splits;                 /* nodes around this one that have the rest of a graph in them */
     uint32_t imported, skipped; /* nodes */
+    fe_memo *memos;             /* of loops (memo.c) */
+    unsigned search, searches;  /* the outermost search for a loop's types; how many are open */
+    uint32_t unrolled;          /* nodes of unrolled turns and of trials for them */
     bool assumed;               /* that contrib operators are of version 1; it was said */
     lathe_status status;        /* of the first refusal */
 };

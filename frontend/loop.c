@@ -103,21 +103,40 @@ static ir_sym fresh(trial *t, ir_sym_kind kind)
     return s;
 }
 
-static lathe_status find_types(trial *t)
+static void name_changing(trial *t)
 {
-    ir_graph *g = t->n->g;
-    t->before = fe_mark_now(g);
-    for (;;) {
-        bool changed;
+    for (size_t c = 0; c < t->loop->ncarried; c++)
+        for (int a = 0; a < t->types[c].rank; a++)
+            if (t->types[c].dims[a] == IR_NONE)
+                t->types[c].dims[a] = ir_dim_sym(t->n->g, fresh(t, IR_SYM_REGION));
+}
+
+static lathe_status search_types(trial *t)
+{
+    fe_memo_widen(t->n, t->types, t->loop->ncarried);
+    for (bool changed = true; changed;) {
+        name_changing(t);
         TRY(run_turn(t));
         TRY(widen(t, &changed));
-        if (!changed) return LATHE_OK;
-        fe_discard(g, t->start);
-        for (size_t c = 0; c < t->loop->ncarried; c++)
-            for (int a = 0; a < t->types[c].rank; a++)
-                if (t->types[c].dims[a] == IR_NONE)
-                    t->types[c].dims[a] = ir_dim_sym(g, fresh(t, IR_SYM_REGION));
+        if (changed) fe_discard(t->n->g, t->start);
     }
+    return LATHE_OK;
+}
+
+static lathe_status find_types(trial *t)
+{
+    size_t ncarried = t->loop->ncarried;
+    uint16_t *widened = IR_NEW_N(t->n->g->arena, uint16_t, ncarried + 1);
+    t->before = fe_mark_now(t->n->g);
+    fe_search_begin(t->n);
+    lathe_status status = search_types(t);
+    fe_search_end(t->n);
+    TRY(status);
+    for (size_t c = 0; c < ncarried; c++)
+        for (int a = 0; a < t->types[c].rank; a++)
+            if (is_region(t, t->types[c].dims[a])) widened[c] |= (uint16_t)(1u << a);
+    fe_memo_note_widened(t->n, widened, ncarried);
+    return LATHE_OK;
 }
 
 /* ---- the node ---- */

@@ -26,6 +26,22 @@ lathe_status fe_loop_build(fe_node *, fe_loop *, ir_value *results);
 /* Input k as a number, if it is known. */
 bool fe_known_int(const fe_node *, size_t k, int64_t *value);
 
+/* ---- memo.c: what trials found ---- */
+
+/* Around the search for a loop's types. */
+void fe_search_begin(fe_node *);
+void fe_search_end(fe_node *);
+/* Makes dims IR_NONE that this search has found to change. */
+void fe_memo_widen(fe_node *, ir_type *types, size_t ncarried);
+/* A bit for each axis of each carried value that changes. */
+void fe_memo_note_widened(fe_node *, const uint16_t *widened, size_t ncarried);
+/* The condition is not known to stay true, even where the first turn's values are known. */
+bool fe_memo_stops(fe_node *);
+void fe_memo_note_stops(fe_node *);
+/* Nodes imported so far; those of unrolled turns, and of trials for them. */
+uint32_t fe_imported(const fe_node *);
+uint32_t *fe_unrolled(fe_node *);
+
 /* What a trial import may leave behind, so that it can be taken back. */
 typedef struct fe_mark {
     size_t nblocks, nsyms, nguards;

@@ -12,6 +12,7 @@
 #define UNROLL_TURNS 16    /* loops over tensors */
 #define UNROLL_SEQUENCE 64 /* loops that carry sequences, whose items then may differ in size */
 #define UNROLL_NODES 4096
+#define UNROLL_TOTAL (1u << 15) /* of a model, those of trials included: loops stand in loops */
 
 typedef enum { AS_TENSOR, AS_SCAN, AS_PACKED } way;
 
@@ -364,7 +365,7 @@ static lathe_status loop_node(fe_node *n, body *b)
 
 /* ---- all turns one behind the other ---- */
 
-static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
+static lathe_status unroll_turns(fe_node *n, const body *b, int64_t trips)
 {
     ir_graph *g = n->g;
     size_t nout = 1 + b->ncarried + b->nscans, turns = 0;
@@ -396,6 +397,14 @@ static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
     return LATHE_OK;
 }
 
+static lathe_status unroll(fe_node *n, const body *b, int64_t trips)
+{
+    uint32_t before = fe_imported(n);
+    lathe_status status = unroll_turns(n, b, trips);
+    *fe_unrolled(n) += fe_imported(n) - before;
+    return status;
+}
+
 static lathe_status want_unroll(fe_node *n, const body *b, int64_t *trips, bool *yes)
 {
     int64_t cond = 1;
@@ -409,11 +418,15 @@ static lathe_status want_unroll(fe_node *n, const body *b, int64_t *trips, bool 
         return LATHE_OK;
     }
     if (sequences || !counted || *trips < 1 || *trips > UNROLL_TURNS ||
-        *trips * (int64_t)b->graph->n_node > UNROLL_NODES)
+        *trips * (int64_t)b->graph->n_node > UNROLL_NODES || *fe_unrolled(n) > UNROLL_TOTAL ||
+        fe_memo_stops(n))
         return LATHE_OK;
     probe p;
+    uint32_t before = fe_imported(n);
     TRY(try_body(n, b, true, &p));
+    *fe_unrolled(n) += fe_imported(n) - before;
     *yes = p.through;
+    if (!p.through) fe_memo_note_stops(n);
     return LATHE_OK;
 }
 

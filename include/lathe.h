@@ -108,7 +108,8 @@ typedef struct lathe_options {
     bool embed_weights;
     bool all_origins;    /* profiles name all nodes of the model behind a step, not just one */
     bool allow_symlinks; /* for external data */
-    size_t memory_limit; /* bytes of IR; 0: none */
+    size_t memory_limit; /* bytes of the graph and all that is tried; 0: by the size of the input */
+    double time_limit;   /* seconds of processor time; 0: by the size of the input */
     const char *runtime; /* liblathe_rt.a; NULL: found beside the compiler */
     void (*progress)(void *ctx, const char *phase, int percent);
     void *progress_ctx;

@@ -7,6 +7,8 @@
  * others follow. */
 #include "ir/diag.h"
 
+#include "ir/arena.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,6 +208,25 @@ lathe_status diag_mismatch(lathe_diag *d, lathe_status status, const diag_place 
     d->messages[kept].strings[FOUND] = copy_string(found);
     d->messages[kept].strings[EXPECTED] = copy_string(expected);
     return status;
+}
+
+lathe_status diag_stopped(lathe_diag *d, const ir_arena *a)
+{
+    enum { MB = 1 << 20 };
+    switch (a->stop) {
+    case IR_STOP_TIME:
+        diag_add(d, LATHE_LIMIT, NULL, "more than %.3g seconds of processor time are needed",
+                 a->time_limit);
+        diag_hint(d, "--limit-time and lathe_options.time_limit allow more");
+        return LATHE_LIMIT;
+    case IR_STOP_LIMIT:
+        diag_add(d, LATHE_OUT_OF_MEMORY, NULL, "more memory than the limit of %.3g MB is needed",
+                 (double)a->limit / MB);
+        diag_hint(d, "--limit-memory and lathe_options.memory_limit allow more");
+        return LATHE_OUT_OF_MEMORY;
+    default:
+        return diag_add(d, LATHE_OUT_OF_MEMORY, NULL, "out of memory");
+    }
 }
 
 void diag_hint(lathe_diag *d, const char *format, ...)

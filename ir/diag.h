@@ -28,6 +28,10 @@ void diag_rewind(lathe_diag *, size_t n, size_t errors);
 void diag_warn(lathe_diag *, const diag_place *, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+struct ir_arena;
+/* Says why the arena jumped. */
+lathe_status diag_stopped(lathe_diag *, const struct ir_arena *);
+
 #define TRY(call)                                                                                  \
     do {                                                                                           \
         lathe_status try_status_ = (call);                                                         \

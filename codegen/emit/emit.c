@@ -266,9 +266,10 @@ lathe_status cg_emit(const cg_program *p, const cg_targets *targets, cg_form for
     s->u.targets = targets;
     s->u.level = level;
     ir_arena_init(&s->u.arena, &boundary);
+    ir_arena_inherit(&s->u.arena, p->g->arena);
     volatile lathe_status status = LATHE_OUT_OF_MEMORY;
     if (setjmp(boundary) == 0) status = emit_run(s, form, data, size);
-    else diag_add(diag, status, NULL, "no memory for code generation");
+    else status = diag_stopped(diag, &s->u.arena);
     close_session(s);
     free(s);
     return status;
