@@ -152,6 +152,8 @@ static lathe_status read_model(work *w)
                           .ncustom = o->ncustom,
                           .items = o->items,
                           .nitems = o->nitems,
+                          .set = o->set,
+                          .nset = o->nset,
                           .keep = o->keep,
                           .nkeep = o->nkeep,
                           .allow_symlinks = o->allow_symlinks,

@@ -56,9 +56,12 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .memory_limit = (size_t)fmin(ceil(o->limit_memory * 0x1p20), 0x1p62),
                          .time_limit = o->limit_time,
                          .state = o->state};
-    if (!split_dims(o, s) || !items_split(o, s) || !custom_split(o, s)) return false;
+    if (!split_dims(o, s) || !items_split(o, s) || !set_split(o, s) || !custom_split(o, s))
+        return false;
     l->items = s->items;
     l->nitems = s->nitems;
+    l->set = s->set;
+    l->nset = s->nset;
     l->custom = s->custom;
     l->ncustom = s->ncustom;
     l->dims = s->dims;
@@ -85,6 +88,7 @@ void storage_free(compile_storage *s)
     free(s->dims);
     free(s->dim_names);
     items_free(s);
+    set_free(s);
     custom_free(s);
 }
 

@@ -65,6 +65,9 @@ typedef struct compile_storage {
     lathe_items_option *items;
     char **item_names;
     size_t nitems;
+    lathe_set_option *set;
+    char **set_names;
+    size_t nset;
     size_t ncustom;
     char runtime[4096];
 } compile_storage;
@@ -84,6 +87,8 @@ void custom_free(compile_storage *);
 /* ---- items.c ---- */
 bool items_split(const cli_options *, compile_storage *);
 void items_free(compile_storage *);
+bool set_split(const cli_options *, compile_storage *);
+void set_free(compile_storage *);
 
 /* ---- process.c ---- */
 typedef struct process_result {

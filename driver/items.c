@@ -1,4 +1,4 @@
-/* --items NAME=N[:RANK] -> lathe_items_option. */
+/* --items NAME=N[:RANK] -> lathe_items_option; --set NAME=VALUE -> lathe_set_option. */
 #include "driver/driver.h"
 
 #include <stdlib.h>
@@ -38,4 +38,38 @@ void items_free(compile_storage *s)
     for (size_t i = 0; i < s->nitems; i++) free(s->item_names[i]);
     free(s->item_names);
     free(s->items);
+}
+
+/* ---- --set ---- */
+
+static bool parse_set(char *text, lathe_set_option *set)
+{
+    char *equals = strrchr(text, '='), *end;
+    *set = (lathe_set_option){.name = text};
+    if (!equals || equals == text || !equals[1]) return false;
+    *equals = '\0';
+    set->value = strtod(equals + 1, &end);
+    return !*end;
+}
+
+bool set_split(const cli_options *o, compile_storage *s)
+{
+    s->set = calloc(o->set.n + 1, sizeof *s->set);
+    s->set_names = calloc(o->set.n + 1, sizeof *s->set_names);
+    bool memory = s->set && s->set_names;
+    for (size_t i = 0; memory && i < o->set.n; i++) {
+        memory = (s->set_names[i] = strdup(o->set.items[i])) != NULL;
+        s->nset++;
+        if (!memory || parse_set(s->set_names[i], &s->set[i])) continue;
+        usage_error("--set takes NAME=VALUE, not '%s'", o->set.items[i]);
+        return false;
+    }
+    return memory || (fail(LATHE_OUT_OF_MEMORY, "out of memory"), false);
+}
+
+void set_free(compile_storage *s)
+{
+    for (size_t i = 0; i < s->nset; i++) free(s->set_names[i]);
+    free(s->set_names);
+    free(s->set);
 }

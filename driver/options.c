@@ -194,6 +194,7 @@ void options_free(cli_options *o)
     free(o->paths.items);
     free(o->dims.items);
     free(o->items.items);
+    free(o->set.items);
     free(o->custom.items);
     free(o->disabled.items);
     free(o->inputs.items);

@@ -30,7 +30,7 @@ typedef struct cli_options {
         *case_dir;
     const char *output_dir, *output_format, *depfile, *report, *against, *require, *trace, *state;
     const char *precision;
-    option_list dims, items, custom, disabled, inputs, kept;
+    option_list dims, items, set, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds, limit_time, limit_memory;
     bool allow_symlinks, guard, profile, origins, list_passes, json, quiet, help, version;

@@ -142,6 +142,8 @@ typedef struct fe_options {
     size_t ncustom;
     const lathe_items_option *items;
     size_t nitems;
+    const lathe_set_option *set;
+    size_t nset;
     const char *const *keep; /* values of the main graph that become outputs */
     size_t nkeep;
     bool allow_symlinks;

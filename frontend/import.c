@@ -99,6 +99,7 @@ static lathe_status check_options(fe_import *im)
     im->dim_used = IR_NEW_N(im->arena, bool, im->options->ndims + 1);
     im->custom_used = IR_NEW_N(im->arena, bool, im->options->ncustom + 1);
     im->items_used = IR_NEW_N(im->arena, bool, im->options->nitems + 1);
+    im->set_used = IR_NEW_N(im->arena, bool, im->options->nset + 1);
     for (size_t i = 0; i < im->options->ndims; i++) {
         const lathe_dim_option *d = &im->options->dims[i];
         if (d->value < LATHE_DIM_EACH || !d->name) {

@@ -53,6 +53,7 @@ struct fe_import {
     bool *dim_used;     /* one for each of options->dims */
     bool *custom_used;  /* one for each of options->custom */
     bool *items_used;   /* one for each of options->items */
+    bool *set_used;     /* one for each of options->set */
     int depth;
     int splits;                 /* nodes around this one that have the rest of a graph in them */
     uint32_t imported, skipped; /* nodes */
@@ -155,7 +156,7 @@ void fe_read_inputs(fe_scope *, const Onnx__GraphProto *);
 lathe_status fe_read_outputs(fe_scope *, const Onnx__GraphProto *);
 /* Makes the values of options->keep outputs too, behind the graph's own. */
 void fe_keep_values(fe_scope *, const Onnx__GraphProto *);
-/* --dim and --items options that no input has taken. */
+/* --dim, --items and --set options that no input has taken. */
 void fe_check_dims(fe_import *);
 /* The size that inputs call by this name, or an option fixes; IR_NONE if there is none. */
 ir_dim fe_known_dim(fe_import *, const char *name);

@@ -4,6 +4,7 @@
  * inputs (always so before IR version 4) are constants, not inputs. */
 #include "frontend/import.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "frontend/sequence.h"
@@ -159,11 +160,52 @@ static const lathe_items_option *find_items(fe_import *im, const char *name)
     return NULL;
 }
 
+/* ---- inputs that are constants ---- */
+
+static const lathe_set_option *find_set(fe_import *im, const char *name)
+{
+    const fe_options *o = im->options;
+    for (size_t i = 0; i < o->nset; i++) {
+        if (strcmp(o->set[i].name, name)) continue;
+        im->set_used[i] = true;
+        return &o->set[i];
+    }
+    return NULL;
+}
+
+static bool is_value(ir_elem e, double value)
+{
+    if (!ir_elem_computes(e)) return false;
+    if (e == IR_BOOL) return value == 0 || value == 1;
+    if (ir_elem_is_float(e)) return true;
+    bool has_sign = ir_elem_class(e) == 'S';
+    double most = ldexp(1, fmin((double)ir_elem_bits(e) - has_sign, 53));
+    return value == floor(value) && value < most && value >= (has_sign ? -most : 0);
+}
+
+static lathe_status read_set(fe_import *im, const char *name, const ir_type *t, double value,
+                             fe_value *out)
+{
+    ir_builder b = {.g = im->g, .block = 1};
+    int64_t size;
+    for (int a = 0; a < t->rank; a++)
+        if (!ir_dim_is_const(im->g, t->dims[a], &size))
+            return fe_error(im, LATHE_UNSUPPORTED, name,
+                            "--set: dim %d is open, only inputs of known sizes can be set", a);
+    if (!is_value(t->elem, value))
+        return fe_error(im, LATHE_BAD_INPUT, name, "--set: %g does not fit in %s", value,
+                        ir_elem_name(t->elem));
+    *out = (fe_value){.kind = FE_TENSOR, .tensor = fe_fill(&b, t->elem, t->rank, t->dims, value)};
+    return LATHE_OK;
+}
+
 static lathe_status read_tensor(fe_import *im, const char *name, const Onnx__TypeProto__Tensor *t,
                                 int rank, bool own, fe_value *out)
 {
     ir_type type;
     TRY(read_type(im, name, t, rank, own, &type));
+    const lathe_set_option *set = find_set(im, name);
+    if (set) return read_set(im, name, &type, set->value, out);
     *out = (fe_value){.kind = FE_TENSOR, .tensor = ir_param(im->g, 1, &type, name)};
     return LATHE_OK;
 }
@@ -362,4 +404,8 @@ void fe_check_dims(fe_import *im)
         if (!im->items_used[i])
             fe_error(im, LATHE_NOT_FOUND, NULL, "no input is a sequence or an optional called '%s'",
                      im->options->items[i].name);
+    for (size_t i = 0; i < im->options->nset; i++)
+        if (!im->set_used[i])
+            fe_error(im, LATHE_NOT_FOUND, NULL, "--set: no input is called '%s'",
+                     im->options->set[i].name);
 }

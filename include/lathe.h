@@ -74,6 +74,13 @@ typedef struct lathe_items_option {
     int rank;
 } lathe_items_option;
 
+/* An input of known sizes whose elements all have this value: the model has it as an input no
+ * longer. The `use_cache_branch` of a decoder that is two in one, for instance. */
+typedef struct lathe_set_option {
+    const char *name;
+    double value;
+} lathe_set_option;
+
 /* Zero-initialise, then set `model`. */
 typedef struct lathe_options {
     const char *model;     /* path of the ONNX file, or of a .ir text */
@@ -90,6 +97,8 @@ typedef struct lathe_options {
     size_t ncustom;
     const lathe_items_option *items;
     size_t nitems;
+    const lathe_set_option *set;
+    size_t nset;
     const char *state; /* outputs that the next run takes as inputs: "auto" (NULL: the same), "off"
                           or "INPUT=OUTPUT,..." */
     const char *const *disabled; /* passes switched off, by name */

@@ -123,6 +123,15 @@ static bool widened(const finder *f, ir_value v, ir_elem to, uint32_t *output)
     return false;
 }
 
+static bool grows_in_branch(const ir_graph *g, ir_value past)
+{
+    for (ir_node_id id = 1; id < g->nnodes; id++) {
+        const ir_node *n = &g->nodes[id];
+        if (n->op == IR_OP_CONCAT && n->block != 1 && n->operands[0] == past) return true;
+    }
+    return false;
+}
+
 /* Whether an output is the input with rows behind it; f->why: what keeps it from being a state. */
 static bool grows(finder *f, size_t input, candidate *c)
 {
@@ -131,6 +140,8 @@ static bool grows(finder *f, size_t input, candidate *c)
     f->why = NULL;
     ir_node_id id = f->uses[first] ? reader_of(g, first) : IR_NONE;
     const ir_node *n = id ? &g->nodes[id] : NULL;
+    if (grows_in_branch(g, past))
+        return no(f, "rows are added in a branch, which --set may decide");
     if (!n || n->op != IR_OP_CONCAT || n->operands[0] != first) return false;
     *c = (candidate){.is = true, .concat = id, .axis = (int)ir_attr_int(n, IR_KEY_axis, 0)};
     if (first == past ? !output_of(g, n->results[0], &c->output)

@@ -36,6 +36,7 @@ done
 for items in x x= =2 x=-1 x=2: x=2:a x=2:1:1; do
     expect 1 "--items takes NAME=N or NAME=N:RANK, not '$items'" compile model.onnx "--items=$items"
 done
+for set in x x= =2 x=y x=1y; do expect 1 "--set takes NAME=VALUE, not '$set'" compile model.onnx "--set=$set"; done
 expect 1 "--emit takes so, obj, a, ir, llvm, asm or program, not 'exe'" compile model.onnx --emit exe
 expect 1 "--weights takes file or embed, not 'here'" compile model.onnx --weights here
 expect 1 "--output-format takes npy or pb, not 'txt'" run model.onnx --output-format txt
