@@ -18,7 +18,7 @@ export const tensor = (name, type, dims, data) =>
     [...dims.flatMap((d) => int(1, d)), ...int(2, type), ...text(8, name),
      ...(type === STRING ? data.flatMap((s) => text(6, s)) : bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)))];
 const info = ([name, type, dims]) => {
-    const shape = dims ? bytes(2, dims.flatMap((d) => bytes(1, int(1, d)))) : [];
+    const shape = dims ? bytes(2, dims.flatMap((d) => bytes(1, typeof d === 'string' ? text(2, d) : int(1, d)))) : [];
     return [...text(1, name), ...bytes(2, bytes(1, [...int(1, type), ...shape]))];
 };
 const float = (field, x) => [...varint(field * 8 + 5), ...new Uint8Array(Float32Array.of(x).buffer)];

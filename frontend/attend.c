@@ -147,17 +147,22 @@ ir_expr fe_mask_element(ir_nest *nest, ir_value mask, bool pad, ir_expr outside)
 {
     ir_graph *g = nest->b->g;
     const ir_type t = *ir_type_of(g, mask);
+    ir_type wide = t;
     ir_expr idx[IR_MAX_RANK];
     if (!pad || t.rank == 0 || t.dims[t.rank - 1] == nest->space[3])
         return ir_nest_read(nest, mask);
     if (t.rank > 4) return fe_refuse(nest->b, "a mask of rank %d", t.rank);
     for (int i = 0; i < t.rank; i++) {
         int axis = 4 - t.rank + i;
-        idx[i] = ir_dim_equals(g, t.dims[i], 1) ? XI(0) : ir_nest_index(nest, axis);
-        bool fits = i == t.rank - 1 || ir_dim_equals(g, t.dims[i], 1) ||
-                    ir_dim_require(g, nest->space[axis], t.dims[i]);
-        if (!fits) return fe_refuse(nest->b, "a mask of %s does not fit", ir_type_text(g, &t));
+        bool one = ir_dim_equals(g, t.dims[i], 1);
+        idx[i] = one ? XI(0) : ir_nest_index(nest, axis);
+        if (i == t.rank - 1 || one) continue;
+        wide.dims[i] = nest->space[axis];
+        if (ir_dim_is_const(g, t.dims[i], NULL) && !ir_dim_require(g, wide.dims[i], t.dims[i]))
+            return fe_refuse(nest->b, "a mask of %s does not fit", ir_type_text(g, &t));
     }
+    mask = fe_spread(nest->b, mask, wide.dims); /* a run may set its dims to 1 */
+    if (mask == IR_NONE) return IR_NONE;
     ir_expr j = ir_nest_index(nest, 3), size = XD(t.dims[t.rank - 1]);
     idx[t.rank - 1] = fe_x_clamp(g, j, XI(0), X2(SUB, size, XI(1)));
     return ir_x_select(g, X2(LT, j, size), ir_nest_load(nest, mask, idx), outside);

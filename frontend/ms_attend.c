@@ -70,15 +70,17 @@ static lathe_status check_mask(const fe_ms_attention *a, const ir_type *q, ir_di
                            ir_format(g->arena, "at least %s", ir_dim_text(g, total)));
 }
 
-/* [1 or B, 1 or H, S, T] */
+/* [1 or B, 1 or H, S, T]; whether an open size is 1 the run decides. */
 static lathe_status check_bias(const fe_ms_attention *a, const ir_type *q, ir_dim total)
 {
     const fe_node *n = a->n;
     TRY(fe_need_class(n, a->bias, "FL"));
     TRY(fe_need_rank(n, a->bias, 4));
     const ir_type *t = fe_type(n, a->bias);
+    int64_t known;
     for (int i = 0; i < 2; i++)
-        if (!ir_dim_equals(n->g, t->dims[i], 1)) TRY(fe_need_dim(n, a->bias, i, q->dims[i]));
+        if (ir_dim_is_const(n->g, t->dims[i], &known) && known != 1)
+            TRY(fe_need_dim(n, a->bias, i, q->dims[i]));
     TRY(fe_need_dim(n, a->bias, 2, q->dims[2]));
     return fe_need_dim(n, a->bias, 3, total);
 }

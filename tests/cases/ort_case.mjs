@@ -27,6 +27,8 @@ export class Case {
         this.feeds[name] = [type, dims, KINDS[type][1].from(data)];
         return name;
     }
+    // Dims that the model leaves open, by names.
+    open(name, dims) { this.inputs.find(([n]) => n === name)[2] = dims; }
     weight(name, type, dims, data = this.floats(dims)) {
         this.data[name] = data;
         this.initializers.push(tensor(name, type, dims, Array.isArray(data) ? KINDS[type][1].from(data) : data));
@@ -71,8 +73,8 @@ export class Case {
         fs.mkdirSync(data, { recursive: true });
         fs.writeFileSync(path.join(folder, 'model.onnx'), this.bytes());
         if (this.tolerance) fs.writeFileSync(path.join(folder, 'meta.json'), `${JSON.stringify(this.tolerance)}\n`);
-        this.inputs.forEach(([name, type, dims], i) =>
-            fs.writeFileSync(path.join(data, `input_${i}.pb`), new Uint8Array(tensor(name, type, dims, this.feeds[name][2]))));
+        this.inputs.forEach(([name, type], i) =>
+            fs.writeFileSync(path.join(data, `input_${i}.pb`), new Uint8Array(tensor(name, type, ...this.feeds[name].slice(1)))));
         this.outputs.forEach(([name, type], i) =>
             fs.writeFileSync(path.join(data, `output_${i}.pb`), new Uint8Array(tensor(name, type, results[name].dims, results[name].data))));
         console.log(`${this.name}: ${this.outputs.length} outputs`);

@@ -1,5 +1,5 @@
-// Writes the cases ms_tokens, ms_windows and ms_sparse_attention of this folder, of operators of com.microsoft that few models have; run
-// it as ort.mjs is run.
+// Writes the cases ms_tokens, ms_windows, ms_sparse_attention, ms_masks_of_one and removed of this folder, of operators and forms that few
+// models have; run it as ort.mjs is run.
 import { Case, FLOAT, INT32, INT64, STRING, UINT32 } from './ort_case.mjs';
 
 const i64 = (list) => list.map(BigInt);
@@ -56,6 +56,18 @@ async function windows() {
     await c.write();
 }
 
+// Biases of open sizes, of which a run sets some to 1.
+async function open() {
+    const c = new Case('ms_masks_of_one', 24), [B, H, S, T, D] = [2, 3, 4, 5, 8];
+    c.input('q', FLOAT, [B, S, H * D]); c.input('k', FLOAT, [B, T, H * D]); c.input('v', FLOAT, [B, T, H * D]);
+    for (const [i, dims] of [[1, 1, S, T], [B, 1, S, T], [1, H, S, T]].entries()) {
+        c.open(c.input(`bias${i}`, FLOAT, dims), [`b${i}`, `h${i}`, `s${i}`, `t${i}`]);
+        c.node('MultiHeadAttention', ['q', 'k', 'v', '', '', `bias${i}`], [`y${i}`], { num_heads: H });
+        c.node('Attention', ['q', 'k', 'v', `bias${i}`], [`z${i}`], { q_num_heads: H, kv_num_heads: H }, FLOAT, '');
+    }
+    await c.write();
+}
+
 // What ONNX removed, in a model of opset 8 (MeanVarianceNormalization has another form since 9).
 async function removed() {
     const c = new Case('removed', 8), f = (x) => ({ float: x }), node = (op, inputs, outputs, attributes) => c.node(op, inputs, outputs, attributes, FLOAT, '');
@@ -78,6 +90,7 @@ async function removed() {
     await c.write();
 }
 
+await open();
 await removed();
 await tokens();
 await windows();
