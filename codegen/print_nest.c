@@ -152,7 +152,7 @@ void cg_print_nest(FILE *f, ir_graph *g, const cg_nest *n)
     }
     fputs("  out ", f);
     put_operand(&w, &n->out);
-    fputc('\n', f);
+    fputs(n->extremes ? ", its extremes\n" : "\n", f);
     if (n->attention) put_attention(&w, n->attention);
     if (n->gemm) put_gemm(&w, n->attention ? "values product" : "product", n->gemm, n->rank);
     put_stages(&w, n);

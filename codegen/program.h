@@ -116,7 +116,7 @@ cg_narrow cg_narrow_of(const char *precision);
 const char *cg_narrow_name(cg_narrow);
 int cg_narrow_count(cg_narrow); /* parts of a factor */
 /* k with what is padded; bytes in a worker's scratch in front of b's parts, and of one of these; k
- * of a product, or less than 0 if it is not known. Bytes of all, for such rows and k. */
+ * of a product, or 0 if it is not known. Bytes of all, for such rows and k. */
 int64_t cg_narrow_padded(int64_t k);
 int64_t cg_narrow_offset(int64_t k);
 int64_t cg_narrow_part(int64_t k);
@@ -154,7 +154,8 @@ typedef struct cg_nest {
     ir_expr body;
     size_t nstages; /* ROW */
     cg_stage *stages;
-    ir_expr epilogue;                     /* IR_NONE: the reduced value is stored as it is */
+    bool extremes;    /* [max(-x), max(x)] of each part of out are stored, too: cg_needs.parts */
+    ir_expr epilogue; /* IR_NONE: the reduced value is stored as it is */
     ir_expr store[IR_MAX_RANK];           /* one index an axis of out */
     const cg_gemm *gemm;                  /* CG_NEST_GEMM, which has no store; body: of b, if it
                                              is computed as it is packed, over all axes */
@@ -186,6 +187,7 @@ enum {
     CG_ORDERED = 1 << 3,
     CG_REREADS = 1 << 4,
     CG_TERMS = 1 << 5,
+    CG_EXTREMES = 1 << 6,
 };
 typedef enum { CG_ROWS_ALL, CG_ROWS_KEPT, CG_ROWS_ALL_BUT, CG_ROWS_OWN } cg_rows;
 typedef enum {
@@ -217,8 +219,11 @@ typedef struct cg_needs {
     ir_dim units;   /* that the kernel's range counts */
     ir_dim work;    /* scalar operations of a unit; IR_NONE: in order, on one thread */
     ir_dim scratch; /* bytes of each worker; IR_NONE: none */
+    ir_dim parts;   /* of the result, whose extremes it can store (CG_EXTREMES) */
 } cg_needs;
 cg_needs cg_needs_of(ir_graph *, const cg_nest *, int64_t expressions);
+/* Buffers of a step: of the operands, the result, and the extremes of its parts. */
+size_t cg_nest_buffers(const cg_nest *);
 
 typedef struct cg_kernel {
     cg_nest nest;

@@ -236,9 +236,10 @@ static void put_kernel_step(const printer *w, const lathe_step *s)
 {
     const uint32_t *args = w->p->u32s + s->args;
     fprintf(w->f, "%s(", w->p->kernels[s->func].name);
-    put_buffers(w, args, s->nbufs - 1);
+    uint32_t written = w->p->kernels[s->func].nest.extremes ? 2 : 1;
+    put_buffers(w, args, s->nbufs - written);
     fputs(") -> ", w->f);
-    put_buffer(w, args[s->nbufs - 1]);
+    put_buffers(w, args + s->nbufs - written, written);
     fputs(" dims ", w->f);
     put_slots(w, s->args + s->nbufs, s->ndims);
     fputs(" range ", w->f);

@@ -58,14 +58,22 @@ static void visit_call(const cg_program *p, const lathe_step *s, const walk *w)
               i < p->calls[s->a].nin ? CG_READS : CG_WRITES);
 }
 
+static void visit_kernel(const cg_program *p, const lathe_step *s, const walk *w)
+{
+    const uint32_t *args = p->u32s + s->args;
+    bool extremes = s->func < p->nkernels && p->kernels[s->func].nest.extremes;
+    uint32_t written = extremes ? 2 : 1;
+    for (uint32_t i = 0; i < s->nbufs; i++)
+        visit(w, args[i], i + written < s->nbufs ? CG_READS : CG_WRITES);
+}
+
 void cg_step_uses(const cg_program *p, const lathe_step *s, cg_visit *each, void *ctx)
 {
     const walk w = {each, ctx};
     const uint32_t *args = p->u32s + s->args;
     switch (s->kind) {
     case LATHE_STEP_KERNEL:
-        for (uint32_t i = 0; i + 1 < s->nbufs; i++) visit(&w, args[i], CG_READS);
-        if (s->nbufs) visit(&w, args[s->nbufs - 1], CG_WRITES);
+        visit_kernel(p, s, &w);
         return;
     case LATHE_STEP_COPY:
         visit(&w, args[0], CG_READS);

@@ -164,11 +164,11 @@ static lathe_status check_kernel(verifier *v, const lathe_step *s)
         !optional(s->range, p->ndims) || !optional(s->work, p->ndims))
         return wrong(v, "step %" PRIu32 " names what is not there", v->step);
     const cg_nest *n = &p->kernels[s->func].nest;
-    if (s->nbufs != n->noperands + 1 || s->ndims != n->nparams)
+    if (s->nbufs != cg_nest_buffers(n) || s->ndims != n->nparams)
         return wrong(v,
                      "step %" PRIu32 " passes %" PRIu32 " buffers and %" PRIu32
                      " dims to kernel %s of %zu and %zu",
-                     v->step, s->nbufs, s->ndims, p->kernels[s->func].name, n->noperands + 1,
+                     v->step, s->nbufs, s->ndims, p->kernels[s->func].name, cg_nest_buffers(n),
                      n->nparams);
     for (size_t i = 0; i < n->noperands; i++)
         TRY(check_room(v, &n->operands[i], p->u32s[s->args + i], i));

@@ -129,6 +129,7 @@ typedef struct cg_kern {
     cg_val index[IR_MAX_SPACE]; /* at the point being emitted; of lane 0 */
     int depth_of[IR_MAX_SPACE]; /* nesting of the loop of each axis, from 1 */
     int vaxis, lanes;           /* the axis along which lanes go, -1 if lanes == 1 */
+    cg_val extremes;   /* memory of the part that is being made, emit_extremes.c; or NULL */
     const cg_val *acc; /* values of ACC, by number; with k->lanes lanes if vaxis is parallel */
 } cg_kern;
 
@@ -192,6 +193,21 @@ void cg_store_combined(cg_kern *, cg_list *, int first, cg_combine, cg_val);
 void cg_fault(cg_kern *, cg_val bad, cg_val i, cg_val n);
 
 /* emit_nest.c: a field of a struct in memory; values of k's operands and sizes, from k->args. */
+/* ---- extremes of the result's parts (emit_extremes.c) ---- */
+enum { CG_EXTREMES_HELD = 3 };
+/* A pointer for functions of the kernel's; null: the nest stores none, and these do nothing. */
+cg_val cg_extremes_memory(cg_kern *);
+void cg_extremes_begin(cg_kern *);
+/* What is stored, k->lanes values, which count in the lanes from `lane` on. */
+void cg_extremes_add(cg_kern *, int lane, cg_val);
+void cg_extremes_end(cg_kern *, cg_val part);
+/* The end where the parts are rows: the first one gets the extremes of all that the call made. */
+void cg_extremes_of_rows(cg_kern *);
+/* The same in registers, for a loop. */
+void cg_extremes_load(cg_kern *, int lane, int lanes, cg_val held[CG_EXTREMES_HELD]);
+void cg_extremes_count(cg_unit *, cg_val, cg_val held[CG_EXTREMES_HELD]);
+void cg_extremes_store(cg_kern *, int lane, const cg_val held[CG_EXTREMES_HELD]);
+
 cg_val cg_field(cg_unit *, cg_val base, size_t at, LLVMTypeRef);
 /* The function of a kernel, positioned at its start. */
 cg_kern cg_kern_begin(cg_unit *, const cg_kernel *);

@@ -21,6 +21,7 @@ typedef struct attention {
     int nbatch;
     cg_tile_shape shape;
     cg_function pack[CG_FACTORS], weigh, finish;
+    cg_val extremes;                   /* memory for finish */
     cg_val score_tiles, value_tiles;   /* choosers */
     cg_val panels[CG_FACTORS], scores; /* in the worker's scratch */
     cg_val held[CG_FACTORS];           /* where it stands what the panels were packed from */
@@ -173,7 +174,7 @@ static void call_finish(attention *w, cg_val row, cg_val rows, cg_val tile, cg_v
                         cg_val column)
 {
     cg_val left = cg_sub(w->u, column_count(w), column);
-    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, w->extremes, ld, row, rows};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] =
         cg_intrinsic(w->u, "llvm.smin", (cg_val[]){left, cg_num(w->u, CG_PANEL)}, 2);
@@ -209,8 +210,9 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
     arg[CG_TILE_ROW_STEP] = w->step;
     arg[CG_TILE_K_STEP] = cg_num(u, 1);
     arg[CG_TILE_ADD] = cg_int(u->i1, 0);
+    bool finished = w->k.n->epilogue || w->k.n->extremes;
     if (w->few) emit_unpacked(w, CG_VALUE, arg, rows);
-    if (w->few && direct && !w->k.n->epilogue) return;
+    if (w->few && direct && !finished) return;
     cg_loop l = cg_loop_guard(u, start, end, 1, true);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val column = cg_mul(u, l.i, cg_num(u, CG_PANEL)),
@@ -218,7 +220,7 @@ static void emit_values(attention *w, cg_val block, cg_val rows, cg_val start, c
     arg[CG_TILE_B] = cg_at(u, u->f32, w->panels[CG_VALUE], cg_mul(u, column, key_count(w)));
     arg[CG_TILE_C] = to;
     if (!w->few) emit_tiles(w, w->value_tiles, args);
-    if (!direct || w->k.n->epilogue) call_finish(w, row, rows, to, ld, column);
+    if (!direct || finished) call_finish(w, row, rows, to, ld, column);
     cg_loop_end(u, &l, NULL);
 }
 
@@ -289,9 +291,11 @@ static void emit_units(attention *w)
         batch = cg_quotient(u, batch, w->k.extent[i]);
     }
     find_factors(w);
+    cg_extremes_begin(&w->k);
     w->rows = cg_blocks_of(u, cg_modulo(u, l.i, chunks), row_count(w), w->shape.rows);
     if (w->dots.fn) emit_few_or_many(w);
     else emit_packed(w);
+    cg_extremes_end(&w->k, l.i);
     cg_loop_end(u, &l, NULL);
 }
 
@@ -393,6 +397,7 @@ cg_val cg_emit_attention(cg_unit *u, const cg_kernel *kernel)
                    .nbatch = kernel->nest.rank - 3,
                    .shape = cg_tile_shape_of(u->isa, &use)};
     cg_kern_arguments(&w.k);
+    w.extremes = cg_extremes_memory(&w.k);
     w.pack[CG_KEY] = cg_make_pack(u, attention_part_of(&w, &w.a->scores));
     w.pack[CG_VALUE] = cg_make_pack(u, w.k.n);
     w.weigh = cg_make_weigh(u, attention_part_of(&w, &w.a->row));

@@ -12,6 +12,8 @@ typedef struct finish {
     int m, n;        /* axes */
     cg_val sums, ld; /* the tile */
     cg_val first_row, first_column;
+    int wide;                      /* lanes of whole panels */
+    cg_val held[CG_EXTREMES_HELD]; /* of so many lanes, if the nest stores extremes */
 } finish;
 
 static cg_val finish_param(const finish *f, int i) { return LLVMGetParam(f->k.fn, (unsigned)i); }
@@ -57,7 +59,9 @@ static void emit_columns(finish *f, cg_val row, cg_val start, cg_val end, int la
         cg_list_plan(k, f->list);
         cg_list_emit(k, f->list, k->depth_of[f->n] - 1);
     }
-    cg_loop_enter(u, &l, NULL, 0);
+    int held = k->extremes && lanes == f->wide ? CG_EXTREMES_HELD : 0;
+    cg_loop_enter(u, &l, f->held, held);
+    for (int i = 0; i < held; i++) f->held[i] = l.carried[i];
     k->index[f->n] = cg_add(u, f->first_column, l.i);
     cg_val value = load_sums(f, row, l.i);
     if (f->list) {
@@ -67,18 +71,19 @@ static void emit_columns(finish *f, cg_val row, cg_val start, cg_val end, int la
         value = cg_list_root(k, f->list, 0);
     }
     store(f, value);
-    cg_loop_end(u, &l, NULL);
+    if (held) cg_extremes_count(u, value, f->held);
+    else cg_extremes_add(k, CG_PANEL, value); /* the lanes that are not held */
+    cg_loop_end(u, &l, f->held);
 }
 
 /* All of a whole panel, two vectors at a time; the rest in fours and then one by one. */
 static void emit_row(finish *f, cg_val row)
 {
     cg_unit *u = f->k.u;
-    int wide = u->isa->vector_bits / 32 * 2 < CG_PANEL ? u->isa->vector_bits / 32 * 2 : CG_PANEL;
-    const int lanes[] = {wide, 4, 1};
+    const int lanes[] = {f->wide, 4, 1};
     cg_val start = cg_int(u->i64, 0), columns = finish_param(f, CG_FINISH_COLUMNS);
     int64_t n;
-    bool whole = ir_dim_is_const(u->g, f->k.n->space[f->n], &n) && n % wide == 0;
+    bool whole = ir_dim_is_const(u->g, f->k.n->space[f->n], &n) && n % f->wide == 0;
     for (int i = 0; i < (whole ? 1 : 3); i++) {
         cg_val end = LLVMBuildAnd(u->b, columns, cg_int(u->i64, -(int64_t)lanes[i]), "");
         emit_columns(f, row, start, end, lanes[i]);
@@ -90,11 +95,15 @@ static void finish_emit_rows(finish *f)
 {
     cg_kern *k = &f->k;
     cg_unit *u = k->u;
+    int held = k->extremes ? CG_EXTREMES_HELD : 0;
+    if (held) cg_extremes_load(k, 0, f->wide, f->held);
     cg_loop l = cg_loop_guard(u, cg_int(u->i64, 0), finish_param(f, CG_FINISH_ROWS), 1, true);
-    cg_loop_enter(u, &l, NULL, 0);
+    cg_loop_enter(u, &l, f->held, held);
+    for (int i = 0; i < held; i++) f->held[i] = l.carried[i];
     k->index[f->m] = cg_add(u, f->first_row, l.i);
     emit_row(f, l.i);
-    cg_loop_end(u, &l, NULL);
+    cg_loop_end(u, &l, f->held);
+    if (held) cg_extremes_store(k, 0, f->held);
     LLVMBuildRetVoid(u->b);
 }
 
@@ -108,6 +117,9 @@ static void finish_begin(finish *f)
     for (int a = 0; a < k->n->rank; a++) k->depth_of[a] = a < f->n ? 1 : a == f->n ? 2 : 3;
     for (int a = 0; a < f->m; a++) k->index[a] = finish_param(f, CG_FINISH_BATCH + a);
     f->sums = finish_param(f, CG_FINISH_TILE);
+    if (k->n->extremes) k->extremes = finish_param(f, CG_FINISH_EXTREMES);
+    int wide = k->u->isa->vector_bits / 32 * 2;
+    f->wide = wide < CG_PANEL ? wide : CG_PANEL;
     f->ld = finish_param(f, CG_FINISH_LD);
     f->first_row = finish_param(f, CG_FINISH_M);
     f->first_column = finish_param(f, CG_FINISH_N);
@@ -119,7 +131,7 @@ cg_function cg_make_finish(cg_unit *u, const cg_nest *n)
     LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
     LLVMTypeRef params[CG_FINISH_BATCH + IR_MAX_SPACE];
     cg_function r = {.args = CG_FINISH_BATCH + n->rank - 3};
-    for (int i = 0; i < r.args; i++) params[i] = i <= CG_FINISH_TILE ? u->ptr : u->i64;
+    for (int i = 0; i < r.args; i++) params[i] = i < CG_FINISH_LD ? u->ptr : u->i64;
     r.type = LLVMFunctionType(u->none, params, (unsigned)r.args, false);
     r.fn = LLVMAddFunction(u->m, "finish", r.type);
     LLVMSetLinkage(r.fn, LLVMInternalLinkage);

@@ -31,6 +31,7 @@ typedef struct gemm {
     cg_function narrow_a, narrow_b;
     cg_val tiles;           /* the chooser */
     cg_val memory, scratch; /* a tile, and a panel's part that is packed or decoded */
+    cg_val extremes;        /* memory for finish */
     cg_val held;            /* where the number of the part in scratch stands */
     cg_val panels, full;    /* of b, and those without padding; 0 if c takes no tiles */
     cg_val parts;           /* of k */
@@ -39,7 +40,7 @@ typedef struct gemm {
     /* of the segment: */
     cg_val a, b, c; /* at its first row */
     cg_blocks rows;
-    cg_val fetch;
+    cg_val fetch, first_part; /* of the result */
 } gemm;
 
 enum { M = 0, N = 1, K = 2 }; /* axes, after the batch's */
@@ -65,11 +66,18 @@ static bool is_coded(const gemm *w) { return w->g->codes.code != CG_CODE_NONE; }
 /* Whether parts of panels are found in scratch. */
 static bool is_made(const gemm *w) { return !w->g->packed || is_coded(w) || w->narrow; }
 
+/* 0: known to the run only. */
+static int64_t gemm_known(const gemm *w, ir_dim d)
+{
+    int64_t v;
+    return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
+}
+
+static int64_t known_k(const gemm *w) { return gemm_known(w, w->k.n->space[axis(w, K)]); }
+
 static cg_val coded_panel(gemm *w, cg_val panel)
 {
-    int64_t k = 0;
-    ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
-    cg_val at = cg_mul(w->u, panel, cg_num(w->u, cg_codes_panel(&w->g->codes, k)));
+    cg_val at = cg_mul(w->u, panel, cg_num(w->u, cg_codes_panel(&w->g->codes, known_k(w))));
     return cg_at(w->u, w->u->i8, w->b, at);
 }
 
@@ -87,12 +95,6 @@ static cg_val length_of(gemm *w, cg_val part)
 }
 
 /* ---- narrowed factors, in scratch ---- */
-
-static int64_t known_k(const gemm *w)
-{
-    int64_t k;
-    return ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k) ? k : -1;
-}
 
 static cg_val narrowed_b(gemm *w, int part)
 {
@@ -276,7 +278,7 @@ static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val co
     cg_unit *u = w->u;
     cg_val row = cg_add(u, w->rows.first, cg_block_start(u, &w->rows, block));
     cg_val rows = cg_block_rows(u, &w->rows, block);
-    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, ld, row, rows};
+    cg_val args[CG_FINISH_BATCH + IR_MAX_SPACE] = {w->k.args, tile, w->extremes, ld, row, rows};
     args[CG_FINISH_N] = column;
     args[CG_FINISH_COLUMNS] = cg_lesser(u, cg_num(u, CG_PANEL), cg_sub(u, extent(w, N), column));
     for (int i = 0; i < axis(w, M); i++) args[CG_FINISH_BATCH + i] = w->k.index[i];
@@ -285,28 +287,37 @@ static void call_finish(gemm *w, cg_val block, cg_val tile, cg_val ld, cg_val co
 
 /* ---- panels ---- */
 
+/* A chunk's rows of a panel are a part of the result. */
+static void end_panel(gemm *w, cg_val panel)
+{
+    cg_extremes_end(&w->k, cg_add(w->u, w->first_part, panel));
+}
+
 /* One part of k in all blocks of rows of a panel that goes to c directly. */
 static void emit_direct(gemm *w, cg_val panel, cg_val part)
 {
     cg_unit *u = w->u;
     cg_val column = cg_mul(u, panel, cg_num(u, CG_PANEL)), ldc = stride(w, &w->g->c, M);
+    cg_extremes_begin(&w->k);
     cg_loop l = cg_loop_guard(u, cg_num(u, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &l, NULL, 0);
     cg_val c = cg_at(u, w->c_type, w->c,
                      cg_add(u, cg_mul(u, cg_block_start(u, &w->rows, l.i), ldc), column));
     emit_tiles(w, l.i, panel, part, c, ldc);
-    if (w->k.n->epilogue || w->form->listed) {
+    bool finished = w->k.n->epilogue || w->k.n->extremes;
+    if (finished || w->form->listed) {
         LLVMBasicBlockRef last = cg_block(u), next = cg_block(u);
         LLVMBuildCondBr(u->b,
                         LLVMBuildICmp(u->b, LLVMIntEQ, cg_add(u, part, cg_num(u, 1)), w->parts, ""),
                         last, next);
         LLVMPositionBuilderAtEnd(u->b, last);
         add_listed(w, l.i, panel, c, ldc);
-        if (w->k.n->epilogue) call_finish(w, l.i, c, ldc, column);
+        if (finished) call_finish(w, l.i, c, ldc, column);
         LLVMBuildBr(u->b, next);
         LLVMPositionBuilderAtEnd(u->b, next);
     }
     cg_loop_end(u, &l, NULL);
+    end_panel(w, panel);
 }
 
 /* A panel whose tiles go through memory, with all parts of k. */
@@ -315,6 +326,7 @@ static void emit_indirect(gemm *w, cg_val panel)
     cg_unit *u = w->u;
     cg_val column = cg_mul(u, panel, cg_num(u, CG_PANEL)), ld = cg_num(u, CG_PANEL);
     begin_panel(w);
+    cg_extremes_begin(&w->k);
     cg_loop rows = cg_loop_guard(u, cg_num(u, 0), w->rows.count, 1, false);
     cg_loop_enter(u, &rows, NULL, 0);
     cg_loop parts = cg_loop_guard(u, cg_num(u, 0), w->parts, 1, false);
@@ -324,6 +336,7 @@ static void emit_indirect(gemm *w, cg_val panel)
     add_listed(w, rows.i, panel, w->memory, ld);
     call_finish(w, rows.i, w->memory, ld, column);
     cg_loop_end(u, &rows, NULL);
+    end_panel(w, panel);
 }
 
 /* Panels that tiles go to directly: of a weight, each part of k for all panels, so that the part of
@@ -361,34 +374,36 @@ static void emit_panels(gemm *w, cg_val from, cg_val to)
 
 /* ---- a few rows ---- */
 
-static int most_few(const gemm *w)
+static int64_t most_rows(const gemm *w)
 {
     int64_t lo, hi;
     ir_dim_range(w->u->g, w->k.n->space[axis(w, M)], &lo, &hi);
-    return !is_coded(w) ? 0 : hi < CG_FEW ? (int)hi : CG_FEW;
+    return hi;
 }
 
-static bool may_be_many(const gemm *w)
+static int most_few(const gemm *w)
 {
-    int64_t lo, hi;
-    ir_dim_range(w->u->g, w->k.n->space[axis(w, M)], &lo, &hi);
-    return !is_coded(w) || hi > CG_FEW;
+    return !is_coded(w) ? 0 : most_rows(w) < CG_FEW ? (int)most_rows(w) : CG_FEW;
 }
+
+static bool may_be_many(const gemm *w) { return !is_coded(w) || most_rows(w) > CG_FEW; }
 
 /* Codes of panels times the only block of rows. */
 static void emit_few(gemm *w, cg_val from, cg_val to)
 {
     cg_unit *u = w->u;
-    cg_val rows = cg_block_rows(u, &w->rows, cg_num(u, 0));
+    cg_val first = cg_num(u, 0), rows = cg_block_rows(u, &w->rows, first);
     cg_loop panels = cg_loop_guard(u, from, to, 1, true);
     cg_loop_enter(u, &panels, NULL, 0);
+    cg_extremes_begin(&w->k);
     cg_val args[CG_FEW_PARAMS] = {coded_panel(w, panels.i), w->a, w->memory, w->k.places[1].base,
                                   rows};
     args[CG_FEW_ROW_STEP] = stride(w, &w->g->a, M);
     args[CG_FEW_K_STEP] = stride(w, &w->g->a, K);
     LLVMBuildCall2(u->b, w->few.type, w->few.fn, args, CG_FEW_PARAMS, "");
-    call_finish(w, cg_num(u, 0), w->memory, cg_num(u, CG_PANEL),
-                cg_mul(u, panels.i, cg_num(u, CG_PANEL)));
+    cg_val ld = cg_num(u, CG_PANEL);
+    call_finish(w, first, w->memory, ld, cg_mul(u, panels.i, ld));
+    end_panel(w, panels.i);
     cg_loop_end(u, &panels, NULL);
 }
 
@@ -401,8 +416,7 @@ static void emit_any_rows(gemm *w, cg_val from, cg_val to)
     }
     LLVMBasicBlockRef few = cg_block(u), many = cg_block(u), done = cg_block(u);
     cg_val rows = cg_add(u, cg_mul(u, w->rows.count, w->rows.least), w->rows.more);
-    cg_val are_few = LLVMBuildICmp(u->b, LLVMIntSLE, rows, cg_num(u, CG_FEW), "");
-    LLVMBuildCondBr(u->b, are_few, few, may_be_many(w) ? many : done);
+    LLVMBuildCondBr(u->b, cg_less(u, cg_num(u, CG_FEW), rows), may_be_many(w) ? many : done, few);
     LLVMPositionBuilderAtEnd(u->b, few);
     emit_few(w, from, to);
     LLVMBuildBr(u->b, done);
@@ -462,6 +476,7 @@ static void emit_segment(gemm *w, cg_val segment, cg_val from, cg_val to)
         w->k.index[i] = cg_modulo(w->u, batch, w->k.extent[i]);
         batch = cg_quotient(w->u, batch, w->k.extent[i]);
     }
+    w->first_part = cg_mul(w->u, segment, w->panels);
     begin_rows(w, cg_modulo(w->u, segment, chunks));
     const cg_gemm *g = w->g;
     w->a = operand_at(
@@ -494,26 +509,18 @@ static void emit_segments(gemm *w)
 static void cut_k(gemm *w)
 {
     const int align = w->narrow ? CG_NARROW_STEP : 16; /* see is_transposed in emit_pack.c */
-    int64_t k;
-    bool known_k = ir_dim_is_const(w->u->g, w->k.n->space[axis(w, K)], &k);
+    int64_t k = known_k(w);
     w->part = CG_LONGEST_K;
-    if (known_k && k > CG_LONGEST_K) {
+    if (k > CG_LONGEST_K) {
         int64_t parts = (k + BLOCK_K - 1) / BLOCK_K;
         w->part = ((k + parts - 1) / parts + align - 1) / align * align;
     }
     w->parts = cg_greater(w->u, cg_ceiling(w->u, extent(w, K), w->part), cg_num(w->u, 1));
 }
 
-static int64_t gemm_known(const gemm *w, ir_dim d)
-{
-    int64_t v;
-    return ir_dim_is_const(w->u->g, d, &v) ? v : 0;
-}
-
 static void make_codes(gemm *w)
 {
-    const cg_few few = {gemm_known(w, w->k.n->space[axis(w, K)]), w->row_step, w->k_step,
-                        most_few(w)};
+    const cg_few few = {known_k(w), w->row_step, w->k_step, most_few(w)};
     if (may_be_many(w)) w->decode = cg_make_decode(w->u, &w->g->codes);
     if (few.most_rows) w->few = cg_make_few(w->u, &w->g->codes, &few);
 }
@@ -538,10 +545,10 @@ static void choose_tile(gemm *w)
     w->row_step = gemm_known(w, w->g->a.coef[axis(w, M)]);
     w->k_step = gemm_known(w, w->g->a.coef[axis(w, K)]);
     w->use = cg_product_use(u->isa, w->k.n);
-    w->use.row_step = !w->narrow ? w->row_step : k < 0 ? 0 : cg_narrow_padded(k);
+    w->use.row_step = !w->narrow ? w->row_step : cg_narrow_padded(k);
     w->use.k_step = w->narrow ? 1 : w->k_step;
     w->form = cg_panel_form_of(w->g->format);
-    w->front = cg_panel_front(w->form, k < 0 ? 0 : k);
+    w->front = cg_panel_front(w->form, k);
     w->a_type = cg_storage_type(u, w->k.n->operands[0].elem);
     w->b_type = cg_storage_type(u, w->form->elem);
     w->c_type = cg_storage_type(u, w->form->sum);
@@ -563,6 +570,7 @@ static void prepare(gemm *w)
     w->narrow = cg_narrow_parts(u->isa, w->g);
     cut_k(w);
     choose_tile(w);
+    w->extremes = cg_extremes_memory(&w->k);
     w->finish = cg_make_finish(u, w->k.n);
     if (!w->g->packed) w->pack = cg_make_pack(u, w->k.n);
     if (is_coded(w)) make_codes(w);

@@ -60,7 +60,8 @@ typedef struct cg_function {
 /* emit_finish.c: turns a tile of sums in memory into results, through the epilogue. */
 enum {
     CG_FINISH_ARGS,
-    CG_FINISH_TILE, /* pointers */
+    CG_FINISH_TILE,
+    CG_FINISH_EXTREMES, /* pointers */
     CG_FINISH_LD,
     CG_FINISH_M,
     CG_FINISH_ROWS,

@@ -166,11 +166,13 @@ static void nest_emit_rows(cg_shape *s)
     }
     cg_val empty = any_empty(s, false);
     if (empty) end = cg_select(u, empty, begin, end);
+    cg_extremes_begin(k);
     cg_loop l = cg_loop_guard(k->u, begin, end, 1, true);
     cg_loop_enter(k->u, &l, NULL, 0);
     decode_row(s, axes, n, l.i);
     emit_inside(s);
     cg_loop_end(k->u, &l, NULL);
+    cg_extremes_of_rows(k);
 }
 
 /* ---- the function ---- */
@@ -310,6 +312,7 @@ cg_val cg_emit_nest(cg_unit *u, const cg_kernel *kernel)
     }
     s.inner = cg_inner_axis(u->g, s.k.n);
     cg_kern_arguments(&s.k);
+    cg_extremes_memory(&s.k);
     set_depths(&s);
     make_lists(&s);
     cg_choose_tiers(&s);

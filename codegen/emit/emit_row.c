@@ -19,6 +19,7 @@ typedef struct row {
     cg_list *list;         /* roots: the body, what is stored if it is another value, and where */
     ir_elem type;
     int stored, first_index; /* roots; stored < 0: nothing is */
+    int held;                /* what is carried for the extremes of what is stored */
     bool cheap;              /* some vectors at a time, for more than one chain of additions */
     int widths[MOST_WIDTHS], nwidths;
 } row;
@@ -46,6 +47,7 @@ static void emit_turn(row *r, cg_val mask, cg_val *acc)
     }
     if (r->stored >= 0)
         cg_store_lanes(k, r->list, r->first_index, cg_list_root(k, r->list, r->stored), mask);
+    if (r->held) cg_extremes_count(k->u, cg_list_root(k, r->list, r->stored), acc);
 }
 
 /* Turns from `start` to `end`; overlap: one turn, for what is behind `start`, that ends at `end`.
@@ -57,9 +59,11 @@ static void emit_turns(row *r, int lanes, cg_val start, cg_val end, bool overlap
     cg_val mask = NULL;
     cg_shape_lanes(r->s, lanes, r->vaxis);
     cg_list_plan(k, r->list);
+    cg_val held[CG_EXTREMES_HELD] = {*acc};
+    if (r->held) cg_extremes_load(k, 0, lanes, held);
     cg_loop l = cg_loop_guard(u, start, end, lanes, !LLVMIsConstant(start) || !LLVMIsConstant(end));
     cg_list_emit(k, r->list, k->depth_of[r->vaxis] - 1);
-    cg_loop_enter(u, &l, acc, r->stage ? 1 : 0);
+    cg_loop_enter(u, &l, held, r->stage ? 1 : r->held);
     k->index[r->vaxis] = l.i;
     if (overlap) {
         k->index[r->vaxis] = LLVMBuildSub(u->b, end, cg_int(u->i64, lanes), "");
@@ -67,10 +71,11 @@ static void emit_turns(row *r, int lanes, cg_val start, cg_val end, bool overlap
         at = LLVMBuildAdd(u->b, at, cg_iota(u->i64, lanes), "");
         mask = LLVMBuildICmp(u->b, LLVMIntSGE, at, cg_splat(u, l.i, lanes), "");
     }
-    cg_val next = r->stage ? l.carried[0] : NULL;
-    emit_turn(r, mask, &next);
-    cg_loop_end(u, &l, &next);
-    if (r->stage) *acc = next;
+    for (int i = 0; i < l.ncarried; i++) held[i] = l.carried[i];
+    emit_turn(r, mask, held);
+    cg_loop_end(u, &l, held);
+    if (r->stage) *acc = held[0];
+    if (r->held) cg_extremes_store(k, 0, held);
 }
 
 /* ---- a width ---- */
@@ -97,9 +102,12 @@ static void emit_line(row *r, int lanes, cg_val *acc)
 
 static void emit_single(row *r, cg_val *acc)
 {
+    cg_val held[CG_EXTREMES_HELD];
     cg_shape_lanes(r->s, 1, -1);
     cg_list_plan(r->k, r->list);
-    emit_turn(r, NULL, &acc[MAIN]);
+    if (r->held) cg_extremes_load(r->k, 0, 1, held);
+    emit_turn(r, NULL, r->held ? held : &acc[MAIN]);
+    if (r->held) cg_extremes_store(r->k, 0, held);
 }
 
 /* Axes of the row from `axis` on. */
@@ -230,6 +238,7 @@ void cg_emit_row(cg_shape *s)
         if (r.stage) make_list(&r, r.stage->body, r.stage->keep);
         else make_list(&r, n->body, n->body);
         choose_widths(&r);
+        r.held = !r.stage && s->k.extremes ? CG_EXTREMES_HELD : 0;
         cg_val v = emit_widths(&r, 0);
         if (r.stage) r.results[i] = v;
     }

@@ -192,10 +192,11 @@ static ir_dim score_step(attention *a)
 static lathe_status push_step(attention *a, ir_value result)
 {
     cg_nest *n = &a->out;
-    uint32_t *bufs = IR_NEW_N(a->lw->p->arena, uint32_t, n->noperands + 1);
+    uint32_t *bufs = IR_NEW_N(a->lw->p->arena, uint32_t, n->noperands + 2);
     n->attention = ir_copy(a->lw->p->arena, &a->all, 1, sizeof a->all);
     for (size_t i = 0; i < n->noperands; i++) bufs[i] = cg_buffer(a->lw, a->node->operands[i]);
     bufs[n->noperands] = cg_buffer(a->lw, result);
+    cg_give_extremes(a->lw, a->node->results[0], n, bufs);
     return cg_kernel_step(a->lw, n, bufs);
 }
 

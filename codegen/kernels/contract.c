@@ -448,10 +448,11 @@ bool cg_lower_product(cg_lowering *lw, const ir_node *node, const cg_nest *n, ir
     uint32_t b = place_b(p, weight);
     choose_precision(p);
     finish_nest(p);
-    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 1);
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, p->out.noperands + 2);
     for (size_t i = 0; i < p->out.noperands; i++)
         bufs[i] = i == B ? b : cg_buffer(lw, p->operands[i]);
     bufs[p->out.noperands] = cg_buffer(lw, result);
+    cg_give_extremes(lw, node->results[0], &p->out, bufs);
     cg_kernel_step(lw, &p->out, bufs);
     return true;
 }

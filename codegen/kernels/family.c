@@ -65,7 +65,7 @@ static ir_dim parts(ir_graph *g, ir_dim of, int64_t most)
 
 static cg_needs needs_of_nest(ir_graph *g, const cg_nest *n, int64_t expressions)
 {
-    cg_needs r = {.units = cg_nest_rows(g, n)};
+    cg_needs r = {.units = cg_nest_rows(g, n), .parts = cg_nest_rows(g, n)};
     if (!cg_one_worker(n)) r.work = ir_dim_mul(g, count_axes(g, n, false), number(g, expressions));
     return r;
 }
@@ -93,9 +93,10 @@ static cg_needs needs_of_gemm(ir_graph *g, const cg_nest *n, int64_t expressions
     const ir_dim m = n->space[batch], columns = n->space[batch + 1], k = n->space[batch + 2];
     const int64_t group = gm->group * CG_PANEL;
     (void)expressions;
-    ir_dim units = ir_dim_mul(g, parts(g, m, CG_ROWS), parts(g, columns, group));
+    const ir_dim chunks = ir_dim_mul(g, ir_dim_product(g, n->space, batch), parts(g, m, CG_ROWS));
     cg_needs r = {
-        .units = ir_dim_mul(g, ir_dim_product(g, n->space, batch), units),
+        .units = ir_dim_mul(g, chunks, parts(g, columns, group)),
+        .parts = ir_dim_mul(g, chunks, parts(g, columns, CG_PANEL)),
         .work = ir_dim_mul(g, rows_and_reading(g, m), ir_dim_mul(g, k, number(g, group / 16)))};
     if (!gm->packed || gm->codes.code) r.scratch = panel_scratch(g, gm->format, k);
     if (gm->narrow) r.scratch = cg_narrow_bytes(g, gm->narrow, m, k);
@@ -122,8 +123,9 @@ static cg_needs needs_of_attention(ir_graph *g, const cg_nest *n, int64_t expres
     ir_dim bytes =
         ir_dim_add(g, panels_bytes(g, format, keys, k), panels_bytes(g, format, d, keys));
     bytes = ir_dim_add(g, ir_dim_add(g, bytes, rows), number(g, CG_PANEL * CG_CELL));
-    return (cg_needs){.units =
-                          ir_dim_mul(g, ir_dim_product(g, n->space, batch), parts(g, m, CG_ROWS)),
+    ir_dim units = ir_dim_mul(g, ir_dim_product(g, n->space, batch), parts(g, m, CG_ROWS));
+    return (cg_needs){.units = units,
+                      .parts = units,
                       .work = ir_dim_mul(g, ir_dim_mul(g, terms, keys), rows_and_reading(g, m)),
                       .scratch = bytes};
 }
@@ -139,3 +141,5 @@ cg_needs cg_needs_of(ir_graph *g, const cg_nest *n, int64_t expressions)
 {
     return needs_functions[n->kind](g, n, expressions);
 }
+
+size_t cg_nest_buffers(const cg_nest *n) { return n->noperands + 1 + n->extremes; }

@@ -18,7 +18,7 @@ cg_narrow cg_narrow_of(const char *precision)
 int cg_narrow_count(cg_narrow n) { return n == CG_NARROW_F32X3 ? CG_NARROW_PARTS : 1; }
 
 /* The longest part of a panel that a worker holds. */
-static int64_t held(int64_t k) { return k < 0 || k > CG_LONGEST_K ? CG_LONGEST_K : k; }
+static int64_t held(int64_t k) { return k <= 0 || k > CG_LONGEST_K ? CG_LONGEST_K : k; }
 int64_t cg_narrow_padded(int64_t k)
 {
     return (k + CG_NARROW_STEP - 1) / CG_NARROW_STEP * CG_NARROW_STEP;
@@ -31,7 +31,7 @@ int64_t cg_narrow_part(int64_t k) { return cg_narrow_padded(held(k)) * CG_PANEL 
 ir_dim cg_narrow_bytes(ir_graph *g, cg_narrow n, ir_dim rows, ir_dim k)
 {
     int64_t known, parts = cg_narrow_count(n);
-    if (!ir_dim_is_const(g, k, &known)) known = -1;
+    if (!ir_dim_is_const(g, k, &known)) known = 0;
     ir_dim step = ir_dim_const(g, CG_NARROW_STEP),
            of_a = ir_dim_mul(g, ir_dim_ceildiv(g, k, step), step);
     of_a = ir_dim_mul(g, of_a, ir_dim_min(g, rows, ir_dim_const(g, CG_ROWS)));

@@ -296,6 +296,7 @@ lathe_status cg_lower(ir_graph *g, const char *name, int level, bool pairs, cg_d
     cg_count_uses(lw);
     cg_find_parts(lw);
     cg_find_encoded(lw);
+    cg_find_extremes(lw);
     TRY(lower_inputs(lw, &body));
     plan_outputs(lw, &body, out);
     TRY(cg_lower_block(lw, 1));

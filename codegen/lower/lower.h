@@ -46,6 +46,14 @@ typedef struct cg_frame {
 
 typedef struct cg_held cg_held;
 
+/* Of a value: the node that first reads it for its extremes, or IR_NONE; once its kernel stores
+ * them, 1 + their buffer, and for how many parts. */
+typedef struct cg_extremes {
+    ir_node_id first;
+    uint32_t buffer;
+    ir_dim parts;
+} cg_extremes;
+
 typedef struct cg_lowering {
     ir_graph *g;
     cg_program *p;
@@ -62,16 +70,18 @@ typedef struct cg_lowering {
     uint32_t *block_segment; /* by block: computed at its start */
     uint8_t *grows;          /* by slot: no bound is known before the run */
     size_t cap_grows;
-    uint32_t *buffer;     /* by value: 1 + number, 0: none yet */
-    uint32_t *home;       /* by value: 1 + the buffer that its producer must fill, or 0 */
-    ir_value *root;       /* by value: whose memory it shares; IR_NONE: not yet asked */
-    uint32_t *uses;       /* by root: reads that are not lowered yet, see inplace.c */
-    ir_node_id *part;     /* by value: the concat that it is stored into, or IR_NONE */
-    cg_decodes decodes;   /* NULL: matrices with checked indices are not encoded */
-    cg_encoded **encoded; /* by contract: its weight, or NULL */
-    cg_held **held;       /* by root: panels that it is looked up in, or NULL */
-    bool *dead;           /* by node: it only decodes what is decoded already */
-    uint32_t *depth;      /* by buffer: loops around its definition */
+    uint32_t *buffer;      /* by value: 1 + number, 0: none yet */
+    uint32_t *home;        /* by value: 1 + the buffer that its producer must fill, or 0 */
+    ir_value *root;        /* by value: whose memory it shares; IR_NONE: not yet asked */
+    uint32_t *uses;        /* by root: reads that are not lowered yet, see inplace.c */
+    ir_node_id *part;      /* by value: the concat that it is stored into, or IR_NONE */
+    cg_decodes decodes;    /* NULL: matrices with checked indices are not encoded */
+    cg_encoded **encoded;  /* by contract: its weight, or NULL */
+    cg_held **held;        /* by root: panels that it is looked up in, or NULL */
+    bool *dead;            /* by node: it only decodes what is decoded already */
+    cg_extremes *extremes; /* by root */
+    ir_value *extremes_of; /* by node: what it finds the extremes of, or IR_NONE */
+    uint32_t *depth;       /* by buffer: loops around its definition */
     size_t cap_depth;
     cg_text text;
 } cg_lowering;
@@ -153,6 +163,15 @@ bool cg_looks_up(cg_lowering *, const ir_node *, uint32_t operand);
  * room for three times as many. */
 void cg_read_panels(cg_lowering *, const ir_node *, cg_nest *, uint32_t *bufs);
 
+/* ---- extremes.c ---- */
+/* Fills extremes[] and extremes_of[]; after cg_find_parts. */
+void cg_find_extremes(cg_lowering *);
+/* If somebody wants the extremes of the value and the nest's kernel can store them, lets it. bufs
+ * has room for one more behind the result's. */
+void cg_give_extremes(cg_lowering *, ir_value, cg_nest *, uint32_t *bufs);
+/* Lowers a node that finds extremes which are there; false: nothing is done. */
+bool cg_lower_extremes(cg_lowering *, const ir_node *);
+
 /* ---- steps (lower.c) ---- */
 /* Number of a node's name and operator in nodes[]. */
 uint32_t cg_node_entry(cg_lowering *, const ir_node *);
@@ -196,7 +215,7 @@ lathe_status cg_lower_call(cg_lowering *, const ir_node *);
 lathe_status cg_lower_if(cg_lowering *, const ir_node *); /* lower_region.c */
 lathe_status cg_lower_loop(cg_lowering *, const ir_node *);
 
-/* A step of the nest's kernel. The nest gets its params. bufs: operands, then the result. */
+/* A step of the nest's kernel. The nest gets its params. bufs: operands, the result, extremes. */
 lathe_status cg_kernel_step(cg_lowering *, cg_nest *, const uint32_t *bufs);
 /* nest_key.c: the nest's params, in order of first appearance, and its text with the run-time dims
  * replaced by their numbers. The text is valid until the next call. */

@@ -114,7 +114,7 @@ lathe_status cg_kernel_step(cg_lowering *lw, cg_nest *nest, const uint32_t *bufs
                        .range = cg_slot(lw, needs.units),
                        .work = needs.work ? cg_slot(lw, needs.work) : LATHE_NO_SLOT};
     describe_cost(lw, nest, &step);
-    cg_step(lw, step, bufs, nest->noperands + 1, slots, nest->nparams);
+    cg_step(lw, step, bufs, cg_nest_buffers(nest), slots, nest->nparams);
     return lw->status;
 }
 
@@ -196,6 +196,7 @@ lathe_status cg_read_nest(cg_lowering *lw, const ir_node *node, cg_nest *n)
 lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
 {
     cg_nest n;
+    if (cg_lower_extremes(lw, node)) return lw->status;
     TRY(cg_read_nest(lw, node, &n));
     ir_value result = cg_store_as_part(lw, node->results[0], &n);
     bool own = result == node->results[0];
@@ -205,9 +206,10 @@ lathe_status cg_lower_nest(cg_lowering *lw, const ir_node *node)
     if (n.kind == CG_NEST_ROW) TRY(cg_read_row(lw, node, &n));
     if (n.kind == CG_NEST_ROW && own) cg_row_in_place(lw, node, &n);
     if (n.kind == CG_NEST_MAP && own) cg_map_in_place(lw, node);
-    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, 3 * n.noperands + 1);
+    uint32_t *bufs = IR_NEW_N(lw->p->arena, uint32_t, 3 * n.noperands + 2);
     uint32_t out = cg_buffer(lw, result);
     cg_read_panels(lw, node, &n, bufs);
+    cg_give_extremes(lw, node->results[0], &n, bufs);
     return push_kernel_of(lw, &n, bufs, out);
 }
 

@@ -77,6 +77,7 @@ static cg_nest full_nest(void)
                  .operands = IR_NEW_N(&fx.arena, cg_operand, 2),
                  .nstages = 2,
                  .stages = full_stages(),
+                 .extremes = true,
                  .body = expr(),
                  .epilogue = expr()};
     cg_operand *operands[] = {&n.operands[0], &n.operands[1], &n.out};
@@ -154,7 +155,7 @@ static int change_each(cg_nest n)
 }
 
 enum {
-    FLAGS = 8, /* from kind to last */
+    FLAGS = 9, /* from kind to last, and extremes */
     OPERANDS = 3 * (1 + 2),
     STAGES = 2 * 2 + 1,
     GEMM = 2 + 6 + 2 * 2 * 2 + 3, /* and three times its rank */
