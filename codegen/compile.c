@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "codegen/object/c_names.h"
+#include "codegen/emit/annotate.h"
 #include "codegen/evaluate/evaluate.h"
 #include "codegen/output.h"
 #include "codegen/program.h"
@@ -253,6 +254,7 @@ static lathe_status lower(work *w)
 static lathe_status emit(work *w, cg_form form)
 {
     w->p->embed_weights = w->o->embed_weights && w->p->weights_size > 0;
+    if (w->o->all_origins) cg_name_kernels(w->p);
     TRY(cg_program_open(w->p, w->diag));
     cg_hash(w->p);
     progress(w, "generating code", 30);

@@ -111,3 +111,9 @@ bool ir_view_is_dense(ir_graph *g, const ir_node *view)
            ir_affine_place(g, from->dims, load->args, from->rank, &all) &&
            ir_affine_is_dense(g, &all, to);
 }
+
+bool ir_is_alias(ir_graph *g, const ir_node *n)
+{
+    return ir_op_is(n->op, IR_TRAIT_VIEW) &&
+           (!ir_op_is(n->op, IR_TRAIT_NEST) || ir_view_is_dense(g, n));
+}

@@ -89,7 +89,7 @@ static void check_counts(node_check *c)
     if (info->results >= 0 && c->n->nresults != (uint32_t)info->results)
         check_fail(c, "%u results", c->n->nresults);
     if (c->n->nregions != (uint32_t)info->regions) check_fail(c, "%u regions", c->n->nregions);
-    bool gaps = c->n->op == IR_OP_NORM || c->n->op == IR_OP_CALL;
+    bool gaps = ir_op_is(c->n->op, IR_TRAIT_GAPS);
     for (uint32_t i = 0; i < c->n->noperands; i++) {
         ir_value v = c->n->operands[i];
         if (v >= c->g->nvalues) check_fail(c, "operand %u is no value", i);
@@ -217,11 +217,9 @@ static void check_space(node_check *c)
 {
     int64_t nred = ir_attr_int(c->n, IR_KEY_nred, 0), axis = ir_attr_int(c->n, IR_KEY_axis, 0);
     bool row = c->n->op == IR_OP_ROW, attention = c->n->op == IR_OP_ATTENTION;
-    bool reduces = row || attention || c->n->op == IR_OP_REDUCE || c->n->op == IR_OP_CONTRACT ||
-                   c->n->op == IR_OP_ARG_REDUCE;
     size_t rank = attr_count(c, IR_KEY_space);
     if (rank > IR_MAX_SPACE) check_fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
-    if (nred < 0 || nred > (int64_t)rank || (nred && !reduces))
+    if (nred < 0 || nred > (int64_t)rank || (nred && !ir_op_is(c->n->op, IR_TRAIT_SUMS)))
         check_fail(c, "%lld reduced axes", (long long)nred);
     if (c->n->op != IR_OP_SCATTER && (int64_t)rank - (row ? 0 : nred) > IR_MAX_RANK)
         check_fail(c, "a result of rank over %d", IR_MAX_RANK);
@@ -253,8 +251,7 @@ static void check_epilogue(node_check *c, const ir_attr *body)
 {
     const ir_attr *end = ir_attr_find(c->n, IR_KEY_epilogue);
     if (!end || c->wrong) return;
-    if (c->n->op != IR_OP_REDUCE && c->n->op != IR_OP_CONTRACT && c->n->op != IR_OP_ATTENTION)
-        check_fail(c, "an epilogue");
+    if (!ir_op_is(c->n->op, IR_TRAIT_ACCUMULATES)) check_fail(c, "an epilogue");
     if (end->n != 1) check_fail(c, "%zu expressions in the epilogue, 1 needed", end->n);
     c->rank -= (int)ir_attr_int(c->n, IR_KEY_nred, 0);
     c->naccs = 1;
@@ -269,7 +266,7 @@ static void check_nest(node_check *c)
     c->rank = (int)attr_count(c, IR_KEY_space);
     size_t want = 1;
     if (c->n->op == IR_OP_SCATTER) want += (size_t)ir_type_of(c->g, c->n->operands[0])->rank;
-    bool rows = c->n->op == IR_OP_ROW || c->n->op == IR_OP_ATTENTION;
+    bool rows = ir_op_is(c->n->op, IR_TRAIT_ROWS);
     if (rows) want += check_row_kinds(c);
     if (c->n->op == IR_OP_ATTENTION) want += 2;
     const ir_attr *body = ir_attr_find(c->n, IR_KEY_body);
@@ -387,7 +384,7 @@ static void check_operator(node_check *c)
             check_fail(c, "a result of rank over %d", IR_MAX_RANK);
         break;
     default:
-        if (ir_op_get(c->n->op)->traits & IR_TRAIT_N) check_nest(c);
+        if (ir_op_is(c->n->op, IR_TRAIT_NEST)) check_nest(c);
         break;
     }
 }

@@ -312,10 +312,9 @@ static bool is_short(const ir_graph *g, ir_expr e, int *budget)
 /* Storing rounds, moving does not; the type check is for texts that the verifier will refuse. */
 static ir_expr stored(ir_graph *g, const ir_node *n, ir_elem elem, ir_expr e)
 {
-    bool moves = (ir_op_get(n->op)->traits & IR_TRAIT_V) || n->op == IR_OP_CONCAT;
     int budget = MAX_ELEMENT;
     if (ir_expr_get(g, e)->type != ir_elem_arith(elem) || !is_short(g, e, &budget)) return IR_NONE;
-    return moves ? e : ir_x_cast(g, e, elem);
+    return ir_op_is(n->op, IR_TRAIT_KEEPS) ? e : ir_x_cast(g, e, elem);
 }
 
 void ir_eval_node(ir_graph *g, ir_node_id id)

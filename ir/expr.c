@@ -69,14 +69,23 @@ ir_expr ir_x_intern(ir_graph *g, const ir_expr_node *node)
 
 enum result_rule { RESULT_A, RESULT_B, RESULT_I, RESULT_N };
 
+/* scalar.def writes traits as sums of these letters. */
+enum { C = IR_X_COMPARES, D = IR_X_DIVIDES, Q = IR_X_QUOTIENT, W = IR_X_WHOLE, F = IR_X_FUNCTION };
+
 static const struct {
     signed char arity;
     enum result_rule result;
-} scalar_info[] = {
-#define SCALAR(NAME, text, arity, result) [IR_X_##NAME] = {arity, RESULT_##result},
+    unsigned traits;
+} scalar_info[IR_X_COUNT] = {
+#define SCALAR(NAME, text, arity, result, traits) [IR_X_##NAME] = {arity, RESULT_##result, traits},
 #include "ir/scalar.def"
 #undef SCALAR
 };
+
+bool ir_x_op_is(ir_scalar op, unsigned traits)
+{
+    return (scalar_info[op].traits & traits) == traits;
+}
 
 /* The arguments' common type; IR_ELEM_NONE if they differ. */
 static ir_elem common_type(const ir_graph *g, const ir_expr *args, int n)
@@ -251,6 +260,7 @@ static ir_expr rewrite(rewrite_walk *w, ir_expr e);
 static ir_expr rewrite_leaf(rewrite_walk *w, ir_expr e, const ir_expr_node *n)
 {
     ir_expr r = IR_NONE;
+    if (n->op == IR_X_INDEX && w->hooks->at) return w->hooks->at[n->imm];
     if (n->op == IR_X_INDEX && w->hooks->index) r = w->hooks->index(w->hooks->ctx, (int)n->imm);
     if (n->op == IR_X_DIM && w->hooks->dim)
         r = ir_x_dim(w->g, w->hooks->dim(w->hooks->ctx, (ir_dim)n->imm));

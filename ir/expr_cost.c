@@ -31,7 +31,7 @@ static int work_of(const ir_expr_node *n)
     case IR_X_CASTSAT:
         return (ir_elem)n->imm == n->type ? 1 : 2;
     default:
-        return n->op >= IR_X_EXP && n->op <= IR_X_ATANH ? 16 : 1;
+        return ir_x_op_is(n->op, IR_X_FUNCTION) ? 16 : 1;
     }
 }
 

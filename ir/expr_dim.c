@@ -124,7 +124,7 @@ static ir_dim divided(ir_graph *g, ir_scalar op, ir_dim a, ir_dim b)
     if (!nonnegative(g, b) || ir_dim_equals(g, b, 0)) return IR_NONE;
     bool toward_zero = op == IR_X_DIV || op == IR_X_REM;
     if (toward_zero && !nonnegative(g, a)) return IR_NONE;
-    return op == IR_X_DIV || op == IR_X_FLOORDIV ? ir_dim_floordiv(g, a, b) : ir_dim_mod(g, a, b);
+    return ir_x_op_is(op, IR_X_QUOTIENT) ? ir_dim_floordiv(g, a, b) : ir_dim_mod(g, a, b);
 }
 
 static ir_dim binary(ir_graph *g, ir_scalar op, ir_dim a, ir_dim b)

@@ -48,9 +48,7 @@ static ir_expr fold_unary(const ir_graph *g, const ir_expr_node *n)
     if ((n->op == IR_X_NOT || n->op == IR_X_NEG) && arg->op == n->op) return arg->args[0];
     if (n->op == IR_X_ABS && (arg->op == IR_X_ABS || ir_elem_class(n->type) == 'U'))
         return n->args[0];
-    if (!ir_elem_is_float(n->type) &&
-        (n->op == IR_X_FLOOR || n->op == IR_X_CEIL || n->op == IR_X_ROUND || n->op == IR_X_TRUNC))
-        return n->args[0];
+    if (!ir_elem_is_float(n->type) && ir_x_op_is(n->op, IR_X_WHOLE)) return n->args[0];
     return IR_NONE;
 }
 

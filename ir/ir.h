@@ -15,6 +15,7 @@
 
 #include "ir/arena.h"
 #include "ir/diag.h"
+#include "ir/ops.h"
 
 typedef uint32_t ir_value, ir_node_id, ir_block_id, ir_dim, ir_expr, ir_sym, ir_str;
 #define IR_NONE 0u
@@ -65,14 +66,6 @@ typedef struct ir_blob {
 
 /* ---- expressions ----------------------------------------------------------------------------- */
 
-typedef enum ir_scalar {
-    IR_X_NONE = 0,
-#define SCALAR(NAME, text, arity, result) IR_X_##NAME,
-#include "ir/scalar.def"
-#undef SCALAR
-    IR_X_COUNT
-} ir_scalar;
-
 typedef struct ir_expr_node {
     ir_scalar op;
     ir_elem type; /* arithmetic type of the result */
@@ -82,30 +75,6 @@ typedef struct ir_expr_node {
 } ir_expr_node;
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
-
-typedef enum ir_op {
-    IR_OP_NONE = 0,
-#define OP(NAME, text, omin, omax, results, regions, traits) IR_OP_##NAME,
-#include "ir/ops.def"
-#undef OP
-    IR_OP_COUNT
-} ir_op;
-
-enum {
-    IR_TRAIT_N = 1,
-    IR_TRAIT_V = 2,
-    IR_TRAIT_C = 4,
-    IR_TRAIT_R = 8,
-    IR_TRAIT_D = 16,
-    IR_TRAIT_E = 32
-};
-
-typedef struct ir_op_info {
-    const char *name;
-    int operands_min, operands_max, results, regions;
-    unsigned traits;
-} ir_op_info;
-const ir_op_info *ir_op_get(ir_op);
 
 typedef enum ir_key {
     IR_KEY_NONE = 0,
@@ -334,15 +303,24 @@ bool ir_x_is_closed(const ir_graph *, ir_expr);        /* no INDEX, no LOAD, no 
 
 /* Rewrites leaves bottom-up. Hooks may be NULL or return IR_NONE to keep the leaf; a LOAD hook sees
  * the load with its indices already rewritten. `node` is asked first, with any node as it was; what
- * it returns is not looked into. */
+ * it returns is not looked into. `at`, one an axis, takes the place of INDEX leaves where it is
+ * given: the expression at another point. */
 typedef struct ir_rewrite {
     void *ctx;
+    const ir_expr *at;
     ir_expr (*node)(void *ctx, ir_expr);
     ir_expr (*index)(void *ctx, int axis);
     ir_expr (*load)(void *ctx, const ir_expr_node *load);
     ir_dim (*dim)(void *ctx, ir_dim);
 } ir_rewrite;
 ir_expr ir_x_rewrite(ir_graph *, ir_expr, const ir_rewrite *);
+/* An element of a pointwise node's result, in loads of its operands, which go through the load hook
+ * (element.c). IR_NONE: there is no such expression. */
+ir_expr ir_element(ir_graph *, const ir_node *, const ir_expr *idx, const ir_rewrite *);
+/* Replaces indices into a reshape's result, of these dims, by those into its operand; false: the
+ * sizes do not tell how, or not without division where that is not wanted. */
+bool ir_reshape_indices(ir_graph *, const ir_type *operand, const ir_dim *dims, int rank,
+                        bool divides, ir_expr *idx);
 /* Of all nodes below the expressions, each once (expr_cost.c). work: an addition is 1. */
 typedef struct ir_x_cost {
     int nodes, loads, work;
@@ -398,6 +376,8 @@ bool ir_walk_place(ir_graph *, const ir_dim *dims, const ir_expr *idx, int rank,
 bool ir_affine_is_dense(ir_graph *, const ir_affine *, const ir_type *);
 /* Whether element i of a view, counted row-major, is element i of its operand. */
 bool ir_view_is_dense(ir_graph *, const ir_node *);
+/* Whether the elements of a node's result stand where its operand's do. */
+bool ir_is_alias(ir_graph *, const ir_node *);
 
 /* ---- products and attention (product.c, attention.c) ---- */
 

@@ -231,7 +231,7 @@ static const struct {
     const char *name;
     signed char arity;
 } scalars[] = {
-#define SCALAR(NAME, text, arity, result) [IR_X_##NAME] = {text, arity},
+#define SCALAR(NAME, text, arity, result, traits) [IR_X_##NAME] = {text, arity},
 #include "ir/scalar.def"
 #undef SCALAR
 };

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char *const scalar_names[] = {
-#define SCALAR(NAME, text, arity, result) [IR_X_##NAME] = text,
+#define SCALAR(NAME, text, arity, result, traits) [IR_X_##NAME] = text,
 #include "ir/scalar.def"
 #undef SCALAR
 };

@@ -177,9 +177,7 @@ static bool is_computed(const ir_graph *g, ir_value v, int *steps)
     const ir_node *n = node_of(g, v);
     if (--*steps < 0) return false;
     if (n->op == IR_OP_CONST) return true;
-    if (n->op != IR_OP_MAP && n->op != IR_OP_VIEW && n->op != IR_OP_RESHAPE &&
-        n->op != IR_OP_CONCAT)
-        return false;
+    if (!ir_op_is(n->op, IR_TRAIT_POINTWISE)) return false;
     for (uint32_t i = 0; i < n->noperands; i++)
         if (!is_computed(g, n->operands[i], steps)) return false;
     return true;
@@ -189,9 +187,7 @@ const char *ir_product_weight(ir_graph *g, ir_value v)
 {
     int steps = MOST_STEPS;
     ir_value root = v;
-    for (const ir_node *n = node_of(g, v);
-         n->op == IR_OP_RESHAPE || (n->op == IR_OP_VIEW && ir_view_is_dense(g, n));
-         n = node_of(g, root))
+    for (const ir_node *n = node_of(g, v); ir_is_alias(g, n); n = node_of(g, root))
         root = n->operands[0];
     if (node_of(g, root)->op == IR_OP_CONST) return "constant";
     return is_computed(g, v, &steps) ? "computed" : "";
@@ -300,17 +296,12 @@ static size_t find_roles(ir_graph *g, const ir_node *n, ir_attr attrs[MOST_SAID]
     return *weight ? MOST_SAID : WEIGHT;
 }
 
-static bool may_have_roles(const ir_node *n)
-{
-    return n->op == IR_OP_CONTRACT || n->op == IR_OP_REDUCE || n->op == IR_OP_ATTENTION;
-}
-
 void ir_roles_set(ir_graph *g, ir_node_id id)
 {
     ir_attr attrs[MOST_SAID];
     const ir_node n = g->nodes[id];
     const char *wrong;
-    if (!may_have_roles(&n)) return;
+    if (!ir_op_is(n.op, IR_TRAIT_ACCUMULATES)) return;
     size_t count = find_roles(g, &n, attrs, &wrong);
     if (count || ir_attr_find(&n, IR_KEY_roles)) ir_replace_attrs(g, id, said, attrs, count);
 }
@@ -325,7 +316,7 @@ const char *ir_roles_check(ir_graph *g, const ir_node *n)
         return ir_format(g->arena, "precision \"%s\" is neither bf16 nor f32x3", precision);
     for (uint32_t i = 0; i < n->nattrs; i++) found |= UINT64_C(1) << n->attrs[i].key & said;
     if (!found) return NULL;
-    if (!may_have_roles(n)) return "roles of a node that has none";
+    if (!ir_op_is(n->op, IR_TRAIT_ACCUMULATES)) return "roles of a node that has none";
     size_t count = find_roles(g, n, attrs, &wrong);
     if (wrong) return ir_format(g->arena, "roles \"%s\" of what is no product: %s", roles, wrong);
     for (size_t i = 0; i < count; i++) found &= ~(UINT64_C(1) << attrs[i].key);

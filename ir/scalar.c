@@ -55,9 +55,9 @@ static int64_t divide(ir_scalar op, ir_elem t, int64_t a, int64_t b)
     if (b == 0) return 0;
     if (is_unsigned(t)) {
         uint64_t q = (uint64_t)a / (uint64_t)b, r = (uint64_t)a % (uint64_t)b;
-        return (int64_t)(op == IR_X_DIV || op == IR_X_FLOORDIV ? q : r);
+        return (int64_t)(ir_x_op_is(op, IR_X_QUOTIENT) ? q : r);
     }
-    if (b == -1) return op == IR_X_DIV || op == IR_X_FLOORDIV ? (int64_t)(0 - (uint64_t)a) : 0;
+    if (b == -1) return ir_x_op_is(op, IR_X_QUOTIENT) ? (int64_t)(0 - (uint64_t)a) : 0;
     switch (op) {
     case IR_X_DIV:
         return a / b;

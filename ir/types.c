@@ -73,12 +73,21 @@ bool ir_elem_bytes(ir_elem e, int64_t count, int64_t *bytes)
 
 /* ops.def writes traits as sums of these letters. */
 enum {
-    N = IR_TRAIT_N,
-    V = IR_TRAIT_V,
-    C = IR_TRAIT_C,
-    R = IR_TRAIT_R,
-    D = IR_TRAIT_D,
-    E = IR_TRAIT_E
+    N = IR_TRAIT_NEST,
+    P = IR_TRAIT_POINTWISE,
+    V = IR_TRAIT_VIEW,
+    K = IR_TRAIT_KEEPS,
+    S = IR_TRAIT_SUMS,
+    W = IR_TRAIT_ROWS,
+    A = IR_TRAIT_ACCUMULATES,
+    O = IR_TRAIT_STORES_ONCE,
+    L = IR_TRAIT_LOOKS_UP,
+    M = IR_TRAIT_FIXED_MEMORY,
+    G = IR_TRAIT_GAPS,
+    C = IR_TRAIT_CALLS,
+    R = IR_TRAIT_REGIONS,
+    D = IR_TRAIT_DEFINES,
+    E = IR_TRAIT_EFFECT
 };
 
 static const ir_op_info ops[IR_OP_COUNT] = {
@@ -90,6 +99,10 @@ static const ir_op_info ops[IR_OP_COUNT] = {
 };
 
 const ir_op_info *ir_op_get(ir_op op) { return &ops[(unsigned)op < IR_OP_COUNT ? op : IR_OP_NONE]; }
+
+bool ir_op_is(ir_op op, unsigned traits) { return (ir_op_get(op)->traits & traits) == traits; }
+
+bool ir_op_is_any(ir_op op, unsigned traits) { return ir_op_get(op)->traits & traits; }
 
 typedef struct key_info {
     const char *name;

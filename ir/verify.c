@@ -186,7 +186,7 @@ static void check_body_type(verifier *v, const ir_node *n)
     if (!body || !body->n || n->nresults != 1 || n->op == IR_OP_ARG_REDUCE) return;
     const ir_attr *stored = end ? end : body;
     ir_elem want = ir_elem_arith(ir_type_of(v->g, n->results[0])->elem);
-    bool last = !end && (n->op == IR_OP_ROW || n->op == IR_OP_ATTENTION);
+    bool last = !end && ir_op_is(n->op, IR_TRAIT_ROWS);
     ir_elem have = ir_expr_get(v->g, stored->u.exprs[last ? body->n - 1 : 0])->type;
     if (have != want)
         verify_fail(v, "a body of %s for elements computed in %s", ir_elem_name(have),

@@ -55,7 +55,7 @@ static ir_value materialize(ir_builder *b, ir_value v)
 static bool is_settled(const ir_graph *g, const ir_node *n)
 {
     if (n->op == IR_OP_CONST || !n->nresults) return true;
-    if (ir_op_get(n->op)->traits & (IR_TRAIT_D | IR_TRAIT_E)) return true;
+    if (ir_op_is_any(n->op, IR_TRAIT_DEFINES | IR_TRAIT_EFFECT)) return true;
     const ir_attr *body = ir_attr_find(n, IR_KEY_body);
     return n->op == IR_OP_VALUES && !all_constant(g, body->u.exprs, body->n);
 }
@@ -85,23 +85,13 @@ typedef struct nest_fold {
     bool contents; /* known elements may take the place of loads */
 } nest_fold;
 
-typedef struct view_point {
-    ir_graph *g;
-    const ir_expr *idx;
-} view_point;
-
-static ir_expr index_of(void *ctx, int axis) { return ((const view_point *)ctx)->idx[axis]; }
-
 /* Replaces the indices into a view by those into its operand. */
 static bool through_view(ir_graph *g, const ir_node *view, ir_expr *idx)
 {
-    const ir_expr_node load = *ir_expr_get(g, ir_attr_find(view, IR_KEY_body)->u.exprs[0]);
-    ir_expr inner[IR_MAX_RANK];
-    view_point point = {g, idx};
-    const ir_rewrite hooks = {.ctx = &point, .index = index_of};
-    for (int i = 0; i < load.nargs; i++)
-        if ((inner[i] = ir_x_rewrite(g, load.args[i], &hooks)) == IR_NONE) return false;
-    memcpy(idx, inner, (size_t)load.nargs * sizeof *idx);
+    ir_expr e = ir_element(g, view, idx, &(ir_rewrite){0});
+    if (e == IR_NONE) return false;
+    const ir_expr_node *load = ir_expr_get(g, e);
+    memcpy(idx, load->args, (size_t)load->nargs * sizeof *idx);
     return true;
 }
 
@@ -113,8 +103,8 @@ static void read_behind(ir_graph *g, ir_value *v, ir_expr *idx)
         bool moved = false;
         if (def->op == IR_OP_VIEW) moved = through_view(g, def, idx);
         if (def->op == IR_OP_RESHAPE)
-            moved = pass_through_reshape(g, ir_type_of(g, def->operands[0]),
-                                         ir_type_of(g, *v)->dims, ir_type_of(g, *v)->rank, idx);
+            moved = ir_reshape_indices(g, ir_type_of(g, def->operands[0]), ir_type_of(g, *v)->dims,
+                                       ir_type_of(g, *v)->rank, false, idx);
         if (!moved) return;
         *v = def->operands[0];
     }
@@ -147,7 +137,7 @@ static ir_expr fold_load(void *ctx, const ir_expr_node *load)
 /* The operand whose elements the nest only repeats in their order; IR_NONE if it does more. */
 static ir_value identity_of(const ir_graph *g, const ir_node *n)
 {
-    if (n->op != IR_OP_VIEW && n->op != IR_OP_MAP) return IR_NONE;
+    if (!ir_op_is(n->op, IR_TRAIT_POINTWISE | IR_TRAIT_NEST)) return IR_NONE;
     const ir_expr_node *load = ir_expr_get(g, ir_attr_find(n, IR_KEY_body)->u.exprs[0]);
     if (load->op != IR_X_LOAD) return IR_NONE;
     ir_value v = n->operands[load->imm];
@@ -225,7 +215,7 @@ static bool canonicalize(pass_sweep *s, ir_node_id id)
         pass_replace(s, n.results[0], v);
         return true;
     }
-    return (ir_op_get(n.op)->traits & IR_TRAIT_N) && fold_nest(s, &n);
+    return ir_op_is(n.op, IR_TRAIT_NEST) && fold_nest(s, &n);
 }
 
 lathe_status pass_canonicalize(ir_graph *g, const pass_options *options, lathe_diag *diag)

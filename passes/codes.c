@@ -50,13 +50,10 @@ static ir_expr renumber(ir_graph *g, ir_expr e, ir_nest *to, const ir_value *ope
                         : ir_x_rewrite(g, e, &(ir_rewrite){.ctx = &n, .load = renumber_load});
 }
 
-static ir_expr index_at(void *ctx, int axis) { return ((const ir_expr *)ctx)[axis]; }
-
 /* e at another point. */
 static ir_expr at(ir_graph *g, ir_expr e, const ir_expr *idx)
 {
-    ir_rewrite hooks = {.ctx = (void *)idx, .index = index_at};
-    return e == IR_NONE ? IR_NONE : ir_x_rewrite(g, e, &hooks);
+    return ir_x_rewrite(g, e, &(ir_rewrite){.at = idx});
 }
 
 void codes_begin(codes_reader *r, ir_builder *b)
@@ -295,9 +292,9 @@ static bool read_load(codes_reader *r, ir_expr e, codes_form *c)
     }
     const ir_node def = g->nodes[g->values[v].def]; /* by value: building moves the array */
     if (elem != IR_F32 && elem != IR_I32) return false;
-    bool found = def.op == IR_OP_MAP || def.op == IR_OP_VIEW ? read_map(r, &def, c)
-                 : def.op == IR_OP_RESHAPE                   ? read_reshape(r, &def, c)
-                                                             : false;
+    bool found = ir_op_is(def.op, IR_TRAIT_POINTWISE | IR_TRAIT_NEST) ? read_map(r, &def, c)
+                 : def.op == IR_OP_RESHAPE                            ? read_reshape(r, &def, c)
+                                                                      : false;
     if (!found) return false;
     c->code = at(g, c->code, load.args);
     c->zero = at(g, c->zero, load.args);

@@ -23,8 +23,8 @@ typedef struct cse_table {
 /* Calls may draw random numbers; binds and guards have no result to share. */
 static bool is_pure(const ir_node *n)
 {
-    unsigned traits = ir_op_get(n->op)->traits;
-    return !(traits & (IR_TRAIT_C | IR_TRAIT_R | IR_TRAIT_D | IR_TRAIT_E)) && n->nresults == 1;
+    const unsigned impure = IR_TRAIT_CALLS | IR_TRAIT_REGIONS | IR_TRAIT_DEFINES | IR_TRAIT_EFFECT;
+    return !ir_op_is_any(n->op, impure) && n->nresults == 1;
 }
 
 /* ---- attributes ---- */

@@ -46,8 +46,7 @@ static bool is_exact(const ir_graph *g, ir_expr e, int *budget)
 {
     const ir_expr_node *n = ir_expr_get(g, e);
     if (--*budget < 0) return false;
-    bool rounds = n->op == IR_X_FLOORDIV || n->op == IR_X_POW || n->op == IR_X_ATAN2 ||
-                  (n->op >= IR_X_EXP && n->op <= IR_X_ATANH);
+    bool rounds = n->op == IR_X_FLOORDIV || ir_x_op_is(n->op, IR_X_FUNCTION);
     if (n->op == IR_X_CHECK || n->op == IR_X_DIM || (rounds && ir_elem_is_float(n->type)))
         return false;
     for (int i = 0; i < n->nargs; i++)
@@ -184,7 +183,7 @@ static bool fold(pass_sweep *s, ir_node_id id)
     if (n.op == IR_OP_RESHAPE) return fold_reshape(s, &n);
     folder f = {.g = g, .n = &n};
     int64_t count, size, sizes[IR_MAX_RANK];
-    if (n.op != IR_OP_MAP && n.op != IR_OP_VIEW && n.op != IR_OP_CONCAT) return false;
+    if (!ir_op_is(n.op, IR_TRAIT_POINTWISE)) return false;
     const ir_type type = *ir_type_of(g, n.results[0]);
     if (!fold_static_count(g, type.dims, type.rank, sizes, &count) || !is_worthwhile(g, &n, count))
         return false;

@@ -176,7 +176,7 @@ static void use_room(batch *b, ir_value v, int64_t *left)
 /* Moving elements or a few operations: worth storing only where its operands are no less. */
 static bool is_cheap(batch *b, const ir_node *n)
 {
-    if (n->op == IR_OP_VIEW || n->op == IR_OP_RESHAPE) return true;
+    if (ir_op_is(n->op, IR_TRAIT_VIEW)) return true;
     if (n->op != IR_OP_MAP) return false;
     const ir_attr *body = ir_attr_find(n, IR_KEY_body);
     ir_x_cost cost = ir_x_measure(b->g, body->u.exprs, body->n);

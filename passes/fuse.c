@@ -1,6 +1,5 @@
 /* What the fusing passes share: uses of values, loads of a node under construction, and reading
- * through a map. A map read at some indices is its body with those indices in place of its own,
- * rounded to the element type that it would have been stored as. */
+ * through a map. */
 #include "passes/fuse.h"
 #include "ir/pool.h"
 #include "passes/nest.h"
@@ -60,27 +59,6 @@ void fuse_each_load(ir_graph *g, const ir_expr *exprs, size_t n, void *ctx,
     ir_memo_end(g->pool, &w.seen);
 }
 
-typedef struct point {
-    const ir_expr *idx;
-    void *ctx;
-    ir_expr (*load)(void *, const ir_expr_node *);
-} point;
-
-static ir_expr index_at(void *ctx, int axis) { return ((const point *)ctx)->idx[axis]; }
-
-static ir_expr load_at(void *ctx, const ir_expr_node *load)
-{
-    const point *p = ctx;
-    return p->load(p->ctx, load);
-}
-
-ir_expr fuse_at(ir_graph *g, ir_expr e, const ir_expr *idx, void *ctx,
-                ir_expr (*load)(void *, const ir_expr_node *))
-{
-    point p = {idx, ctx, load};
-    return ir_x_rewrite(g, e, &(ir_rewrite){.ctx = &p, .index = index_at, .load = load_at});
-}
-
 /* ---- reading through maps ---- */
 
 static ir_expr read_value(fuse_merge *m, ir_value v, const ir_expr_node *load)
@@ -108,8 +86,7 @@ ir_expr fuse_read(void *ctx, const ir_expr_node *load)
     ir_value v = m->n->operands[load->imm];
     if (load->imm >= 64 || !(m->taken >> load->imm & 1)) return read_value(m, v, load);
     behind b = {m, &m->g->nodes[m->g->values[v].def]};
-    ir_expr e = fuse_at(m->g, fuse_body(b.map), load->args, &b, read_behind);
-    e = ir_x_cast(m->g, e, ir_type_of(m->g, v)->elem);
+    ir_expr e = ir_element(m->g, b.map, load->args, &(ir_rewrite){.ctx = &b, .load = read_behind});
     m->failed |= e == IR_NONE;
     return e;
 }

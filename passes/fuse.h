@@ -30,11 +30,6 @@ typedef struct fuse_merge {
 /* Hook: the load as a load of the new node, or the expression of the map behind it. */
 ir_expr fuse_read(void *merge, const ir_expr_node *load);
 
-/* The expression in a nest's space with the index along axis i replaced by idx[i], loads by hook.
- */
-ir_expr fuse_at(ir_graph *, ir_expr, const ir_expr *idx, void *ctx,
-                ir_expr (*load)(void *ctx, const ir_expr_node *));
-
 /* Calls visit for every different load below the expressions. */
 void fuse_each_load(ir_graph *, const ir_expr *, size_t n, void *ctx,
                     void (*visit)(void *ctx, const ir_expr_node *));

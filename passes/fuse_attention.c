@@ -30,65 +30,6 @@ typedef struct match {
     bool failed;
 } match;
 
-/* ---- through reshapes ---- */
-
-/* The axes from `at` on whose product is `size`: where they end; -1: there are none. */
-static int axes_of_size(ir_graph *g, ir_dim size, const ir_dim *dims, int at, int rank)
-{
-    ir_dim product = ir_dim_const(g, 1);
-    for (int i = at; i < rank && product != IR_NONE; i++) {
-        product = ir_dim_mul(g, product, dims[i]);
-        if (product == size) return i + 1;
-    }
-    return -1;
-}
-
-/* One index as those of the axes [at, end) that it counts through. */
-static void split_index(ir_graph *g, ir_expr flat, const ir_dim *dims, int at, int end,
-                        ir_expr *idx)
-{
-    for (int i = end - 1; i >= at; i--) {
-        ir_expr size = ir_x_dim(g, dims[i]);
-        idx[i] = i > at ? ir_x_2(g, IR_X_MOD, flat, size) : flat;
-        flat = ir_x_2(g, IR_X_FLOORDIV, flat, size);
-    }
-}
-
-static ir_expr merge_indices(ir_graph *g, const ir_dim *dims, int at, int end, const ir_expr *idx)
-{
-    ir_expr flat = idx[at];
-    for (int i = at + 1; i < end; i++)
-        flat = ir_x_2(g, IR_X_ADD, ir_x_2(g, IR_X_MUL, flat, ir_x_dim(g, dims[i])), idx[i]);
-    return flat;
-}
-
-/* Replaces indices into a reshape's result by those into its operand; false: neither one axis of
- * the one is some of the other, nor the other way round. */
-static bool through_reshape(ir_graph *g, const ir_type *from, const ir_type *to, ir_expr *idx)
-{
-    ir_expr inner[IR_MAX_RANK];
-    int i = 0, j = 0, end;
-    while (i < from->rank || j < to->rank) {
-        if (i < from->rank && ir_dim_equals(g, from->dims[i], 1)) {
-            inner[i++] = ir_x_int(g, IR_I64, 0);
-        } else if (j < to->rank && ir_dim_equals(g, to->dims[j], 1)) {
-            j++;
-        } else if (i == from->rank || j == to->rank) {
-            return false;
-        } else if ((end = axes_of_size(g, to->dims[j], from->dims, i, from->rank)) >= 0) {
-            split_index(g, idx[j++], from->dims, i, end, inner);
-            i = end;
-        } else {
-            end = axes_of_size(g, from->dims[i], to->dims, j, to->rank);
-            if (end < 0) return false;
-            inner[i++] = merge_indices(g, to->dims, j, end, idx);
-            j = end;
-        }
-    }
-    memcpy(idx, inner, (size_t)from->rank * sizeof *idx);
-    return true;
-}
-
 /* ---- following values ---- */
 
 static bool is_private(const match *m, ir_value v)
@@ -104,7 +45,7 @@ static const ir_node *behind(match *m, ir_value v, ir_op op, ir_expr *idx)
     const ir_node *reshape;
     while (is_private(m, v) && (reshape = fuse_def(g, v, IR_OP_RESHAPE, m->values.block))) {
         const ir_type *from = ir_type_of(g, reshape->operands[0]), *to = ir_type_of(g, v);
-        if (!through_reshape(g, from, to, idx)) return NULL;
+        if (!ir_reshape_indices(g, from, to->dims, to->rank, true, idx)) return NULL;
         v = reshape->operands[0];
     }
     return is_private(m, v) ? fuse_def(g, v, op, m->values.block) : NULL;
@@ -166,7 +107,7 @@ static ir_expr read_operand(void *ctx, const ir_expr_node *load)
 static ir_expr fuse_attention_place(match *m, const ir_node *n, ir_expr e, const ir_expr *idx)
 {
     m->reading = n;
-    e = fuse_at(m->g, e, idx, m, read_operand);
+    e = ir_x_rewrite(m->g, e, &(ir_rewrite){.ctx = m, .at = idx, .load = read_operand});
     m->failed |= e == IR_NONE;
     return e == IR_NONE ? e : simplify(m, e);
 }
@@ -241,12 +182,10 @@ static bool fuse_attention_set_space(match *m)
     return true;
 }
 
-static ir_expr row_index(void *ctx, int axis) { return ((const match *)ctx)->row_at[axis]; }
-
 /* The contract that makes the scores, which the row reads at one place. */
 static bool find_scores(match *m)
 {
-    const ir_rewrite at = {.ctx = m, .index = row_index};
+    const ir_rewrite at = {.at = m->row_at};
     for (uint32_t k = 0; k < m->row.noperands; k++) {
         ir_expr_node load;
         if (!find_load(m->g, &m->row, k, &load)) continue;
@@ -295,7 +234,7 @@ static ir_expr row_node(void *ctx, ir_expr e)
 static void place_row(match *m)
 {
     const ir_attr *body = ir_attr_find(&m->row, IR_KEY_body);
-    const ir_rewrite hooks = {.ctx = m, .node = row_node, .index = row_index, .load = row_load};
+    const ir_rewrite hooks = {.ctx = m, .node = row_node, .at = m->row_at, .load = row_load};
     m->reading = &m->row;
     for (size_t i = 0; i < body->n && !m->failed; i++) {
         ir_expr e = ir_x_rewrite(m->g, body->u.exprs[i], &hooks);

@@ -47,7 +47,8 @@ static bool set_axes(ending *e)
     memcpy(e->space, outer->u.dims, outer->n * sizeof *e->space);
     memcpy(e->space + rank, inner->u.dims + parallel, (size_t)e->nred * sizeof *e->space);
     for (int i = 0; i < rank; i++) e->idx[i] = ir_x_index(e->g, i);
-    if (!pass_through_reshape(e->g, ir_type_of(e->g, e->red->results[0]), e->space, rank, e->idx))
+    if (!ir_reshape_indices(e->g, ir_type_of(e->g, e->red->results[0]), e->space, rank, false,
+                            e->idx))
         return false;
     for (int i = 0; i < e->nred; i++) e->idx[parallel + i] = ir_x_index(e->g, rank + i);
     return true;
@@ -83,11 +84,17 @@ static ir_expr load_of_reduction(void *ctx, const ir_expr_node *load)
     return keep_load(e, e->red->operands[load->imm], load);
 }
 
+/* An expression of the reduction, in the new space. */
+static ir_expr from_reduction(ending *e, ir_expr x)
+{
+    return ir_x_rewrite(e->g, x, &(ir_rewrite){.ctx = e, .at = e->idx, .load = load_of_reduction});
+}
+
 /* What the reduction would have stored. */
 static ir_expr reduced(ending *e)
 {
     const ir_attr *end = ir_attr_find(e->red, IR_KEY_epilogue);
-    ir_expr x = end ? fuse_at(e->g, end->u.exprs[0], e->idx, e, load_of_reduction)
+    ir_expr x = end ? from_reduction(e, end->u.exprs[0])
                     : ir_x_acc(e->g, ir_expr_get(e->g, fuse_body(e->red))->type, 0);
     return ir_x_cast(e->g, x, ir_type_of(e->g, e->red->results[0])->elem);
 }
@@ -105,7 +112,7 @@ static ir_value fuse_epilogue_build(pass_sweep *s, ending *e)
     ir_attr attrs[6];
     size_t n = 0;
     ir_nest_begin(&e->m.nest, &s->b, e->rank, e->space, e->nred);
-    ir_expr body = fuse_at(g, fuse_body(e->red), e->idx, e, load_of_reduction);
+    ir_expr body = from_reduction(e, fuse_body(e->red));
     ir_expr end = ir_x_rewrite(g, fuse_body(e->map), &(ir_rewrite){.ctx = e, .load = load_of_map});
     if (body == IR_NONE || end == IR_NONE || e->m.failed) return IR_NONE;
     if (ir_x_measure(g, &end, 1).nodes > FUSE_MOST_NODES) return IR_NONE;

@@ -231,12 +231,6 @@ static ir_expr load_at(void *ctx, const ir_expr_node *load)
     return n->op == IR_OP_MAP ? read_map(p->r, m, load) : read_reduction(p->r, m, load);
 }
 
-static ir_expr index_at(void *ctx, int axis)
-{
-    const place *p = ctx;
-    return p->idx ? p->idx[axis] : IR_NONE;
-}
-
 static ir_expr acc_at(void *ctx, ir_expr e)
 {
     const place *p = ctx;
@@ -247,8 +241,8 @@ static ir_expr acc_at(void *ctx, ir_expr e)
 static ir_expr rewrite_at(group *r, const ir_node *n, ir_expr e, const ir_expr *idx, int stage)
 {
     place p = {r, n, idx, stage};
-    return ir_x_rewrite(
-        r->g, e, &(ir_rewrite){.ctx = &p, .node = acc_at, .index = index_at, .load = load_at});
+    return ir_x_rewrite(r->g, e,
+                        &(ir_rewrite){.ctx = &p, .node = acc_at, .at = idx, .load = load_at});
 }
 
 /* ---- division ---- */

@@ -80,7 +80,7 @@ static bool is_decoded_weight(const ir_graph *g, ir_value v, int depth, bool *na
     if (!n || depth == MOST_DEPTH) return false;
     *narrow |= n->op == IR_OP_CONST && elem != IR_BOOL && ir_elem_bits(elem) <= 8;
     if (n->op == IR_OP_CONST || n->op == IR_OP_VALUES) return true;
-    if (n->op != IR_OP_MAP && n->op != IR_OP_VIEW && n->op != IR_OP_RESHAPE) return false;
+    if (!ir_op_is(n->op, IR_TRAIT_POINTWISE)) return false;
     for (uint32_t i = 0; i < n->noperands; i++)
         if (!is_decoded_weight(g, n->operands[i], depth + 1, narrow)) return false;
     return true;

@@ -1,8 +1,6 @@
 /* Reads and attributes of nests under construction, for the passes that rebuild nodes. */
 #include "passes/nest.h"
 
-#include <string.h>
-
 ir_expr pass_plain_load(ir_nest *nest, ir_value v, const ir_expr *idx)
 {
     ir_graph *g = nest->b->g;
@@ -14,30 +12,6 @@ ir_expr pass_plain_load(ir_nest *nest, ir_value v, const ir_expr *idx)
         nest->args[nest->nargs++] = v;
     }
     return ir_x_load(g, ir_elem_arith(t->elem), (int)k, idx, t->rank);
-}
-
-bool pass_through_reshape(ir_graph *g, const ir_type *from, const ir_dim *to, int rank,
-                          ir_expr *idx)
-{
-    ir_expr inner[IR_MAX_RANK];
-    ir_dim one = ir_dim_const(g, 1);
-    int k = 0;
-    for (int i = 0; i < from->rank; i++) {
-        ir_dim product = one;
-        inner[i] = ir_x_int(g, IR_I64, 0);
-        for (; product != from->dims[i]; k++) {
-            if (k == rank || product == IR_NONE) return false;
-            if (to[k] == one) continue;
-            ir_expr scaled = ir_x_2(g, IR_X_MUL, inner[i], ir_x_dim(g, to[k]));
-            inner[i] = ir_x_2(g, IR_X_ADD, scaled, idx[k]);
-            product = ir_dim_mul(g, product, to[k]);
-        }
-        if (inner[i] == IR_NONE) return false;
-    }
-    for (; k < rank; k++)
-        if (to[k] != one) return false;
-    memcpy(idx, inner, (size_t)from->rank * sizeof *idx);
-    return true;
 }
 
 ir_attr *pass_rewrite_attrs(ir_graph *g, const ir_node *n, const ir_rewrite *hooks, bool *changed)

@@ -250,7 +250,7 @@ static void read_lookups(precision *p, ir_node_id id)
 {
     ir_graph *g = p->g;
     const ir_node *n = &g->nodes[id];
-    if (n->op != IR_OP_MAP && n->op != IR_OP_VIEW) return;
+    if (!ir_op_is(n->op, IR_TRAIT_POINTWISE | IR_TRAIT_NEST)) return;
     for (uint32_t k = 0; k < n->noperands; k++) {
         size_t found = 0, at = 0;
         for (size_t i = 0; i < p->nreadings; i++)

@@ -29,9 +29,10 @@ void pass_count_nodes(const ir_graph *g, size_t *count)
     for (ir_node_id n = 1; n < g->nnodes; n++) *count += g->nodes[n].op != IR_OP_NONE;
 }
 
+/* Nodes that compute and could be one; views are not counted. */
 static bool is_nest(ir_op op)
 {
-    return op == IR_OP_MAP || op == IR_OP_REDUCE || op == IR_OP_CONTRACT || op == IR_OP_ROW;
+    return ir_op_is(op, IR_TRAIT_STORES_ONCE) && !ir_op_is(op, IR_TRAIT_VIEW);
 }
 
 static bool is_result(const ir_graph *g, ir_value v)

@@ -380,8 +380,7 @@ static bool keeps_room(ir_graph *g, const room *r, const ir_node *n)
 /* A scatter's result has the sizes of its data. */
 static bool reads_at_indices(const ir_node *n, ir_value v)
 {
-    return (ir_op_get(n->op)->traits & IR_TRAIT_N) &&
-           !(n->op == IR_OP_SCATTER && n->operands[0] == v);
+    return ir_op_is(n->op, IR_TRAIT_NEST) && !(n->op == IR_OP_SCATTER && n->operands[0] == v);
 }
 
 static void adapt_reader(ir_graph *g, room *r, ir_node_id id)

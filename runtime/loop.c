@@ -107,9 +107,8 @@ lathe_status rt_loop(lathe_session *s, const lathe_step *st, uint32_t body)
     bool go_on = truth(s, l->cond);
     lathe_status status = begin_loop(s, l, st->node);
     for (; !status && go_on && turn < trips; turn++) {
-        if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
-            return rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled");
-        status = begin_turn(s, l, turn);
+        status = rt_cancelled(s);
+        if (!status) status = begin_turn(s, l, turn);
         if (!status) status = rt_steps(s, body, body + st->b);
         if (!status) go_on = truth(s, l->cond_result);
         if (!status) status = end_turn(s, l, st->node, turn);

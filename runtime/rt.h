@@ -146,8 +146,8 @@ struct lathe_session {
     int64_t *args_dim;
     lathe_tensor *call_tensors;
     int64_t *call_syms;
-    size_t size; /* of the session with its arrays */
-    atomic_bool cancelled;
+    size_t size;         /* of the session with its arrays */
+    atomic_uint notices; /* RT_CANCELLED, RT_WATCHED: what a run looks at between its steps */
     lathe_fault fault;
     lathe_random random;
     lathe_pages pages;
@@ -220,6 +220,9 @@ lathe_status rt_loop(lathe_session *, const lathe_step *, uint32_t body);
 lathe_status rt_session_watch(lathe_session *, const lathe_watch *);
 lathe_status rt_step_origin(const lathe_session *, uint32_t step, uint32_t index, const char **node,
                             const char **op);
+/* Bits of a session's notices, in one word, so that a step costs one comparison for all of them. */
+enum { RT_CANCELLED = 1, RT_WATCHED = 2 };
+lathe_status rt_cancelled(lathe_session *); /* LATHE_CANCELLED if the run is */
 void rt_watch_begin(lathe_session *, const lathe_step *);
 
 /* fault.c: "node 'x' (Gather): " and the rest of the message. */

@@ -15,13 +15,13 @@ typedef struct region {
     int64_t rows, chunk_rows;
     char *scratch;
     uint64_t scratch_pitch;
-    const atomic_bool *cancelled;
+    const atomic_uint *notices;
 } region;
 
 static void run_chunk(void *arg, int64_t chunk, int worker)
 {
     const region *r = arg;
-    if (atomic_load_explicit(r->cancelled, memory_order_relaxed)) return;
+    if (atomic_load_explicit(r->notices, memory_order_relaxed) & RT_CANCELLED) return;
     lathe_args args = *r->args;
     args.scratch = r->scratch + r->scratch_pitch * (uint64_t)worker;
     int64_t begin = chunk * r->chunk_rows;
@@ -69,7 +69,7 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
                 .chunk_rows = chunk_rows(s, st, rows),
                 .scratch = s->arena + s->memory.arena,
                 .scratch_pitch = s->scratch_pitch,
-                .cancelled = &s->cancelled};
+                .notices = &s->notices};
     int64_t chunks = (rows - 1) / r.chunk_rows + 1;
     const lathe_threads *threads = &s->model->threads;
     if (threads->workers > 1 && chunks > 1)
@@ -223,10 +223,20 @@ static lathe_status run_step(lathe_session *s, const lathe_step *st, uint32_t bo
     }
 }
 
-static lathe_status watched_step(lathe_session *s, const lathe_step *st, uint32_t body)
+lathe_status rt_cancelled(lathe_session *s)
 {
+    return atomic_load_explicit(&s->notices, memory_order_relaxed) & RT_CANCELLED
+               ? rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled")
+               : LATHE_OK;
+}
+
+/* A step before which there is something to look at. */
+static lathe_status noticed_step(lathe_session *s, const lathe_step *st, uint32_t body)
+{
+    lathe_status status = rt_cancelled(s);
+    if (status) return status;
     rt_watch_begin(s, st);
-    lathe_status status = run_step(s, st, body);
+    status = run_step(s, st, body);
     s->watch.end(s->watch.ctx);
     return status;
 }
@@ -235,15 +245,15 @@ lathe_status rt_steps(lathe_session *s, uint32_t begin, uint32_t end)
 {
     for (uint32_t at = begin; at < end;) {
         const lathe_step *st = &s->v->steps[at++];
-        lathe_status status = s->watch.begin ? watched_step(s, st, at) : run_step(s, st, at);
+        lathe_status status = atomic_load_explicit(&s->notices, memory_order_relaxed)
+                                  ? noticed_step(s, st, at)
+                                  : run_step(s, st, at);
         if (status) return status;
-        if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
-            return rt_fail(&s->text, LATHE_CANCELLED, "the run was cancelled");
         if (st->kind == LATHE_STEP_PAST && s->owns) at++;
         if (st->kind == LATHE_STEP_IF) at += st->a + st->b;
         if (st->kind == LATHE_STEP_LOOP) at += st->b;
     }
-    return LATHE_OK;
+    return rt_cancelled(s);
 }
 
 static void poison(lathe_session *s)
@@ -262,7 +272,7 @@ static lathe_status run_with(lathe_session *s, const lathe_tensor *inputs, lathe
     s->text.s[0] = 0;
     s->fault = (lathe_fault){0};
     rt_session_drop_pages(s);
-    atomic_store_explicit(&s->cancelled, false, memory_order_relaxed);
+    atomic_store_explicit(&s->notices, s->watch.begin ? RT_WATCHED : 0, memory_order_relaxed);
     lathe_status status = rt_bind(s, inputs, outputs);
     if (status) return status;
     poison(s);

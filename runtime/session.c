@@ -225,7 +225,7 @@ const char *rt_session_message(const lathe_session *s) { return s ? s->text.s : 
 
 void rt_session_cancel(lathe_session *s)
 {
-    if (s) atomic_store_explicit(&s->cancelled, true, memory_order_relaxed);
+    if (s) atomic_fetch_or_explicit(&s->notices, RT_CANCELLED, memory_order_relaxed);
 }
 
 lathe_status rt_session_seed(lathe_session *s, uint64_t seed)

@@ -1,4 +1,5 @@
-/* Telling the app of each step of a run. Without a watcher a step costs one comparison more. */
+/* Telling the app of each step of a run. Without a watcher a step costs
+ * nothing more: one word tells of watchers and of cancelling. */
 #include "runtime/rt.h"
 
 static const char *const kinds[] = {

@@ -1,4 +1,5 @@
-/* Comments in the text of generated code: which nodes of the model a kernel comes from.
+/* What says in generated code which nodes of the model a kernel comes from: comments in its text,
+ * and, where that is asked for, its symbol, which debuggers and profilers of the system show.
  *
  * In: the text of a module, LLVM IR or assembly, and the program. Out: the same text with a comment
  * above the start of each kernel. A kernel's function is found by its name at the start of a line,
@@ -10,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 64 }; /* nodes of a kernel that many steps share */
+enum {
+    SHOWN = 64,        /* nodes of a kernel that many steps share */
+    MOST_SYMBOL = 200, /* bytes of a symbol, the number of those left out aside */
+};
 
 /* The origins of all steps of each kernel. */
 static uint32_t *sets_of_kernels(const cg_program *p)
@@ -63,6 +67,39 @@ static void put_origins(FILE *f, const cg_program *p, uint32_t set, const char *
     }
     if (n > SHOWN) fprintf(f, " and %zu more", n - SHOWN);
     if (n) fputc('\n', f);
+}
+
+/* Behind the first `used` bytes of the symbol, a dot and the name with _ for what would have to be
+ * quoted; the new length, or `used` if there is no room. */
+static size_t add_name(char *symbol, size_t used, const char *name)
+{
+    size_t n = strlen(name);
+    if (n >= MOST_SYMBOL - used) return used;
+    symbol[used++] = '.';
+    for (; *name; name++) {
+        char c = *name;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        symbol[used++] = plain ? c : '_';
+    }
+    return used;
+}
+
+void cg_name_kernels(cg_program *p)
+{
+    const uint32_t *sets = sets_of_kernels(p);
+    for (size_t i = 0; i < p->nkernels; i++) {
+        ir_origin *list;
+        char symbol[MOST_SYMBOL + 1] = "";
+        size_t n = ir_origins_list(p->g, sets[i], p->arena, &list), shown = 0, used = 0;
+        for (; shown < n; shown++) {
+            const char *name = ir_text(p->g, list[shown].name);
+            size_t end = add_name(symbol, used, *name ? name : ir_text(p->g, list[shown].op));
+            if (end == used) break;
+            used = end;
+        }
+        const char *rest = shown < n ? ir_format(p->arena, ".and_%zu_more", n - shown) : "";
+        p->kernels[i].name = ir_format(p->arena, "%s%s%s", p->kernels[i].name, symbol, rest);
+    }
 }
 
 char *cg_annotate(const cg_program *p, const char *text, size_t size, bool llvm, size_t *length)

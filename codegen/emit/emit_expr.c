@@ -53,7 +53,7 @@ static cg_val divide_unsigned(cg_unit *u, ir_scalar op, cg_val a, cg_val b)
     cg_val zero = cg_int_like(a, 0);
     cg_val none = LLVMBuildICmp(u->b, LLVMIntEQ, b, zero, "");
     cg_val safe = cg_select(u, none, cg_int_like(a, 1), b);
-    if (op == IR_X_REM || op == IR_X_MOD) return LLVMBuildURem(u->b, a, safe, "");
+    if (!ir_x_op_is(op, IR_X_QUOTIENT)) return LLVMBuildURem(u->b, a, safe, "");
     return cg_select(u, none, zero, LLVMBuildUDiv(u->b, a, safe, ""));
 }
 

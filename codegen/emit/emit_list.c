@@ -191,9 +191,7 @@ bool cg_has_exact_lanes(const cg_item *it)
 /* A comparison of indices that is one of small numbers: see cg_affine_compare. */
 static bool is_affine_compare(const cg_kern *k, const cg_list *l, const cg_item *it)
 {
-    ir_scalar op = it->x->op;
-    if (k->lanes == 1 || (op != IR_X_LT && op != IR_X_LE && op != IR_X_EQ && op != IR_X_NE))
-        return false;
+    if (k->lanes == 1 || !ir_x_op_is(it->x->op, IR_X_COMPARES)) return false;
     const cg_item *a = &l->items[it->args[0]], *b = &l->items[it->args[1]];
     return a->x->type == IR_I64 && cg_has_exact_lanes(a) && cg_has_exact_lanes(b);
 }
@@ -230,19 +228,10 @@ void cg_list_plan(cg_kern *k, cg_list *l)
 
 static bool is_slow(const cg_item *it)
 {
-    bool is_int = ir_elem_is_int(it->x->type);
-    switch (it->x->op) {
-    case IR_X_DIV:
-    case IR_X_FLOORDIV:
-    case IR_X_MOD:
-    case IR_X_REM:
-        return is_int || it->x->op == IR_X_REM;
-    case IR_X_POW:
-    case IR_X_ATAN2:
-        return true;
-    default:
-        return it->x->type == IR_F64 && it->x->op >= IR_X_EXP && it->x->op <= IR_X_ATANH;
-    }
+    ir_scalar op = it->x->op;
+    if (op == IR_X_REM || op == IR_X_POW || op == IR_X_ATAN2) return true;
+    return ir_elem_is_int(it->x->type) ? ir_x_op_is(op, IR_X_DIVIDES)
+                                       : it->x->type == IR_F64 && ir_x_op_is(op, IR_X_FUNCTION);
 }
 
 cg_cost cg_list_cost(cg_kern *k, const cg_list *l)
@@ -316,11 +305,10 @@ static cg_val emit_natural_division(cg_kern *k, const cg_list *l, const cg_item 
                                     const cg_val *a)
 {
     ir_scalar op = it->x->op;
-    bool quotient = op == IR_X_DIV || op == IR_X_FLOORDIV;
-    if (it->x->type != IR_I64 || (!quotient && op != IR_X_MOD && op != IR_X_REM)) return NULL;
+    if (it->x->type != IR_I64 || !ir_x_op_is(op, IR_X_DIVIDES)) return NULL;
     if (l->items[it->args[0]].lo < 0 || l->items[it->args[1]].lo <= 0) return NULL;
-    return quotient ? LLVMBuildUDiv(k->u->b, a[0], a[1], "")
-                    : LLVMBuildURem(k->u->b, a[0], a[1], "");
+    return ir_x_op_is(op, IR_X_QUOTIENT) ? LLVMBuildUDiv(k->u->b, a[0], a[1], "")
+                                         : LLVMBuildURem(k->u->b, a[0], a[1], "");
 }
 
 /* a + c*lane < b + d*lane is (c-d)*lane < b-a: all lanes of it fit i32 if b-a is clamped. */

@@ -5,7 +5,7 @@
 #include "codegen/emit/emit_math.h"
 
 static const char *const runtime_names[IR_X_COUNT] = {
-#define SCALAR(NAME, text, arity, result) [IR_X_##NAME] = "lathe_rt_" text,
+#define SCALAR(NAME, text, arity, result, traits) [IR_X_##NAME] = "lathe_rt_" text,
 #include "ir/scalar.def"
 #undef SCALAR
 };
@@ -62,7 +62,7 @@ cg_val cg_round(cg_unit *u, ir_scalar op, cg_val v)
 cg_val cg_math(cg_unit *u, ir_scalar op, ir_elem type, const cg_val *a)
 {
     bool two = op == IR_X_POW || op == IR_X_ATAN2;
-    if (!two && (op < IR_X_EXP || op > IR_X_ATANH)) return NULL;
+    if (!ir_x_op_is(op, IR_X_FUNCTION)) return NULL;
     cg_val r = type == IR_F32 ? cg_math_f32(u, op, a) : NULL;
     return r ? r : cg_call_lanes(u, runtime_names[op], a, two ? 2 : 1);
 }

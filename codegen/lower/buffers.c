@@ -16,9 +16,7 @@ ir_value cg_root(cg_lowering *lw, ir_value v)
     while (!lw->root[at]) {
         const ir_value_info *info = &lw->g->values[at];
         const ir_node *node = info->def ? &lw->g->nodes[info->def] : NULL;
-        bool shares = node && (node->op == IR_OP_RESHAPE ||
-                               (node->op == IR_OP_VIEW && ir_view_is_dense(lw->g, node)));
-        if (!shares) lw->root[at] = at;
+        if (!node || !ir_is_alias(lw->g, node)) lw->root[at] = at;
         else at = node->operands[0];
     }
     ir_value root = lw->root[at];
@@ -147,8 +145,7 @@ bool cg_set_home(cg_lowering *lw, ir_value v, ir_block_id block, ir_dim bytes, u
     ir_value root = cg_root(lw, v);
     const ir_value_info *info = &lw->g->values[root];
     const ir_node *node = info->def ? &lw->g->nodes[info->def] : NULL;
-    if (!node || node->block != block || node->op == IR_OP_CONST || node->op == IR_OP_LOOP)
-        return false;
+    if (!node || node->block != block || ir_op_is(node->op, IR_TRAIT_FIXED_MEMORY)) return false;
     if (lw->home[root] || lw->buffer[root] || cg_bytes(lw->g, &info->type) != bytes) return false;
     lw->home[root] = buffer + 1;
     return true;

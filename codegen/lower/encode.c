@@ -40,11 +40,6 @@ static ir_expr number(decoding *d, int64_t v) { return ir_x_int(d->g, IR_I64, v)
 
 static ir_expr op(decoding *d, ir_scalar o, ir_expr x, ir_expr y) { return ir_x_2(d->g, o, x, y); }
 
-static bool size_of(const decoding *d, ir_dim dim, int64_t *size)
-{
-    return ir_dim_is_const(d->g, dim, size) && *size > 0;
-}
-
 /* ---- the element of a value at some indices ---- */
 
 static ir_expr encode_element(decoding *d, ir_value v, const ir_expr *idx);
@@ -98,10 +93,7 @@ static ir_expr of_constant(decoding *d, ir_value v, const ir_node *n, const ir_e
 typedef struct inside {
     decoding *d;
     const ir_node *n;
-    const ir_expr *idx;
 } inside;
-
-static ir_expr index_inside(void *ctx, int axis) { return ((const inside *)ctx)->idx[axis]; }
 
 static ir_expr load_inside(void *ctx, const ir_expr_node *load)
 {
@@ -116,14 +108,25 @@ static ir_dim no_dim(void *ctx, ir_dim dim)
     return dim;
 }
 
-static ir_expr of_map(decoding *d, ir_value v, const ir_node *n, const ir_expr *idx)
+/* Whether the value has elements, as many in every run. */
+static bool is_sized(const decoding *d, ir_value v)
 {
-    inside in = {d, n, idx};
-    const ir_rewrite hooks = {
-        .ctx = &in, .index = index_inside, .load = load_inside, .dim = no_dim};
-    ir_expr x = ir_x_rewrite(d->g, ir_attr_find(n, IR_KEY_body)->u.exprs[0], &hooks);
-    return x == IR_NONE || d->failed ? encode_fail(d)
-                                     : ir_x_cast(d->g, x, ir_type_of(d->g, v)->elem);
+    const ir_type *t = ir_type_of(d->g, v);
+    int64_t size;
+    for (int i = 0; i < t->rank; i++)
+        if (!ir_dim_is_const(d->g, t->dims[i], &size) || size < 1) return false;
+    return true;
+}
+
+static ir_expr encode_element(decoding *d, ir_value v, const ir_expr *idx)
+{
+    if (!v || d->failed || d->steps++ == MOST_STEPS || !is_sized(d, v)) return encode_fail(d);
+    const ir_node n = d->g->nodes[d->g->values[v].def];
+    if (n.op == IR_OP_CONST) return of_constant(d, v, &n, idx);
+    inside in = {d, &n};
+    ir_expr x =
+        ir_element(d->g, &n, idx, &(ir_rewrite){.ctx = &in, .load = load_inside, .dim = no_dim});
+    return x == IR_NONE || d->failed ? encode_fail(d) : x;
 }
 
 /* x counts points of n axes, row-major; their indices. */
@@ -134,72 +137,6 @@ static void split(decoding *d, ir_expr x, const int64_t *size, int n, ir_expr *i
         x = op(d, IR_X_FLOORDIV, x, number(d, size[i]));
     }
     if (n) idx[0] = x;
-}
-
-/* Groups of axes with equal products on both sides, innermost first. */
-static ir_expr of_reshape(decoding *d, ir_value v, const ir_node *n, const ir_expr *idx)
-{
-    const ir_type *to = ir_type_of(d->g, v), *from = ir_type_of(d->g, n->operands[0]);
-    int64_t outer[IR_MAX_RANK], inner[IR_MAX_RANK];
-    ir_expr at[IR_MAX_RANK];
-    for (int i = 0; i < to->rank; i++)
-        if (!size_of(d, to->dims[i], &outer[i])) return encode_fail(d);
-    for (int i = 0; i < from->rank; i++)
-        if (!size_of(d, from->dims[i], &inner[i])) return encode_fail(d);
-    int i = to->rank, k = from->rank;
-    while (i > 0 || k > 0) {
-        int first_i = i, first_k = k;
-        int64_t a = 1, b = 1;
-        do {
-            if (a <= b && i > 0) a *= outer[--i];
-            else if (k > 0) b *= inner[--k];
-            else a *= outer[--i];
-        } while (a != b);
-        ir_expr flat = number(d, 0);
-        for (int j = i; j < first_i; j++)
-            flat = op(d, IR_X_ADD, op(d, IR_X_MUL, flat, number(d, outer[j])), idx[j]);
-        split(d, flat, inner + k, first_k - k, at + k);
-    }
-    return encode_element(d, n->operands[0], at);
-}
-
-/* The part that the index along the axis falls into; the others are read somewhere inside. */
-static ir_expr of_concat(decoding *d, const ir_node *n, const ir_expr *idx)
-{
-    int64_t axis = ir_attr_int(n, IR_KEY_axis, 0), end = 0, size;
-    int rank = ir_type_of(d->g, n->results[0])->rank;
-    ir_expr result = IR_NONE, at[IR_MAX_RANK];
-    memcpy(at, idx, (size_t)rank * sizeof *at);
-    for (uint32_t i = 0; i < n->noperands; i++) {
-        if (!size_of(d, ir_type_of(d->g, n->operands[i])->dims[axis], &size)) return encode_fail(d);
-        at[axis] = op(d, IR_X_SUB, idx[axis], number(d, end));
-        at[axis] = op(d, IR_X_MIN, op(d, IR_X_MAX, at[axis], number(d, 0)), number(d, size - 1));
-        if (size == 1) at[axis] = number(d, 0);
-        ir_expr x = encode_element(d, n->operands[i], at);
-        if (d->failed) return IR_NONE;
-        result = i ? ir_x_select(d->g, op(d, IR_X_LT, idx[axis], number(d, end)), result, x) : x;
-        end += size;
-    }
-    return result;
-}
-
-static ir_expr encode_element(decoding *d, ir_value v, const ir_expr *idx)
-{
-    const ir_node *n = v ? &d->g->nodes[d->g->values[v].def] : &d->g->nodes[IR_NONE];
-    if (d->failed || d->steps++ == MOST_STEPS) return encode_fail(d);
-    switch (n->op) {
-    case IR_OP_CONST:
-        return of_constant(d, v, n, idx);
-    case IR_OP_MAP:
-    case IR_OP_VIEW:
-        return of_map(d, v, n, idx);
-    case IR_OP_RESHAPE:
-        return of_reshape(d, v, n, idx);
-    case IR_OP_CONCAT:
-        return of_concat(d, n, idx);
-    default:
-        return encode_fail(d);
-    }
 }
 
 /* ---- the panels' graph ---- */
@@ -367,16 +304,11 @@ static cg_encoded *find_or_make(cg_lowering *lw, const cg_matrix *m)
     return e;
 }
 
-static bool decodes(ir_op o)
-{
-    return o == IR_OP_MAP || o == IR_OP_VIEW || o == IR_OP_RESHAPE || o == IR_OP_CONCAT;
-}
-
 /* Nodes that only decode are dead when the last reader is gone. */
 static void drop_use(cg_lowering *lw, uint32_t *uses, ir_value v)
 {
     const ir_node *n = &lw->g->nodes[lw->g->values[v].def];
-    if (--uses[v] || !decodes(n->op)) return;
+    if (--uses[v] || !ir_op_is(n->op, IR_TRAIT_POINTWISE)) return;
     lw->dead[lw->g->values[v].def] = true;
     for (uint32_t i = 0; i < n->noperands; i++) drop_use(lw, uses, n->operands[i]);
 }

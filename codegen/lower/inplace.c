@@ -46,8 +46,7 @@ static bool is_free(cg_lowering *lw, const ir_node *node, ir_value root)
     ir_graph *g = lw->g;
     ir_node_id def = g->values[root].def;
     const ir_type *from = ir_type_of(g, root), *to = ir_type_of(g, node->results[0]);
-    if (!def || g->nodes[def].op == IR_OP_CONST || g->nodes[def].op == IR_OP_LOOP ||
-        !lw->buffer[root])
+    if (!def || ir_op_is(g->nodes[def].op, IR_TRAIT_FIXED_MEMORY) || !lw->buffer[root])
         return false;
     uint32_t buffer = lw->buffer[root] - 1;
     return lw->p->bufs[buffer].kind == LATHE_BUF_ARENA &&

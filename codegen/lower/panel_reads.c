@@ -303,10 +303,7 @@ static ir_expr note_load(void *ctx, const ir_expr_node *load)
 bool cg_looks_up(cg_lowering *lw, const ir_node *n, uint32_t operand)
 {
     finding f = {.g = lw->g, .operand = operand};
-    if (!held_of(lw, n->operands[operand])) return false;
-    if (n->op != IR_OP_MAP && n->op != IR_OP_VIEW && n->op != IR_OP_ROW &&
-        n->op != IR_OP_ARG_REDUCE)
-        return false;
+    if (!held_of(lw, n->operands[operand]) || !ir_op_is(n->op, IR_TRAIT_LOOKS_UP)) return false;
     for (uint32_t i = 0; i < n->nattrs; i++)
         for (size_t e = 0; ir_key_kind(n->attrs[i].key) == IR_ATTR_EXPRS && e < n->attrs[i].n; e++)
             ir_x_rewrite(lw->g, n->attrs[i].u.exprs[e],

@@ -8,12 +8,6 @@
 
 #include "codegen/lower/lower.h"
 
-static bool may_store_elsewhere(ir_op op)
-{
-    return op == IR_OP_MAP || op == IR_OP_VIEW || op == IR_OP_REDUCE || op == IR_OP_CONTRACT ||
-           op == IR_OP_ROW || op == IR_OP_ATTENTION;
-}
-
 static bool is_part(cg_lowering *lw, const ir_node *concat, ir_value v)
 {
     const ir_graph *g = lw->g;
@@ -23,7 +17,7 @@ static bool is_part(cg_lowering *lw, const ir_node *concat, ir_value v)
     /* Panels that are decoded when they are packed need tiles, which store rows as they are. */
     if (strcmp(ir_attr_str(g, node, IR_KEY_weight), "computed") == 0) return false;
     ir_elem elem = ir_type_of(g, concat->results[0])->elem;
-    return node->block == concat->block && may_store_elsewhere(node->op) &&
+    return node->block == concat->block && ir_op_is(node->op, IR_TRAIT_STORES_ONCE) &&
            info->type.elem == elem && ir_elem_bits(elem) % 8 == 0;
 }
 

@@ -41,6 +41,12 @@ count() { "$LATHE" bench "$1" --case examples/digits/test_data_set_0 --seconds 0
     python3 -c 'import json, sys; print(sum(len(k["nodes"]) for k in json.load(sys.stdin)["profile"]["kernels"]))'; }
 "$LATHE" compile -q examples/digits/model.onnx --name all --origins -o "$dir/liball.so"
 [ "$(count "$dir/liball.so")" -gt "$(count "$dir/libdigits.so")" ]
+nm "$dir/liball.so" >"$dir/all.nm"
+nm "$dir/libdigits.so" >"$dir/digits.nm"
+has "$dir/all.nm" ' t [a-z]+_[0-9]+\.[^ ]*(MatMul|Gemm)'
+! grep -qE ' t [a-z]+_[0-9]+\.[^ ]*(MatMul|Gemm)' "$dir/digits.nm"
+"$LATHE" compile -q examples/digits/model.onnx --emit asm --origins -o "$dir/named.s"
+has "$dir/named.s" '^# from .*\((MatMul|Gemm)\), .*\(Add|Relu|Gelu'
 "$LATHE" compile -q examples/digits/model.onnx --emit asm -o "$dir/digits.s"
 has "$dir/digits.s" '^# from .*\((MatMul|Gemm)\), .*\(Add|Relu|Gelu'
 "$LATHE" compile -q examples/digits/model.onnx --emit llvm -o "$dir/digits.ll"

@@ -27,7 +27,7 @@ static const struct {
     int arity;
     const char *text;
 } ops[] = {
-#define SCALAR(NAME, text, arity, result) {IR_X_##NAME, arity, text},
+#define SCALAR(NAME, text, arity, result, traits) {IR_X_##NAME, arity, text},
 #include "ir/scalar.def"
 #undef SCALAR
 };

@@ -99,7 +99,7 @@ static void check(const char *isa, const char *name, double most, double least)
 }
 
 static const char *const names[] = {
-#define SCALAR(NAME, text, arity, result) [IR_X_##NAME] = text,
+#define SCALAR(NAME, text, arity, result, traits) [IR_X_##NAME] = text,
 #include "ir/scalar.def"
 #undef SCALAR
 };
