@@ -13,6 +13,7 @@
 #include "codegen/object/c_names.h"
 #include "codegen/emit/annotate.h"
 #include "codegen/evaluate/evaluate.h"
+#include "codegen/inspect.h"
 #include "codegen/output.h"
 #include "codegen/program.h"
 #include "frontend/fe.h"
@@ -22,6 +23,7 @@
 typedef struct work {
     const lathe_options *o;
     lathe_diag *diag;
+    cg_inspector *inspector;
     bool checking;      /* lathe_check: code is neither compiled nor run */
     const char *passes; /* lathe_opt: names, and where the text goes */
     FILE *out;
@@ -198,9 +200,19 @@ static pass_options options_of_passes(work *w)
                           .ctx = w};
 }
 
+static void watch_pass(void *ctx, ir_graph *g, const pass_info *pass, const pass_line *line)
+{
+    cg_inspect_pass(ctx, g, pass->name, pass->summary, line->run);
+}
+
 static lathe_status run_passes(work *w)
 {
     pass_options options = options_of_passes(w);
+    if (w->o->inspection) {
+        w->inspector = cg_inspect_begin(&w->arena, w->o->inspection, w->g);
+        options.watch = watch_pass;
+        options.watch_ctx = w->inspector;
+    }
 #if !defined NDEBUG || defined LATHE_SANITIZED
     options.verify = true;
 #endif
@@ -244,7 +256,7 @@ static lathe_status lower(work *w)
                  w->checking ? NULL : cg_encoded_decodes, &w->p));
     w->p->precision = w->precision.name;
     bool verify = w->o->emit == LATHE_EMIT_PROGRAM;
-    if (verify || w->o->all_origins) cg_list_origins(w->p);
+    if (verify || w->o->all_origins || w->o->inspection) cg_list_origins(w->p);
 #if !defined NDEBUG || defined LATHE_SANITIZED
     verify = true;
 #endif
@@ -393,6 +405,18 @@ static lathe_status compile_make(work *w, lathe_emit kind)
     return emit(w, kind == LATHE_EMIT_LLVM ? CG_LLVM : kind == LATHE_EMIT_ASM ? CG_ASM : CG_OBJECT);
 }
 
+/* The code once more, as assembly. */
+static lathe_status inspect_end(work *w)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (!w->p) return diag_add(w->diag, LATHE_BAD_INPUT, NULL, "only a program can be inspected");
+    lathe_status s = cg_emit(w->p, &w->targets, CG_ASM, w->o->level, w->diag, &text, &size);
+    if (s == LATHE_OK) s = cg_inspect_end(w->inspector, w->p, text, size);
+    free(text);
+    return s;
+}
+
 /* What can be said of the options without a look at any file. */
 static lathe_status check_options(work *w)
 {
@@ -415,6 +439,7 @@ static lathe_status compile(work *w)
     TRY(read_model(w));
     TRY(run_passes(w));
     TRY(compile_make(w, kind));
+    if (w->inspector) TRY(inspect_end(w));
     bool text = kind == LATHE_EMIT_IR || kind == LATHE_EMIT_LLVM || kind == LATHE_EMIT_ASM ||
                 kind == LATHE_EMIT_PROGRAM;
     TRY(text ? write_text(w) : write_object(w));

@@ -53,7 +53,7 @@ static lathe_status measure(loaded *m, double seconds, double **times, size_t *n
     return LATHE_OK;
 }
 
-static lathe_status measure_steps(loaded *m, double seconds, profile *p)
+lathe_status measure_steps(loaded *m, double seconds, struct profile *p)
 {
     size_t runs = 0;
     double total = 0, end = seconds_now() + seconds;

@@ -28,6 +28,7 @@ int command_opt(const cli_options *);
 int command_ops(const cli_options *);
 int command_compare(const cli_options *);
 int command_info(const cli_options *);
+int command_inspect(const cli_options *);
 int command_generate(const cli_options *);
 
 typedef struct command {
@@ -118,7 +119,16 @@ int open_model(const cli_options *, const char *path, loaded *);
 /* The same, and reads the inputs. `inputs`: NAME=FILE; case_dir: input_K.pb; draw: what neither
  * gives is random. */
 int load_model(const cli_options *, const char *path, bool draw, loaded *);
+int read_inputs(const cli_options *, loaded *, bool draw);
 void unload_model(loaded *);
+
+/* Free sizes as the inputs that were read have them; -1: no input has it. */
+int64_t input_size(const loaded *, const char *name);
+
+/* ---- bench.c ---- */
+/* Runs for about so long, step by step. LATHE_OUT_OF_MEMORY: the profile is void. */
+struct profile;
+lathe_status measure_steps(loaded *, double seconds, struct profile *);
 
 /* ---- test_dims.c ---- */
 /* Dims whose name stands for several sizes in one of a case's data sets, as --dim takes them;

@@ -20,6 +20,8 @@ static const command commands[] = {
     {"bench", "MODEL.{onnx,so}|CASE", "time a model", BENCH, 1, 1, command_bench},
     {"info", "MODEL.{onnx,so,weights}", "say what a model takes, gives and needs", INFO, 1, 1,
      command_info},
+    {"inspect", "MODEL.{onnx,so}", "show what became of a model, as a page", INSPECT, 1, 1,
+     command_inspect},
     {"opt", "FILE.ir", "run passes on a graph in text form", OPT, 0, 1, command_opt},
     {"ops", "", "list the ONNX operators that are read", OPS, 0, 0, command_ops},
     {"generate", "man|bash|zsh|fish", NULL, GENERATE, 1, 1, command_generate},

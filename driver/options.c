@@ -193,6 +193,7 @@ void options_free(cli_options *o)
 {
     free(o->paths.items);
     free(o->dims.items);
+    free(o->at.items);
     free(o->items.items);
     free(o->set.items);
     free(o->custom.items);

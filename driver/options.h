@@ -15,8 +15,9 @@ enum {
     OPS = 64,
     COMPARE = 128,
     INFO = 256,
-    ALL = 511,
-    GENERATE = 512
+    INSPECT = 512,
+    ALL = 1023,
+    GENERATE = 1024
 };
 
 typedef struct option_list {
@@ -30,7 +31,7 @@ typedef struct cli_options {
         *case_dir;
     const char *output_dir, *output_format, *depfile, *report, *against, *require, *trace, *state;
     const char *precision;
-    option_list dims, items, set, custom, disabled, inputs, kept;
+    option_list dims, at, items, set, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds, limit_time, limit_memory;
     bool allow_symlinks, guard, profile, origins, list_passes, json, quiet, help, version;

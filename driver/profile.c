@@ -268,6 +268,9 @@ void profile_json(const profile *p, machine m, FILE *f)
             fprintf(f, "\"kernel\": %u, ", l->first->info.kernel);
         fprintf(f, "\"steps\": %zu, \"calls\": %zu, \"ms\": %.6g, \"share\": %.6g, ", l->nsteps,
                 l->count, per_run(p, l->seconds), share(p, l->seconds) / 100);
+        if (l->multiply_adds > 0)
+            fprintf(f, "\"multiply_adds\": %.6g, ", l->multiply_adds / (double)p->runs);
+        if (!l->unknown) fprintf(f, "\"bytes\": %.6g, ", l->bytes / (double)p->runs);
         if (*l->first->info.precision)
             fprintf(f, "\"precision\": \"%s\", ", l->first->info.precision);
         if (r.unit)

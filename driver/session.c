@@ -141,7 +141,7 @@ static int read_case(const cli_options *o, loaded *m)
     return EXIT_OK;
 }
 
-static int read_inputs(const cli_options *o, loaded *m, bool draw)
+int read_inputs(const cli_options *o, loaded *m, bool draw)
 {
     m->files = calloc((size_t)m->nin + 1, sizeof *m->files);
     m->in = calloc((size_t)m->nin + 1, sizeof *m->in);
@@ -160,6 +160,17 @@ static int read_inputs(const cli_options *o, loaded *m, bool draw)
         m->in[i] = m->files[i].tensor;
     }
     return code;
+}
+
+int64_t input_size(const loaded *m, const char *name)
+{
+    lathe_tensor_info info;
+    for (int i = 0; i < m->nin; i++) {
+        if (lathe_info(m->lib->desc, LATHE_INPUTS, i, &info) != LATHE_OK) continue;
+        for (int d = 0; d < info.rank && d < m->in[i].rank; d++)
+            if (info.dims[d] < 0 && strcmp(info.dim_names[d], name) == 0) return m->in[i].dims[d];
+    }
+    return -1;
 }
 
 int open_model(const cli_options *o, const char *path, loaded *m)

@@ -111,6 +111,8 @@ typedef struct lathe_options {
     const char *depfile;    /* gets a rule for make: the outputs and the files they are made from */
     FILE *report;           /* what the passes did, and sizes; NULL: no report */
     bool report_json;
+    FILE *inspection; /* receives one JSON object: the graph behind each pass, the lowered program,
+                         its assembly; for `lathe inspect`, may change with any version; NULL: no */
     const char *require;   /* "i8": quantised products in floats are errors; NULL: they are not */
     const char *precision; /* of products: "f32", "bf16", "f16", "w8", "w4", the last two with a
                               length of blocks behind a colon; NULL: "f32" */

@@ -556,11 +556,11 @@ lathe_status ir_print(const ir_graph *, FILE *);
 /* "[add($0[i0], 1.0), i1]" */
 void ir_print_exprs(FILE *, const ir_graph *, const ir_expr *, size_t n);
 lathe_status ir_print_text(const ir_graph *, char **text, size_t *size); /* malloc'ed */
+void ir_print_attrs(FILE *, const ir_graph *, const ir_node *);          /* as in its line */
 ir_graph *ir_parse(ir_arena *, lathe_diag *, const char *file, const char *text, size_t size);
 
-/* edit.c: rewriting. */
-void ir_replace_uses(ir_graph *, ir_value from,
-                     ir_value to);           /* everywhere, results of blocks too */
+/* edit.c: rewriting; uses are replaced everywhere, in results of blocks too. */
+void ir_replace_uses(ir_graph *, ir_value from, ir_value to);
 void ir_delete_node(ir_graph *, ir_node_id); /* unlinks; results must be unused */
 /* Replaces attributes; n of these keys are given, the others of the set of keys are dropped. */
 void ir_replace_attrs(ir_graph *, ir_node_id, uint64_t keys, const ir_attr *, size_t n);

@@ -121,6 +121,13 @@ static bool says_type(const printer *p, const ir_node *n, const ir_attr *a)
            strcmp(ir_text(p->g, a->u.s), ir_elem_name(ir_type_of(p->g, n->results[0])->elem)) == 0;
 }
 
+void ir_print_attrs(FILE *f, const ir_graph *g, const ir_node *n)
+{
+    const printer p = {.g = g, .f = f};
+    for (uint32_t i = 0; i < n->nattrs; i++)
+        if (!says_type(&p, n, &n->attrs[i])) print_attr(&p, n, &n->attrs[i]);
+}
+
 /* ---- nodes and regions ---- */
 
 static void print_region(printer *p, ir_block_id b, int depth);

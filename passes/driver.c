@@ -77,6 +77,7 @@ static lathe_status step(ir_graph *g, const pass_info *pass, const pass_options 
     pass_count_nodes(g, &line.before);
     if (line.run) TRY(driver_run(g, pass, o, diag));
     pass_count_nodes(g, &line.after);
+    if (o->watch) o->watch(o->watch_ctx, g, pass, &line);
     pass_report *r = o->report;
     if (r && r->n < sizeof r->passes / sizeof *r->passes) r->passes[r->n++] = line;
     return LATHE_OK;

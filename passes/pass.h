@@ -35,6 +35,8 @@ typedef struct pass_report {
     uint64_t weight_bytes;
 } pass_report;
 
+struct pass_info;
+
 typedef struct pass_options {
     pass_report *report; /* NULL: none */
     int level;           /* 0 or 2 */
@@ -43,6 +45,9 @@ typedef struct pass_options {
     const char *states;     /* "auto", "INPUT=OUTPUT,..."; "off" or NULL: none */
     const char *dump_after; /* pass name, "all" or NULL */
     FILE *dump;
+    /* Sees the graph behind every pass of pass_run_all. NULL: nobody looks. */
+    void (*watch)(void *watch_ctx, ir_graph *, const struct pass_info *, const pass_line *);
+    void *watch_ctx;
     bool verify;                                   /* after every pass */
     const struct pass_precision_choice *precision; /* NULL: f32 */
     /* A constant is not read for a while: its pages need not stay in memory. NULL: they stay. */
@@ -73,6 +78,9 @@ lathe_status pass_check_names(const pass_options *, lathe_diag *);
 /* All passes of the level in their order, less the disabled ones. */
 lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
 void pass_count_nodes(const ir_graph *, size_t *count);
+/* Two nests of the final graph that pass a tensor through memory, and why they are not one. */
+typedef void pass_unfused(void *ctx, ir_node_id maker, ir_node_id reader, const char *reason);
+void pass_each_unfused(ir_graph *, pass_unfused *, void *ctx);
 /* What a contract or attention node multiplies in: "i8", "f32", ...; NULL: the node is no product.
  */
 const char *pass_precision_of(const ir_graph *, const ir_node *);

@@ -43,7 +43,7 @@ static bool is_result(const ir_graph *g, ir_value v)
     return false;
 }
 
-static void count_pairs(ir_graph *g, pair_count *pairs)
+void pass_each_unfused(ir_graph *g, pass_unfused *visit, void *ctx)
 {
     const uint32_t *uses = ir_count_uses(g);
     for (ir_node_id n = 1; n < g->nnodes; n++) {
@@ -57,9 +57,18 @@ static void count_pairs(ir_graph *g, pair_count *pairs)
                       : uses[v] > 1            ? MANY
                       : maker->op != IR_OP_MAP ? SPLIT_SUM
                                                : ORDER;
-            if (!pairs->n[why]++) pairs->first[why] = n;
+            visit(ctx, g->values[v].def, n, reasons[why]);
         }
     }
+}
+
+static void count_pair(void *ctx, ir_node_id maker, ir_node_id reader, const char *reason)
+{
+    pair_count *pairs = ctx;
+    int why = 0;
+    (void)maker;
+    while (reasons[why] != reason) why++;
+    if (!pairs->n[why]++) pairs->first[why] = reader;
 }
 
 /* ---- products ---- */
@@ -217,7 +226,7 @@ static void print_json(const ir_graph *g, const pass_report *r, const pair_count
 void pass_report_print(ir_graph *g, const pass_report *r, bool json, FILE *f)
 {
     pair_count pairs = {0};
-    count_pairs(g, &pairs);
+    pass_each_unfused(g, count_pair, &pairs);
     if (json) print_json(g, r, &pairs, f);
     else print_text(g, r, &pairs, f);
 }

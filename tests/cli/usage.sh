@@ -49,7 +49,7 @@ expect 2 "cannot be read" test "$WORK/missing"
 expect 0 "usage: lathe COMMAND" help
 expect 1 "unknown command 'compil'" help compil
 expect 0 "replace known contents" opt --list-passes
-for command in compile check test run compare bench info opt ops; do
+for command in compile check test run compare bench info inspect opt ops; do
     expect 0 "usage: lathe $command" help "$command"
     expect 0 "usage: lathe $command" "$command" --help
     [ "$(wc -l <"$WORK/out")" -le 30 ] || { echo "lathe $command --help: more than one screen"; exit 1; }

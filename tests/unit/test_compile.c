@@ -326,3 +326,33 @@ Test(compile, a_tool_that_fails_or_dies_is_reported)
     cr_expect_eq(cg_spawn(sh, (const char *const[]){"-c", "yes | head -c 1000000", NULL}, diag),
                  LATHE_OK, "a tool that writes much does not wait for us");
 }
+
+static lathe_status inspect_into(FILE *json, lathe_emit kind)
+{
+    const char *model = write_model("graph \"m\"\nregion(%0: f32[4] \"x\") {\n"
+                                    "  %1: f32[4] = map(%0) space=[4] body=[tanh($0[i0])]\n"
+                                    "  return %1 \"y\"\n}\n");
+    const lathe_options o = {
+        .model = model, .output = in_folder("out"), .emit = kind, .level = 2, .inspection = json};
+    return lathe_compile(&o, diag);
+}
+
+Test(compile, inspection_fails)
+{
+    FILE *full = fopen("/dev/full", "w");
+    cr_assert(full);
+    cr_assert_eq(inspect_into(full, LATHE_EMIT_OBJ), LATHE_IO);
+    cr_assert_str_eq(lathe_diag_get(diag, 0).text, "the inspection cannot be written");
+    fclose(full);
+    cr_assert_eq(count_files(), 0);
+}
+
+Test(compile, inspection_needs_a_program)
+{
+    FILE *json = tmpfile();
+    cr_assert(json);
+    cr_assert_eq(inspect_into(json, LATHE_EMIT_IR), LATHE_BAD_INPUT);
+    cr_assert_str_eq(lathe_diag_get(diag, 0).text, "only a program can be inspected");
+    fclose(json);
+    cr_assert_eq(count_files(), 0);
+}
