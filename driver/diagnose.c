@@ -113,6 +113,15 @@ static const lathe_message empty = {.file = "",
                                     .expected = "",
                                     .hint = ""};
 
+int exit_code(lathe_status s)
+{
+    if (s == LATHE_OK) return EXIT_OK;
+    if (s < 20) return EXIT_INPUT;
+    if (s < 30) return EXIT_UNSUPPORTED;
+    if (s < 40) return EXIT_RESOURCES;
+    return s < 50 ? EXIT_TOOLCHAIN : EXIT_DEFECT;
+}
+
 int fail(lathe_status s, const char *format, ...)
 {
     char text[4608];

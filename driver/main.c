@@ -37,15 +37,6 @@ static const command *find_command(const char *name)
 
 const command *command_at(size_t i) { return i < NCOMMANDS ? &commands[i] : NULL; }
 
-int exit_code(lathe_status s)
-{
-    if (s == LATHE_OK) return EXIT_OK;
-    if (s < 20) return EXIT_INPUT;
-    if (s < 30) return EXIT_UNSUPPORTED;
-    if (s < 40) return EXIT_RESOURCES;
-    return s < 50 ? EXIT_TOOLCHAIN : EXIT_DEFECT;
-}
-
 static int print_usage(void)
 {
     printf("lathe compiles ONNX transformers to native code.\n\nusage: lathe COMMAND [OPTION]... "

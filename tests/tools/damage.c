@@ -25,51 +25,6 @@
 
 enum { LIMIT_S = 10, MAX_BYTES = 1 << 24, LEAKS_EVERY = 8 };
 
-/* ---- chance ---- */
-
-static uint64_t state;
-
-uint64_t damage_next(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-size_t damage_below(size_t n) { return n ? (size_t)((damage_next() >> 11) % n) : 0; }
-
-int64_t damage_odd_number(void)
-{
-    static const int64_t odd[] = {0,
-                                  1,
-                                  -1,
-                                  2,
-                                  3,
-                                  7,
-                                  -2,
-                                  -3,
-                                  63,
-                                  64,
-                                  65,
-                                  1000,
-                                  INT32_MAX,
-                                  INT32_MIN,
-                                  INT64_MAX,
-                                  INT64_MIN,
-                                  INT64_C(1) << 40,
-                                  INT64_C(1) << 31,
-                                  100000,
-                                  UINT32_MAX};
-    return odd[damage_below(sizeof odd / sizeof *odd)];
-}
-
-static void seed(long long number, long copy)
-{
-    state = (uint64_t)number * 1000003u + (uint64_t)copy * 2654435761u + 88172645463325252u;
-    for (int i = 0; i < 8; i++) damage_next();
-}
-
 /* ---- files ---- */
 
 static bool read_file(const char *path, damage_copy *c)
@@ -238,7 +193,7 @@ int main(int argc, char **argv)
     snprintf(p.library, sizeof p.library, "%s/libdamaged.so", folder);
     for (long k = first; k < first + count; k++) {
         const char *source = argv[4 + k % (argc - 4)];
-        seed(number, k);
+        damage_seed(number, k);
         if (number) try_copy(source, folder, &p, k, &t);
         else try_kept(source, &p, &t);
     }

@@ -13,7 +13,8 @@ typedef struct damage_copy {
     const char *how; /* what was done, for the message */
 } damage_copy;
 
-/* Chance: repeatable, seeded by damage.c. */
+/* Chance: repeatable. */
+void damage_seed(uint64_t);
 uint64_t damage_next(void);
 size_t damage_below(size_t n);   /* 0 for n = 0 */
 int64_t damage_odd_number(void); /* of the kind that sizes overflow with */
