@@ -229,7 +229,12 @@ Test(ir_base, element_types)
 Test(ir_base, tables)
 {
     cr_expect_str_eq(ir_op_get(IR_OP_SCATTER)->name, "scatter");
-    cr_expect_eq(ir_op_get(IR_OP_VIEW)->traits, IR_TRAIT_N | IR_TRAIT_V);
+    cr_expect(ir_op_is(IR_OP_VIEW, IR_TRAIT_NEST | IR_TRAIT_VIEW));
+    cr_expect_not(ir_op_is(IR_OP_MAP, IR_TRAIT_NEST | IR_TRAIT_VIEW));
+    cr_expect(ir_op_is_any(IR_OP_MAP, IR_TRAIT_NEST | IR_TRAIT_VIEW));
+    cr_expect_not(ir_op_is_any(IR_OP_SOFTMAX, IR_TRAIT_NEST | IR_TRAIT_VIEW));
+    cr_expect(ir_x_op_is(IR_X_ATANH, IR_X_FUNCTION) && !ir_x_op_is(IR_X_SQRT, IR_X_FUNCTION));
+    cr_expect(ir_x_op_is(IR_X_REM, IR_X_DIVIDES) && !ir_x_op_is(IR_X_REM, IR_X_QUOTIENT));
     cr_expect_eq(ir_op_get((ir_op)1000)->results, 0);
     cr_expect_eq(ir_key_kind(IR_KEY_floats), IR_ATTR_FLOATS);
     cr_expect_str_eq(ir_key_name(IR_KEY_body), "body");
