@@ -269,6 +269,7 @@ static lathe_status emit(work *w, cg_form form)
     if (w->o->all_origins) cg_name_kernels(w->p);
     TRY(cg_program_open(w->p, w->diag));
     cg_hash(w->p);
+    cg_name_narrowed(w->p, &w->targets);
     progress(w, "generating code", 30);
     return cg_emit(w->p, &w->targets, form, w->o->level, w->diag, &w->code, &w->code_size);
 }

@@ -326,6 +326,9 @@ typedef struct cg_targets {
     const cg_isa *isa[CG_MOST_TARGETS];
     size_t n;
 } cg_targets;
+/* emit_narrow.c: lets steps whose products are computed in narrowed factors say so, for each target
+ * from the best to the least where they differ. After cg_hash: weights are those of all targets. */
+void cg_name_narrowed(cg_program *, const cg_targets *);
 /* "x86-64-v3,x86-64-v4"; NULL: this host. */
 lathe_status cg_targets_parse(const char *list, cg_targets *, lathe_diag *);
 /* Whether what each has for products of codes adds them in pairs with saturation. */

@@ -4,6 +4,8 @@
  * nearest even, k padded with zeros to whole steps of any tile. In two parts, the second one is
  * what the first one lost, rounded in turn; nothing of what is no finite number, so that infinity
  * times one stays infinity. */
+#include <string.h>
+
 #include "codegen/emit/emit_gemm.h"
 
 typedef struct narrow {
@@ -151,4 +153,40 @@ int cg_narrow_parts(const cg_isa *isa, const cg_gemm *g)
     int parts = cg_narrow_count(g->narrow);
     if (!g->narrow || !cg_tile_is_made(isa, &use)) return 0;
     return parts > 1 && !cg_tile_is_unit(isa, &use) ? 0 : parts;
+}
+
+/* ---- what profiles say ---- */
+
+static uint32_t add_string(cg_program *p, const char *text)
+{
+    size_t n = strlen(text) + 1, at = p->nstrings;
+    p->strings = ir_grow(p->arena, p->strings, &p->cap_strings, at + n, 1);
+    memcpy(p->strings + at, text, n);
+    p->nstrings += n;
+    return (uint32_t)at;
+}
+
+/* Both factors of bf16 are told from weights that are only stored so. */
+static const char *computed_in(const cg_isa *isa, const cg_gemm *g, const char *otherwise)
+{
+    if (!cg_narrow_parts(isa, g)) return otherwise;
+    return g->narrow == CG_NARROW_BF16 ? "bf16*bf16" : cg_narrow_name(g->narrow);
+}
+
+void cg_name_narrowed(cg_program *p, const cg_targets *targets)
+{
+    for (size_t i = 0; i < p->nsteps; i++) {
+        lathe_step *s = &p->steps[i];
+        if (s->kind != LATHE_STEP_KERNEL || !s->a) continue;
+        const cg_gemm *g = p->kernels[s->func].nest.gemm;
+        if (!g || !g->narrow) continue;
+        const char *stored = ir_format(p->arena, "%s", p->strings + s->b), *last = "", *all = "";
+        for (size_t t = 0; t < targets->n; t++) {
+            const char *name = computed_in(targets->isa[t], g, stored);
+            if (strcmp(name, last) != 0)
+                all = ir_format(p->arena, "%s%s%s", all, *all ? "|" : "", name);
+            last = name;
+        }
+        if (strcmp(all, stored) != 0) s->b = add_string(p, all);
+    }
 }

@@ -51,6 +51,18 @@ grep -qE '^kernel .* i8 .*MatMul scores \(MatMul\)' "$dir/text"
 "$LATHE" bench tests/cases/quantised_static --seconds 0.05 --profile --json | grep -qF '"precision": "i8"'
 "$LATHE" bench examples/digits/model.onnx --dim batch=2 --seconds 0.01 --profile --json | grep -qF '"precision": "f32"'
 
+# Narrowed factors: what they are computed in on the targets of the library, the best one first.
+narrowed() {
+    want=$1
+    shift
+    "$LATHE" bench examples/digits/model.onnx --dim batch=32 --seconds 0.01 --profile --json "$@" |
+        grep -qF "\"precision\": \"$want\"" || { echo "no product in $want: $*"; exit 1; }
+}
+narrowed f32x3 --precision f32x3 --target x86-64-v4+amx-emulated
+narrowed 'bf16*bf16' --precision bf16 --target x86-64-v4+amx-emulated
+narrowed 'f32x3|f32' --precision f32x3 --target x86-64-v4+amx-emulated,x86-64-v3
+narrowed f32 --precision f32x3 --target x86-64-v3
+
 # Whole vectors, so that no remainder is left: all conversions are those of vectors.
 types="u8 i8 u16 i16 i32 u32" results=
 {
