@@ -10,7 +10,7 @@ if(NOT LATHE_SANITIZE)
   install(TARGETS liblathe_shared lathe_rt_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 install(FILES include/lathe.h include/lathe_experimental.h include/lathe_rt.h
-  include/lathe_generate.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  include/lathe_generate.h include/lathe_bpe.h include/lathe_unicode.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lathe)
 configure_package_config_file(cmake/latheConfig.cmake.in ${CMAKE_BINARY_DIR}/latheConfig.cmake
