@@ -208,7 +208,8 @@ bool trial_allocate(lathe_tensor *t)
     if (!tensor_bytes(t, &t->size) || t->size > MOST_BYTES) return false;
     t->data = guard_alloc(t->size, trial_align(t->elem));
     if (t->data && t->elem == LATHE_STRING)
-        for (size_t i = 0; i < t->size / sizeof(char *); i++) ((const char **)t->data)[i] = "";
+        for (size_t i = 0; i < t->size / sizeof(lathe_string); i++)
+            ((lathe_string *)t->data)[i] = (lathe_string){"", 0};
     return t->data != NULL;
 }
 
