@@ -26,6 +26,11 @@ static bool split_dims(const cli_options *o, compile_storage *s)
             return false;
         }
         *equals = '\0';
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(s->dims[k].name, name) == 0) {
+                usage_error("--dim %s is given twice", name);
+                return false;
+            }
         s->dims[i] = (lathe_dim_option){name, strtoll(equals + 1, &end, 10)};
         if (strcmp(equals + 1, "each") == 0) {
             s->dims[i].value = LATHE_DIM_EACH;

@@ -54,12 +54,25 @@ static void print_json(const lathe_message *m)
 
 /* ---- text ---- */
 
-/* Control codes in hexadecimal; a message of another program (the linker's) may have lines. */
-static void put_text(const char *text)
+static void put_text(const char *text) { fputs(text, stderr); }
+
+/* As lathe_diag_format writes it, control codes in hexadecimal; a message of another program (the
+ * linker's) has lines. */
+static void put_sentence(const lathe_message *m, const char *sentence)
 {
-    for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
-        if ((*s < 0x20 && *s != '\n') || *s == 0x7F) fprintf(stderr, "\\x%02x", *s);
-        else fputc(*s, stderr);
+    char shown[8192];
+    while (*sentence) {
+        const char *end = m->status == LATHE_TOOLCHAIN ? strchr(sentence, '\n') : NULL;
+        char *line = strndup(sentence, end ? (size_t)(end - sentence) : strlen(sentence));
+        lathe_message only = *m;
+        only.file = only.node = only.op = only.tensor = only.hint = "";
+        only.text = line ? line : "";
+        lathe_diag_format(&only, shown, sizeof shown);
+        fputs(shown, stderr);
+        free(line);
+        if (!end) return;
+        fputc('\n', stderr);
+        sentence = end + 1;
     }
 }
 
@@ -79,11 +92,11 @@ static void print_text(const char *label, const lathe_message *m)
     put_coloured(m->severity == LATHE_WARNING ? "1;35" : "1;31", label);
     fputc(' ', stderr);
     if (*place) put_coloured("1", place);
-    put_text(m->text);
+    put_sentence(m, m->text);
     if (*m->hint) {
         fputs("; ", stderr);
         put_coloured("36", "hint: ");
-        put_text(m->hint);
+        put_sentence(m, m->hint);
     }
     fputc('\n', stderr);
 }

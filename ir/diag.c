@@ -9,6 +9,7 @@
 
 #include "ir/arena.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,16 +254,49 @@ typedef struct out {
     size_t size, length; /* length: as if buf were large enough */
 } out;
 
+static void put_bytes(out *o, const char *bytes, size_t n)
+{
+    size_t room = o->length < o->size ? o->size - o->length : 0;
+    if (room) memcpy(o->buf + o->length, bytes, n < room ? n : room);
+    o->length += n;
+}
+
+/* Bytes of the character of UTF-8 at s; 0 if it is none, or one that a terminal obeys or that hides
+ * what stands beside it: control codes (C0, C1), separators of lines, changes of direction. */
+static size_t shown_length(const unsigned char *s)
+{
+    if (*s < 0x80) return *s >= 0x20 && *s != 0x7F;
+    size_t n = *s >= 0xF0 ? 4 : *s >= 0xE0 ? 3 : 2;
+    if (*s < 0xC2 || *s > 0xF4) return 0;
+    for (size_t i = 1; i < n; i++)
+        if (s[i] >> 6 != 2) return 0;
+    unsigned code = n == 2 ? (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu)
+                           : (s[0] & 0xFu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+    bool invalid = n == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF));
+    bool obeyed = n == 2 ? code < 0xA0
+                         : n == 3 && ((code >= 0x2028 && code <= 0x202E) ||
+                                      (code >= 0x2066 && code <= 0x2069));
+    return invalid || obeyed ? 0 : n;
+}
+
+/* Names come from a file: what a terminal would obey is written as \xNN. */
+static void put_text(out *o, const char *text)
+{
+    while (*text) {
+        char escaped[8];
+        size_t n = shown_length((const unsigned char *)text);
+        if (n) put_bytes(o, text, n);
+        else put_bytes(o, escaped, (size_t)sprintf(escaped, "\\x%02x", (unsigned char)*text));
+        text += n ? n : 1;
+    }
+}
+
 static void put(out *o, const char *before, const char *text, const char *after)
 {
-    const char *parts[] = {before, text, after};
     if (!*text) return;
-    for (int i = 0; i < 3; i++) {
-        size_t n = strlen(parts[i]);
-        size_t room = o->length < o->size ? o->size - o->length : 0;
-        if (room) memcpy(o->buf + o->length, parts[i], n < room ? n : room);
-        o->length += n;
-    }
+    put_bytes(o, before, strlen(before));
+    put_text(o, text);
+    put_bytes(o, after, strlen(after));
 }
 
 size_t lathe_diag_format(const lathe_message *m, char *buf, size_t size)

@@ -47,7 +47,7 @@ says 1 '{"severity": "error", "status": 10, "file": null, "node": null, "op": nu
 odd=$(printf '\033[31m\001"\\\377\303\251\355\240\200.onnx')
 cp $model "$WORK/$odd"
 (cd "$WORK" && { "$LATHE" check "$odd" --dim x=1 2>text || true; "$LATHE" check --json "$odd" --dim x=1 2>json || true; })
-printf 'error: \\x1b[31m\\x01"\\\377\303\251\355\240\200.onnx: no input has a dim called '"'x'"'\n' >"$WORK/want"
+printf 'error: \\x1b[31m\\x01"\\\\xff\303\251\\xed\\xa0\\x80.onnx: no input has a dim called '"'x'"'\n' >"$WORK/want"
 cmp "$WORK/text" "$WORK/want"
 grep -qF '"file": "\u001b[31m\u0001\"\\\ufffd'"$(printf '\303\251')"'\ufffd\ufffd\ufffd.onnx", ' "$WORK/json" || { cat "$WORK/json"; exit 1; }
 if command -v python3 >/dev/null; then
@@ -55,6 +55,11 @@ if command -v python3 >/dev/null; then
 else
     echo "skip: no python3 to read the JSON with"
 fi
+
+# A name cannot make lines of its own, nor hide one: line feed, C1, separators, changes of direction.
+odd=$(printf 'a\nerror: b\302\205\342\200\256.onnx')
+says 2 'error: a\x0aerror: b\xc2\x85\xe2\x80\xae.onnx: cannot open the model: No such file or directory' check "$odd"
+says 1 "lathe: --dim n is given twice" check $model --dim n=1 --dim n=2
 
 # ---- colours: on a terminal only, unless NO_COLOR or a dumb terminal forbids them ----
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
