@@ -14,8 +14,9 @@ static ir_value group_heads(ir_builder *b, ir_value v, ir_dim groups, ir_dim *re
     const ir_type t = *ir_type_of(g, v);
     *repeat = ir_dim_floordiv(g, t.dims[1], groups);
     if (!ir_dim_require(g, ir_dim_mul(g, groups, *repeat), t.dims[1]))
-        return fe_refuse(b, "%s heads do not divide into %s groups", ir_dim_text(g, t.dims[1]),
-                         ir_dim_text(g, groups));
+        return fe_refuse(b,
+                         "the query has %s heads, expected a multiple of the %s of key and value",
+                         ir_dim_text(g, t.dims[1]), ir_dim_text(g, groups));
     if (ir_dim_equals(g, *repeat, 1)) return v;
     ir_dim dims[] = {t.dims[0], groups, *repeat, t.dims[2], t.dims[3]};
     return ir_reshape(b, v, 5, dims);
@@ -29,7 +30,10 @@ static ir_value attend_product(ir_builder *b, ir_value x, ir_value y, bool plain
     const ir_type s = *ir_type_of(g, x), t = *ir_type_of(g, y);
     ir_dim repeat, n = t.dims[plain ? 3 : 2], k = t.dims[plain ? 2 : 3];
     if (!ir_dim_require(g, s.dims[0], t.dims[0]) || !ir_dim_require(g, s.dims[3], k))
-        return fe_refuse(b, "%s and %s do not fit", ir_type_text(g, &s), ir_type_text(g, &t));
+        return fe_refuse(b,
+                         "%s and %s, heads apart, differ in the batch or in the size that is "
+                         "summed over",
+                         ir_type_text(g, &s), ir_type_text(g, &t));
     x = group_heads(b, x, t.dims[1], &repeat);
     if (x == IR_NONE) return IR_NONE;
     bool grouped = !ir_dim_equals(g, repeat, 1);
@@ -263,8 +267,10 @@ ir_value fe_rotate(ir_builder *b, const fe_rotary *r)
     int64_t lo, hi;
     ir_dim_range(g, rest, &lo, &hi);
     if (hi < 0 || !ir_dim_require(g, ir_dim_mod(g, r->dim, two), ir_dim_const(g, 0)))
-        return fe_refuse(b, "%s of %s values cannot turn", ir_dim_text(g, r->dim),
-                         ir_dim_text(g, t.dims[3]));
+        return fe_refuse(b,
+                         "%s values of a head are to be turned, expected an even number of at most "
+                         "its %s",
+                         ir_dim_text(g, r->dim), ir_dim_text(g, t.dims[3]));
     if (!tables_fit(b, r, &t, half)) return IR_NONE;
     ir_dim space[] = {t.dims[0], t.dims[1], t.dims[2], half, ir_dim_const(g, 1)};
     int rank = r->interleaved ? 5 : 4;

@@ -39,8 +39,12 @@ static const Onnx__AttributeProto *typed(const fe_node *n, const char *name, int
     const Onnx__AttributeProto *a = attr_find(n, name);
     if (!a) return NULL;
     if ((int)a->type == type && payload) return a;
-    *n->fault = fe_expect(n, ir_format(n->g->arena, "attribute %s is of type", name),
-                          fe_type_name((int)a->type), payload ? fe_type_name(type) : "a value");
+    if ((int)a->type == type)
+        *n->fault = fe_fail(n, LATHE_BAD_INPUT, "attribute %s is of type %s but holds none", name,
+                            fe_type_name(type));
+    else
+        *n->fault = fe_expect(n, ir_format(n->g->arena, "attribute %s is of type", name),
+                              fe_type_name((int)a->type), fe_type_name(type));
     return NULL;
 }
 

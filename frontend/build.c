@@ -10,14 +10,32 @@
 
 /* ---- checks ---- */
 
+/* The element types of these classes, in words. */
+static const char *class_names(const fe_node *n, const char *classes)
+{
+    static const struct {
+        const char *classes, *name;
+    } names[] = {{"FL", "floats"},   {"F", "f32 or f64"},      {"L", "narrow floats"},
+                 {"SU", "integers"}, {"S", "signed integers"}, {"U", "unsigned integers"},
+                 {"B", "bool"},      {"T", "string"}};
+    const char *list = NULL, *done = "";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *c = names[i].classes;
+        if (strchr(done, *c) || !strchr(classes, *c) || (c[1] && !strchr(classes, c[1]))) continue;
+        list = list ? ir_format(n->g->arena, "%s or %s", list, names[i].name) : names[i].name;
+        done = ir_format(n->g->arena, "%s%s", done, c);
+    }
+    return list ? list : "another one";
+}
+
 lathe_status fe_need_class(const fe_node *n, size_t k, const char *classes)
 {
     TRY(fe_need_rank(n, k, -1));
     ir_elem elem = fe_type(n, k)->elem;
     char class = ir_elem_class(elem);
     if (class == 0 || !strchr(classes, class))
-        return fe_fail_input(n, k, LATHE_BAD_INPUT, "element type %s is not allowed here",
-                             ir_elem_name(elem));
+        return fe_expect_input(n, k, "has element type", ir_elem_name(elem),
+                               class_names(n, classes));
     return LATHE_OK;
 }
 
@@ -161,8 +179,8 @@ ir_value fe_split_heads(ir_builder *b, ir_value v, ir_dim heads)
     if (v == IR_NONE) return IR_NONE;
     const ir_dim *d = ir_type_of(g, v)->dims;
     if (!ir_dim_require(g, ir_dim_mod(g, d[2], heads), ir_dim_const(g, 0)))
-        return fe_refuse(b, "%s values do not divide into %s heads", ir_dim_text(g, d[2]),
-                         ir_dim_text(g, heads));
+        return fe_refuse(b, "the last axis has size %s, expected a multiple of the %s heads",
+                         ir_dim_text(g, d[2]), ir_dim_text(g, heads));
     ir_dim dims[] = {d[0], d[1], heads, ir_dim_floordiv(g, d[2], heads)};
     return fe_swap(b, ir_reshape(b, v, 4, dims), 1, 2);
 }

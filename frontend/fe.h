@@ -98,7 +98,8 @@ lathe_status fe_fail_input(const fe_node *, size_t k, lathe_status, const char *
 lathe_status fe_expect(const fe_node *, const char *what, const char *found, const char *expected);
 lathe_status fe_expect_input(const fe_node *, size_t k, const char *what, const char *found,
                              const char *expected);
-const char *fe_number(const fe_node *, int64_t); /* as text, for these */
+const char *fe_number(const fe_node *, int64_t);     /* as text, for these */
+const char *fe_kind_name(const fe_node *, size_t k); /* what input k is, for these */
 /* Needs input k's content now; "input k must be known while compiling" otherwise. In the arena. */
 lathe_status fe_need_ints(const fe_node *, size_t k, const int64_t **values, size_t *n);
 /* Content of an i64/i32 input of n known elements as dims, or, where it is data, fresh DATA symbols

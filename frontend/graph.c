@@ -164,6 +164,17 @@ static lathe_status run_importer(node_context *c, bool poisoned)
     return poisoned ? LATHE_BAD_INPUT : op->import(&c->n);
 }
 
+static const char *types_of(const node_context *c)
+{
+    const char *list = "no inputs";
+    for (size_t k = 0; k < c->n.nin; k++) {
+        const char *one =
+            fe_in(&c->n, k) ? ir_type_text(c->n.g, fe_type(&c->n, k)) : fe_kind_name(&c->n, k);
+        list = k ? ir_format(c->n.g->arena, "%s, %s", list, one) : one;
+    }
+    return list;
+}
+
 /* The importer's verdict; a refusal always has a message, from here if from nowhere else. */
 static lathe_status import_checked(node_context *c, bool poisoned)
 {
@@ -178,9 +189,8 @@ static lathe_status import_checked(node_context *c, bool poisoned)
     if (status == LATHE_OK && !c->scope->rest.taken) status = check_outputs(c);
     if (status != LATHE_OK && lathe_diag_errors(im->diag) == errors && im->skipped == skipped) {
         if (im->g->overflow) status = LATHE_LIMIT;
-        graph_refuse(c, status,
-                     im->g->overflow ? "a size is more than 64 bits hold"
-                                     : "types or sizes of the inputs do not fit each other");
+        if (im->g->overflow) graph_refuse(c, status, "a size is more than 64 bits hold");
+        else graph_refuse(c, status, "the operator does not take these together: %s", types_of(c));
     }
     return status;
 }

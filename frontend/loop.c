@@ -47,6 +47,17 @@ typedef struct trial {
     size_t nresults;
 } trial;
 
+static lathe_status one_condition(fe_node *n, ir_value *cond)
+{
+    if (*cond == IR_NONE) return LATHE_BAD_INPUT;
+    const ir_type *type = ir_type_of(n->g, *cond);
+    if (!ir_dim_require(n->g, ir_type_count(n->g, type), ir_dim_const(n->g, 1)))
+        return fe_expect(n, "output 0 of the body, the condition, is", ir_type_text(n->g, type),
+                         "one bool");
+    *cond = fe_as_scalar(n, *cond, IR_BOOL);
+    return LATHE_OK;
+}
+
 static lathe_status run_turn(trial *t)
 {
     fe_node *n = t->n;
@@ -61,12 +72,11 @@ static lathe_status run_turn(trial *t)
         t->params[2 + c] = ir_param(g, t->block, &t->types[c], NULL);
     n->b.block = t->block;
     lathe_status status = t->loop->turn(t->loop->ctx, n, t->params, t->results);
-    if (status == LATHE_OK) t->results[0] = fe_as_scalar(n, t->results[0], IR_BOOL);
+    if (status == LATHE_OK) status = one_condition(n, &t->results[0]);
     n->b.block = around;
     TRY(status);
-    for (size_t i = 0; i < t->nresults; i++)
-        if (t->results[i] == IR_NONE)
-            return fe_fail(n, LATHE_BAD_INPUT, "result %zu of the body is invalid", i);
+    for (size_t i = 0; i < t->nresults; i++) /* what could not be built has been reported */
+        if (t->results[i] == IR_NONE) return LATHE_BAD_INPUT;
     return LATHE_OK;
 }
 

@@ -87,11 +87,21 @@ const char *fe_number(const fe_node *n, int64_t v)
     return ir_format(n->g->arena, "%lld", (long long)v);
 }
 
+const char *fe_kind_name(const fe_node *n, size_t k)
+{
+    static const char *const names[] = {
+        [FE_ABSENT] = "missing",      [FE_TENSOR] = "a tensor",
+        [FE_SEQUENCE] = "a sequence", [FE_OPTIONAL_NONE] = "an optional that holds nothing",
+        [FE_POISON] = "refused",
+    };
+    return names[k < n->nin ? n->in[k].kind : FE_ABSENT];
+}
+
 /* ---- contents ---- */
 
 static lathe_status need_integers(const fe_node *n, size_t k)
 {
-    if (!fe_in(n, k)) return fe_fail_input(n, k, LATHE_BAD_INPUT, "is missing or not a tensor");
+    if (!fe_in(n, k)) return fe_expect_input(n, k, "is", fe_kind_name(n, k), "a tensor");
     if (ir_elem_is_int(fe_type(n, k)->elem)) return LATHE_OK;
     return fe_expect_input(n, k, "has element type", ir_elem_name(fe_type(n, k)->elem), "integers");
 }

@@ -92,10 +92,11 @@ lathe_status fe_import_bitcast(fe_node *n)
     TRY(fe_need_class(n, 0, NUMBERS "B"));
     ir_elem from = fe_type(n, 0)->elem, to = attr_elem(n);
     if (!ir_elem_computes(to))
-        return fe_fail(n, LATHE_UNSUPPORTED, "element type %s cannot be bit cast to",
-                       ir_elem_name(to));
+        return fe_fail(n, LATHE_UNSUPPORTED, "attribute to is %lld, expected numbers or bool",
+                       (long long)fe_attr_int(n, "to"));
     if (ir_elem_bits(from) != ir_elem_bits(to))
-        return fe_fail(n, LATHE_UNSUPPORTED, "a bit cast from %s to %s changes the width",
+        return fe_fail(n, LATHE_UNSUPPORTED,
+                       "%s cannot be cast bit by bit to %s, which has another width",
                        ir_elem_name(from), ir_elem_name(to));
     ir_value v = fe_in(n, 0);
     if (!fe_broadcast(&nest, &n->b, &v, 1)) return LATHE_BAD_INPUT;

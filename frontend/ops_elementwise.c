@@ -250,7 +250,6 @@ lathe_status fe_import_variadic(fe_node *n)
 {
     ir_graph *g = n->g;
     ir_nest nest;
-    if (n->nin == 0) return fe_fail(n, LATHE_BAD_INPUT, "an input is needed");
     ir_value *v = IR_NEW_N(g->arena, ir_value, n->nin);
     for (size_t i = 0; i < n->nin; i++) {
         TRY(fe_need_class(n, i, NUMBERS));

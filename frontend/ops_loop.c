@@ -187,7 +187,8 @@ static lathe_status loop_turn(void *ctx, fe_node *n, const ir_value *params, ir_
 /* ---- a trial import of the body ---- */
 
 typedef struct probe {
-    bool through;   /* the condition stays true */
+    bool known;     /* the condition after the first turn is known */
+    bool through;   /* and stays true */
     fe_learn *open; /* one a carried value */
 } probe;
 
@@ -214,9 +215,10 @@ static lathe_status try_body(fe_node *n, const body *b, bool fixed, probe *p)
     TRY(fe_subgraph(n, b->graph, block, args, 2 + b->ncarried, outs));
     int64_t value;
     size_t one = 1;
-    p->through = outs[0].kind == FE_TENSOR &&
-                 (outs[0].tensor == args[1].tensor ||
-                  (ir_content_ints(g, outs[0].tensor, &value, 1, &one) && value));
+    bool same = outs[0].kind == FE_TENSOR && outs[0].tensor == args[1].tensor;
+    p->known =
+        same || (outs[0].kind == FE_TENSOR && ir_content_ints(g, outs[0].tensor, &value, 1, &one));
+    p->through = same || (p->known && value);
     for (size_t c = 0; c < b->ncarried && !fixed; c++) {
         const fe_value *out = &outs[1 + c];
         if (!is_sequence(n, b, c) || out->kind != FE_SEQUENCE) continue;
@@ -274,8 +276,7 @@ static lathe_status appended(fe_node *n, const fe_value *init, ir_value turns, f
     ir_value parts[2] = {init->tensor, ir_reshape(&n->b, turns, t.rank - 1, t.dims)};
     if (!init->tensor && init->nitems) parts[0] = stack_items(n, init);
     ir_value all = parts[0] ? ir_concat(&n->b, parts, 2, 0) : parts[1];
-    if (all == IR_NONE)
-        return fe_fail(n, LATHE_UNSUPPORTED, "the items of a sequence differ in size");
+    if (all == IR_NONE) return LATHE_BAD_INPUT;
     *result = (fe_value){.kind = FE_SEQUENCE, .tensor = all, .elem = t.elem};
     return LATHE_OK;
 }
@@ -379,9 +380,13 @@ static lathe_status unroll_turns(fe_node *n, const body *b, int64_t trips)
         args[0] = tensor_value(ir_const_ints(&n->b, IR_I64, 0, NULL, &t));
         args[1] = tensor_value(ir_scalar_const(&n->b, IR_BOOL, 1));
         TRY(fe_subgraph(n, b->graph, n->b.block, args, 2 + b->ncarried, outs));
-        if (outs[0].kind != FE_TENSOR || !ir_content_ints(g, outs[0].tensor, &go_on, 1, &one))
+        if (t + 1 < trips &&
+            (outs[0].kind != FE_TENSOR || !ir_content_ints(g, outs[0].tensor, &go_on, 1, &one)))
             return fe_fail(n, LATHE_UNSUPPORTED,
-                           "the condition must be known where sequences are carried");
+                           "turn %lld decides by data whether there is another one, the turns "
+                           "before it do not; a loop that carries sequences decides the same way "
+                           "in every turn",
+                           (long long)t);
         for (size_t c = 0; c < b->ncarried; c++) args[2 + c] = outs[1 + c];
         for (size_t k = 0; k < b->nscans; k++) {
             if (outs[1 + b->ncarried + k].kind != FE_TENSOR)
@@ -411,17 +416,18 @@ static lathe_status want_unroll(fe_node *n, const body *b, int64_t *trips, bool 
     bool counted = fe_known_int(n, 0, trips) && (!fe_has(n, 1) || fe_known_int(n, 1, &cond)),
          sequences = false;
     for (size_t c = 0; c < b->ncarried; c++) sequences |= n->in[2 + c].kind != FE_TENSOR;
+    probe p = {.known = true};
     *yes = false;
     if (counted && !cond) *trips = 0;
     if (sequences && counted && *trips <= UNROLL_SEQUENCE) {
-        *yes = true;
+        if (*trips > 1) TRY(try_body(n, b, true, &p));
+        *yes = p.known;
         return LATHE_OK;
     }
     if (sequences || !counted || *trips < 1 || *trips > UNROLL_TURNS ||
         *trips * (int64_t)b->graph->n_node > UNROLL_NODES || *fe_unrolled(n) > UNROLL_TOTAL ||
         fe_memo_stops(n))
         return LATHE_OK;
-    probe p;
     uint32_t before = fe_imported(n);
     TRY(try_body(n, b, true, &p));
     *fe_unrolled(n) += fe_imported(n) - before;

@@ -2,6 +2,7 @@
  * scalars. Out: constants, or maps whose expression is the definition. Small ones keep known
  * contents, which is how the size arithmetic of exporters goes on through them. */
 #include "frontend/build.h"
+#include "frontend/strings.h"
 
 /* ---- Constant ---- */
 
@@ -35,7 +36,9 @@ lathe_status fe_import_constant(fe_node *n)
         constant_ints(n, 1, ints, count);
         return LATHE_OK;
     }
-    const float *floats = fe_attr_floats(n, "value_floats", &count);
+    const fe_bytes *strings = fe_attr_bytes(n, "value_string", &count);
+    if (!strings) strings = fe_attr_bytes(n, "value_strings", &count);
+    const float *floats = strings ? NULL : fe_attr_floats(n, "value_floats", &count);
     if (floats) {
         constant_floats(n, 1, floats, count);
     } else if (fe_has_attr(n, "value_int")) {
@@ -44,10 +47,13 @@ lathe_status fe_import_constant(fe_node *n)
     } else if (fe_has_attr(n, "value_float")) {
         float value = (float)fe_attr_float(n, "value_float");
         constant_floats(n, 0, &value, 1);
+    } else if (strings) {
+        const ir_dim dim = ir_dim_const(n->g, (int64_t)count);
+        fe_out(n, 0, fe_strings(&n->b, strings, count, fe_has_attr(n, "value_strings"), &dim));
     } else {
         return fe_fail(n, LATHE_UNSUPPORTED,
-                       "no attribute says the value, or one of a kind that is not supported; "
-                       "accepted: value, value_float, value_floats, value_int, value_ints");
+                       "no attribute says the value; accepted: value, value_float, value_floats, "
+                       "value_int, value_ints, value_string, value_strings");
     }
     return LATHE_OK;
 }
@@ -152,6 +158,7 @@ lathe_status fe_import_trilu(fe_node *n)
     ir_graph *g = n->g;
     const ir_type t = *fe_type(n, 0);
     if (t.rank < 2) return fe_expect_input(n, 0, "has rank", fe_number(n, t.rank), "2 or more");
+    if (fe_has(n, 1)) TRY(fe_need_class(n, 1, "S"));
     if (fe_has(n, 1)) TRY(fe_need_one(n, 1));
     ir_nest nest;
     ir_nest_begin(&nest, &n->b, t.rank, t.dims, 0);

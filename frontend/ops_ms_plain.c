@@ -31,7 +31,8 @@ lathe_status fe_import_expand_dims(fe_node *n)
     if (count != 1)
         return fe_expect_input(n, 1, "has", fe_number(n, (int64_t)count), "one element");
     if (fe_type(n, 0)->rank == IR_MAX_RANK)
-        return fe_fail(n, LATHE_LIMIT, "the result has more than %d axes", IR_MAX_RANK);
+        return fe_fail(n, LATHE_LIMIT, "the result has %d axes, at most %d are supported",
+                       IR_MAX_RANK + 1, IR_MAX_RANK);
     TRY(fe_axis(n, axes[0], fe_type(n, 0)->rank + 1, &axis));
     fe_out(n, 0, ir_unsqueeze(&n->b, fe_in(n, 0), axis));
     return LATHE_OK;

@@ -145,7 +145,10 @@ static lathe_status begin_scan(fe_node *n, scan *s, size_t first, ir_value **inp
     s->nseqs = (size_t)nseqs;
     s->nstates = n->nin - first - s->nseqs;
     if (s->graph->n_output < s->nstates || s->graph->n_output < n->nout)
-        return fe_fail(n, LATHE_BAD_INPUT, "the body has %zu outputs", s->graph->n_output);
+        return fe_fail(n, LATHE_BAD_INPUT,
+                       "attribute body has %zu outputs, which is less than its %zu states or the "
+                       "node's %zu outputs",
+                       s->graph->n_output, s->nstates, n->nout);
     s->nouts = s->graph->n_output - s->nstates;
     *inputs = IR_NEW_N(n->g->arena, ir_value, n->nin);
     for (size_t i = first; i < n->nin; i++) {

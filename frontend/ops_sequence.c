@@ -8,7 +8,7 @@
 static lathe_status need_sequence(const fe_node *n, size_t k)
 {
     if (fe_has(n, k) && n->in[k].kind == FE_SEQUENCE) return LATHE_OK;
-    return fe_fail_input(n, k, LATHE_BAD_INPUT, "must be a sequence");
+    return fe_expect_input(n, k, "is", fe_kind_name(n, k), "a sequence");
 }
 
 /* ---- in a trial import of a loop's body ---- */

@@ -191,7 +191,9 @@ static lathe_status check_axes(fe_node *n, ir_value axes, int64_t count, int ran
     for (int64_t j = 0; j < count; j++) {
         int axis;
         TRY(fe_axis(n, known[j], rank, &axis));
-        if (seen >> axis & 1) return fe_fail(n, LATHE_BAD_INPUT, "axis %d is named twice", axis);
+        if (seen >> axis & 1)
+            return fe_fail(n, LATHE_BAD_INPUT, "axis %d is named twice, expected distinct axes",
+                           axis);
         seen |= 1u << axis;
     }
     return LATHE_OK;

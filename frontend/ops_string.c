@@ -103,7 +103,9 @@ lathe_status fe_import_string_split(fe_node *n)
     const fe_bytes *delimiter = fe_attr_bytes(n, "delimiter", &given);
     int64_t most = fe_attr_int_or(n, "maxsplit", -1);
     const ir_type t = *fe_type(n, 0);
-    if (t.rank == IR_MAX_RANK) return fe_fail(n, LATHE_LIMIT, "a result of %d axes", t.rank + 1);
+    if (t.rank == IR_MAX_RANK)
+        return fe_fail(n, LATHE_LIMIT, "the result has %d axes, at most %d are supported",
+                       t.rank + 1, IR_MAX_RANK);
     const ir_value in[] = {fe_in(n, 0), fe_string_pool(&n->b, given ? delimiter : &none, 1)};
     ir_sym parts = fe_data_symbol(n, 0, INT64_MAX, IR_NONE);
     const ir_attr attrs[] = {ir_a_ints(g, IR_KEY_ints, &most, 1),

@@ -161,20 +161,24 @@ static lathe_status read_children(fe_node *n, forest *f, size_t inner)
 static lathe_status read_members(fe_node *n, forest *f, size_t inner)
 {
     fe_numbers members;
-    size_t at = 0;
+    size_t at = 0, lists = 0, wanted = 0;
     TRY(fe_attr_numbers(n, NULL, "membership_values", &members));
     f->members = (double *)(uintptr_t)members.values;
     f->nmembers = members.n;
     for (size_t i = 0; i < inner; i++) {
         int64_t *node = f->nodes + i * NODE_FIELDS;
         if (node[MODE] != MEMBER) continue;
+        wanted++;
         node[BEGIN] = (int64_t)at;
         while (at < members.n && !isnan(members.values[at])) at++;
         node[END] = (int64_t)at++;
     }
-    if (at == members.n || (at == members.n + 1 && members.n)) return LATHE_OK;
+    for (size_t i = 0; i < members.n; i++) lists += isnan(members.values[i]) || i + 1 == members.n;
+    if (lists == wanted) return LATHE_OK;
     return fe_fail(n, LATHE_BAD_INPUT,
-                   "membership_values has another number of lists than there are nodes for them");
+                   "attribute membership_values has %zu lists, each ended by a NaN, but %zu nodes "
+                   "have mode 6 (member)",
+                   lists, wanted);
 }
 
 static lathe_status read_v5(fe_node *n, forest *f)

@@ -135,7 +135,9 @@ static lathe_status need_within(fe_node *n, ir_dim at, ir_dim most)
     int64_t lo, hi;
     ir_dim_range(g, ir_dim_sub(g, most, at), &lo, &hi);
     if (lo >= 0) return LATHE_OK;
-    if (hi < 0) return fe_fail(n, LATHE_BAD_INPUT, "the position is outside of the sequence");
+    if (hi < 0)
+        return fe_fail(n, LATHE_BAD_INPUT, "there is no item at position %s of the sequence",
+                       ir_dim_text(g, at));
     ir_nest_begin(&nest, &n->b, 0, NULL, 0);
     return fe_guard(n, ir_nest_map(&nest, IR_BOOL, X2(LE, XD(at), XD(most))),
                     "the position is outside of the sequence");
@@ -195,13 +197,24 @@ lathe_status fe_seq_at(fe_node *n, const fe_value *v, ir_value at, ir_value *ite
     return LATHE_OK;
 }
 
-static lathe_status seq_whole(fe_node *n, const fe_value *v, bool sizes)
+/* What was built of a packed sequence is there; what was not has been reported. */
+static lathe_status seq_whole(const fe_value *v, bool sizes)
 {
-    if (v->tensor != IR_NONE && (!sizes || v->lens != IR_NONE)) return LATHE_OK;
-    return fe_fail(
-        n, LATHE_UNSUPPORTED,
-        "an item does not fit the others of the sequence; items may differ in size along "
-        "one axis");
+    return v->tensor != IR_NONE && (!sizes || v->lens != IR_NONE) ? LATHE_OK : LATHE_BAD_INPUT;
+}
+
+/* The item is as those of the sequence are: but for its size along the axis where they differ. */
+static lathe_status need_fitting(fe_node *n, const fe_value *v, const ir_type *item)
+{
+    const ir_type t = item_type(n->g, v);
+    bool fits = item->elem == t.elem && item->rank == t.rank;
+    for (int a = 0; fits && a < t.rank; a++)
+        fits = t.dims[a] == IR_NONE || ir_dim_require(n->g, item->dims[a], t.dims[a]);
+    if (fits) return LATHE_OK;
+    return fe_fail(n, LATHE_UNSUPPORTED,
+                   "the item is %s, but those of the sequence, of which a run decides how many "
+                   "there are, are %s",
+                   ir_type_text(n->g, item), ir_type_text(n->g, &t));
 }
 
 lathe_status fe_seq_insert(fe_node *n, const fe_value *v, ir_value item, ir_value at, fe_value *out)
@@ -209,22 +222,20 @@ lathe_status fe_seq_insert(fe_node *n, const fe_value *v, ir_value item, ir_valu
     ir_graph *g = n->g;
     ir_dim place, begin;
     *out = *v;
+    TRY(need_fitting(n, v, ir_type_of(g, item)));
     TRY(seq_position(n, at, fe_seq_length(g, v), true, &place));
     if (!v->lens) {
         ir_value one = ir_unsqueeze(&n->b, item, 0);
         out->tensor = one ? replaced(n, v->tensor, place, place, one) : IR_NONE;
-        return seq_whole(n, out, false);
+        return seq_whole(out, false);
     }
-    if (ir_type_of(g, item)->rank != ir_type_of(g, v->tensor)->rank)
-        return fe_fail(n, LATHE_UNSUPPORTED, "the item has rank %d, those of the sequence have %d",
-                       ir_type_of(g, item)->rank, ir_type_of(g, v->tensor)->rank);
     TRY(begin_of(n, v, place, &begin));
     ir_expr size = ir_x_dim(g, ir_type_of(g, item)->dims[v->axis]);
     ir_dim one = ir_dim_const(g, 1);
     ir_value sizes = ir_values(&n->b, IR_I64, 1, &one, &size, 1);
     out->lens = replaced(n, v->lens, place, place, sizes);
     out->tensor = replaced(n, v->tensor, begin, begin, axis_first(n, item, v->axis, false));
-    return seq_whole(n, out, true);
+    return seq_whole(out, true);
 }
 
 lathe_status fe_seq_erase(fe_node *n, const fe_value *v, ir_value at, fe_value *out)
@@ -235,13 +246,13 @@ lathe_status fe_seq_erase(fe_node *n, const fe_value *v, ir_value at, fe_value *
     TRY(seq_position(n, at, fe_seq_length(g, v), false, &place));
     if (!v->lens) {
         out->tensor = replaced(n, v->tensor, place, ir_dim_add(g, place, one), IR_NONE);
-        return seq_whole(n, out, false);
+        return seq_whole(out, false);
     }
     TRY(begin_of(n, v, place, &begin));
     TRY(size_at(n, v, place, &size));
     out->lens = replaced(n, v->lens, place, ir_dim_add(g, place, one), IR_NONE);
     out->tensor = replaced(n, v->tensor, begin, ir_dim_add(g, begin, size), IR_NONE);
-    return seq_whole(n, out, true);
+    return seq_whole(out, true);
 }
 
 /* ---- between the forms ---- */
@@ -286,7 +297,7 @@ static lathe_status pack_empty(fe_node *n, const fe_items *items, fe_value *out)
     out->tensor = fe_fill(&n->b, t.elem, rank, dims, 0);
     if (items->axis >= 0) out->lens = filled_sizes(n, zero, zero);
     out->axis = items->axis < 0 ? 0 : items->axis;
-    return seq_whole(n, out, items->axis >= 0);
+    return seq_whole(out, items->axis >= 0);
 }
 
 lathe_status fe_seq_pack(fe_node *n, const fe_items *items, const fe_value *v, fe_value *out)
@@ -297,7 +308,8 @@ lathe_status fe_seq_pack(fe_node *n, const fe_items *items, const fe_value *v, f
     } else if (v->tensor && !v->lens) {
         line_up(n, v, items->axis, out);
     } else if (v->tensor) {
-        return fe_fail(n, LATHE_UNSUPPORTED, "the items of a sequence differ along two axes");
+        return fe_fail(n, LATHE_INTERNAL, "a sequence that differs along axis %d, not %d", v->axis,
+                       items->axis); /* fe_learn_value would have found it irregular */
     } else {
         TRY(pack_empty(n, items, out));
         for (size_t i = 0; i < v->nitems; i++) {
@@ -307,7 +319,7 @@ lathe_status fe_seq_pack(fe_node *n, const fe_items *items, const fe_value *v, f
             TRY(fe_seq_insert(n, &before, v->items[i].tensor, IR_NONE, out));
         }
     }
-    return seq_whole(n, out, items->axis >= 0);
+    return seq_whole(out, items->axis >= 0);
 }
 
 lathe_status fe_seq_stack(fe_node *n, const fe_value *v, ir_value *out)

@@ -36,10 +36,12 @@ static bool read_span(const char **at, fe_span *s)
     return end == w.text + w.n && s->lo <= s->hi;
 }
 
-static bool read_type(const char **at, int *type)
+static bool read_type(const char **at, int *type, bool *flag)
 {
     fe_word w;
     if (!next_word(at, &w)) return false;
+    *type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+    if (is(w, "flag")) return *flag = true;
     for (*type = 1; *type <= ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO; ++*type) {
         if (is(w, fe_type_name(*type))) return true;
     }
@@ -91,7 +93,7 @@ static bool read_rule(const char **at, fe_rule *r)
         if (!read_span(at, &r->out)) return false;
     } else {
         r->name = w;
-        if (!read_type(at, &r->type)) return false;
+        if (!read_type(at, &r->type, &r->flag)) return false;
     }
     return read_clauses(at, r);
 }
@@ -191,6 +193,10 @@ static lathe_status check_attribute(const fe_node *n, const fe_op *op, size_t k)
     if ((int)a->type != r.type) {
         return fe_expect(n, ir_format(n->g->arena, "attribute %s is of type", name),
                          fe_type_name((int)a->type), fe_type_name(r.type));
+    }
+    if (r.flag && a->i != 0 && a->i != 1) {
+        return fe_expect(n, ir_format(n->g->arena, "attribute %s is", name), fe_number(n, a->i),
+                         "0 or 1");
     }
     return r.only.n ? check_only(n, &r, a) : LATHE_OK;
 }

@@ -19,8 +19,8 @@ typedef struct fe_span {
 typedef struct fe_rule {
     fe_word name, otherwise, only, harmless; /* otherwise: the default */
     int type;                                /* of AttributeProto */
-    bool required;
-    int since, until; /* until 0: the newest */
+    bool required, flag;                     /* flag: an int that is 0 or 1 */
+    int since, until;                        /* until 0: the newest */
     fe_span in, out;
 } fe_rule;
 

@@ -67,7 +67,7 @@ ir_value fe_nest_move(ir_nest *nest, bool affine, ir_elem elem, ir_expr load)
 lathe_status fe_need_rank(const fe_node *n, size_t k, int rank)
 {
     if (!fe_has(n, k) || n->in[k].kind != FE_TENSOR)
-        return fe_fail(n, LATHE_BAD_INPUT, "input %zu must be a tensor", k);
+        return fe_expect_input(n, k, "is", fe_kind_name(n, k), "a tensor");
     if (rank >= 0 && fe_type(n, k)->rank != rank)
         return fe_expect_input(n, k, "has rank", fe_number(n, fe_type(n, k)->rank),
                                fe_number(n, rank));
@@ -211,7 +211,9 @@ static lathe_status normalise_axes(fe_node *n, const ir_dim *in, size_t count, i
         TRY(fe_axis(n, axis, rank, &at));
         out[i] = ir_dim_const(g, at);
         for (size_t j = 0; j < i; j++)
-            if (out[j] == out[i]) return fe_fail(n, LATHE_BAD_INPUT, "axis %d is named twice", at);
+            if (out[j] == out[i])
+                return fe_fail(n, LATHE_BAD_INPUT, "axis %d is named twice, expected distinct axes",
+                               at);
     }
     return LATHE_OK;
 }

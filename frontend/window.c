@@ -47,8 +47,8 @@ static lathe_status read_kernel(fe_node *n, int count, fe_window *w)
 lathe_status fe_window_read(fe_node *n, int spatial, fe_window *w)
 {
     if (spatial < 1 || spatial > FE_MAX_SPATIAL)
-        return fe_fail(n, LATHE_UNSUPPORTED, "windows over %d axes; 1 to %d are supported", spatial,
-                       FE_MAX_SPATIAL);
+        return fe_fail(n, LATHE_UNSUPPORTED, "a window over %d axes, 1 to %d are supported",
+                       spatial, FE_MAX_SPATIAL);
     w->n = spatial;
     TRY(read_kernel(n, spatial, w));
     TRY(read_steps(n, "strides", spatial, w->strides));
@@ -119,8 +119,9 @@ lathe_status fe_window_slide(fe_node *n, fe_window *w, const ir_dim *in, bool ce
         if (same) out[i] = pad_same(n->g, w, i, in[i], !strcmp(mode, "SAME_LOWER"));
         else out[i] = slide_axis(n->g, w, i, in[i], ceil_mode);
         if (ir_dim_is_const(n->g, out[i], &size) && size < 0)
-            return fe_fail(n, LATHE_BAD_INPUT, "the window does not fit axis %d of size %s", i + 2,
-                           ir_dim_text(n->g, in[i]));
+            return fe_fail(n, LATHE_BAD_INPUT,
+                           "axis %d has size %s, which with its pads is less than the window",
+                           i + 2, ir_dim_text(n->g, in[i]));
     }
     return LATHE_OK;
 }

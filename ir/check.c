@@ -81,18 +81,27 @@ static size_t attr_count(const node_check *c, ir_key key)
 
 static bool in_range(int64_t n, int min, int max) { return n >= min && (max < 0 || n <= max); }
 
+static const char *count_end(const node_check *c, const ir_op_info *info)
+{
+    if (info->operands_max < 0) return " or more";
+    if (info->operands_max == info->operands_min) return "";
+    return ir_format(c->g->arena, " to %d", info->operands_max);
+}
+
 static void check_counts(node_check *c)
 {
     const ir_op_info *info = ir_op_get(c->n->op);
     if (!in_range(c->n->noperands, info->operands_min, info->operands_max))
-        check_fail(c, "%u operands", c->n->noperands);
+        check_fail(c, "%u operands, expected %d%s", c->n->noperands, info->operands_min,
+                   count_end(c, info));
     if (info->results >= 0 && c->n->nresults != (uint32_t)info->results)
-        check_fail(c, "%u results", c->n->nresults);
-    if (c->n->nregions != (uint32_t)info->regions) check_fail(c, "%u regions", c->n->nregions);
+        check_fail(c, "%u results, expected %d", c->n->nresults, info->results);
+    if (c->n->nregions != (uint32_t)info->regions)
+        check_fail(c, "%u regions, expected %d", c->n->nregions, info->regions);
     bool gaps = ir_op_is(c->n->op, IR_TRAIT_GAPS);
     for (uint32_t i = 0; i < c->n->noperands; i++) {
         ir_value v = c->n->operands[i];
-        if (v >= c->g->nvalues) check_fail(c, "operand %u is no value", i);
+        if (v >= c->g->nvalues) check_fail(c, "operand %u is no value of the graph", i);
         else if (v == IR_NONE && (!gaps || (int)i < info->operands_min))
             check_fail(c, "operand %u is absent", i);
     }
@@ -121,7 +130,7 @@ static void check_attrs(node_check *c)
     for (uint32_t i = 0; i < c->n->nattrs; i++) {
         const ir_attr *a = &c->n->attrs[i];
         if (a->key <= IR_KEY_NONE || a->key >= IR_KEY_COUNT)
-            check_fail(c, "attribute %u has no key", i);
+            check_fail(c, "attribute %u has no name", i);
         else found |= UINT64_C(1) << a->key;
         if (ir_key_kind(a->key) == IR_ATTR_DIMS)
             for (size_t k = 0; k < a->n; k++)
@@ -159,14 +168,15 @@ bool ir_check_affine(const ir_graph *g, ir_expr e)
 static void check_load_expr(node_check *c, const ir_expr_node *x)
 {
     if (x->imm < 0 || x->imm >= c->n->noperands || c->n->operands[x->imm] == IR_NONE) {
-        check_fail(c, "a load of operand %lld, which is absent", (long long)x->imm);
+        check_fail(c, "$%lld is loaded, but that operand is absent", (long long)x->imm);
         return;
     }
     const ir_type *t = ir_type_of(c->g, c->n->operands[x->imm]);
     if (x->nargs != t->rank)
-        check_fail(c, "a load of operand %lld with %d indices", (long long)x->imm, x->nargs);
+        check_fail(c, "$%lld has %d indices, expected %d", (long long)x->imm, x->nargs, t->rank);
     if (x->type != ir_elem_arith(t->elem) || x->type == IR_ELEM_NONE)
-        check_fail(c, "a load of operand %lld as %s", (long long)x->imm, ir_elem_name(x->type));
+        check_fail(c, "$%lld is loaded as %s, expected %s", (long long)x->imm,
+                   ir_elem_name(x->type), ir_elem_name(ir_elem_arith(t->elem)));
 }
 
 /* Types of arguments are the constructors' business; what depends on the node is checked here. */
@@ -198,7 +208,7 @@ static void check_body(node_check *c, const ir_attr *body)
     ir_memo_begin(c->g->pool, &c->seen);
     for (size_t i = 0; i < body->n && !c->wrong; i++) {
         if (body->u.exprs[i] == IR_NONE || body->u.exprs[i] >= c->g->pool->nexprs)
-            check_fail(c, "body %zu is none", i);
+            check_fail(c, "expression %zu of the body is missing", i);
         else check_expr(c, body->u.exprs[i]);
         if (!c->wrong && i < reduced)
             c->accs[c->naccs++] = ir_expr_get(c->g, body->u.exprs[i])->type;
@@ -218,16 +228,19 @@ static void check_space(node_check *c)
     int64_t nred = ir_attr_int(c->n, IR_KEY_nred, 0), axis = ir_attr_int(c->n, IR_KEY_axis, 0);
     bool row = c->n->op == IR_OP_ROW, attention = c->n->op == IR_OP_ATTENTION;
     size_t rank = attr_count(c, IR_KEY_space);
-    if (rank > IR_MAX_SPACE) check_fail(c, "a space of %zu axes; at most %d", rank, IR_MAX_SPACE);
-    if (nred < 0 || nred > (int64_t)rank || (nred && !ir_op_is(c->n->op, IR_TRAIT_SUMS)))
-        check_fail(c, "%lld reduced axes", (long long)nred);
+    bool reduces = ir_op_is(c->n->op, IR_TRAIT_SUMS);
+    if (rank > IR_MAX_SPACE)
+        check_fail(c, "a space of %zu axes, expected at most %d", rank, IR_MAX_SPACE);
+    if (nred < 0 || nred > (int64_t)rank || (nred && !reduces))
+        check_fail(c, "%lld reduced axes, expected 0 to %zu", (long long)nred, reduces ? rank : 0);
     if (c->n->op != IR_OP_SCATTER && (int64_t)rank - (row ? 0 : nred) > IR_MAX_RANK)
-        check_fail(c, "a result of rank over %d", IR_MAX_RANK);
-    if (row && nred < 1) check_fail(c, "a row without axes");
+        check_fail(c, "a result of %lld axes, expected at most %d",
+                   (long long)rank - (row ? 0 : nred), IR_MAX_RANK);
+    if (row && nred < 1) check_fail(c, "a row needs an axis (nred=1 or more)");
     if (attention && nred != 2) check_fail(c, "two axes must be reduced");
     if (c->n->op == IR_OP_ARG_REDUCE && nred != 1) check_fail(c, "one axis must be reduced");
     if (c->n->op == IR_OP_CUMULATE && (axis < 0 || axis >= (int64_t)rank))
-        check_fail(c, "axis %lld", (long long)axis);
+        check_fail(c, "axis %lld, expected 0 to %lld", (long long)axis, (long long)rank - 1);
 }
 
 /* The comma-separated kinds of a row's reductions. */
@@ -242,7 +255,7 @@ static size_t check_row_kinds(node_check *c)
         at += length + (at[length] == ',');
     }
     size_t most = c->n->op == IR_OP_ROW ? IR_MAX_STAGES : IR_MAX_STAGES - 1;
-    if (n < 1 || n > most) check_fail(c, "%zu reductions", n);
+    if (n < 1 || n > most) check_fail(c, "%zu reductions, expected 1 to %zu", n, most);
     return n;
 }
 
@@ -251,7 +264,8 @@ static void check_epilogue(node_check *c, const ir_attr *body)
 {
     const ir_attr *end = ir_attr_find(c->n, IR_KEY_epilogue);
     if (!end || c->wrong) return;
-    if (!ir_op_is(c->n->op, IR_TRAIT_ACCUMULATES)) check_fail(c, "an epilogue");
+    if (!ir_op_is(c->n->op, IR_TRAIT_ACCUMULATES))
+        check_fail(c, "an epilogue, which %s does not have", ir_op_get(c->n->op)->name);
     if (end->n != 1) check_fail(c, "%zu expressions in the epilogue, 1 needed", end->n);
     c->rank -= (int)ir_attr_int(c->n, IR_KEY_nred, 0);
     c->naccs = 1;
@@ -278,7 +292,9 @@ static void check_nest(node_check *c)
         c->wrong = ir_attention_form(c->g, c->n, &form);
     }
     for (size_t i = 1; i < want && !c->wrong && !rows; i++)
-        if (body_type(c, i) != IR_I64) check_fail(c, "index %zu of the body is no i64", i - 1);
+        if (body_type(c, i) != IR_I64)
+            check_fail(c, "index %zu of the body is %s, expected i64", i - 1,
+                       ir_elem_name(body_type(c, i)));
     if (c->wrong || c->n->op != IR_OP_VIEW) return;
     const ir_expr_node *load = ir_expr_get(c->g, body->u.exprs[0]);
     if (load->op != IR_X_LOAD) check_fail(c, "the body must be a load");
@@ -294,12 +310,14 @@ static void check_values(node_check *c)
     for (size_t i = 0; i < dims->n; i++)
         if (!ir_dim_is_const(c->g, dims->u.dims[i], &d) || d < 0 ||
             __builtin_mul_overflow(count, d, &count))
-            check_fail(c, "dims must be constants");
+            check_fail(c, "size %zu of dims is no constant, or they are too many", i);
     if (dims->n > IR_MAX_RANK || (size_t)count != body->n)
-        check_fail(c, "%zu elements do not fill the dims", body->n);
+        check_fail(c, "%zu elements, the dims say %lld", body->n, (long long)count);
     check_body(c, body);
     for (size_t i = 1; i < body->n && !c->wrong; i++)
-        if (body_type(c, i) != body_type(c, 0)) check_fail(c, "elements of different types");
+        if (body_type(c, i) != body_type(c, 0))
+            check_fail(c, "element %zu is %s, element 0 %s", i, ir_elem_name(body_type(c, i)),
+                       ir_elem_name(body_type(c, 0)));
 }
 
 static void check_guard(node_check *c)
@@ -308,7 +326,8 @@ static void check_guard(node_check *c)
     c->rank = ir_type_of(c->g, c->n->operands[0])->rank;
     if (body->n != 1) check_fail(c, "%zu expressions in the body, 1 needed", body->n);
     check_body(c, body);
-    if (!c->wrong && body_type(c, 0) != IR_BOOL) check_fail(c, "the condition is no bool");
+    if (!c->wrong && body_type(c, 0) != IR_BOOL)
+        check_fail(c, "the condition is %s, expected bool", ir_elem_name(body_type(c, 0)));
 }
 
 static ir_elem operand_arith(const node_check *c, uint32_t i)
@@ -319,10 +338,12 @@ static ir_elem operand_arith(const node_check *c, uint32_t i)
 static void check_axis(node_check *c)
 {
     if (c->n->op != IR_OP_CONCAT && !ir_elem_is_float(operand_arith(c, 0)))
-        check_fail(c, "operand 0 holds no floats");
+        check_fail(c, "operand 0 is of %s, expected floats",
+                   ir_elem_name(ir_type_of(c->g, c->n->operands[0])->elem));
     int64_t axis = ir_attr_int(c->n, IR_KEY_axis, 0);
     if (axis < 0 || axis >= ir_type_of(c->g, c->n->operands[0])->rank)
-        check_fail(c, "axis %lld", (long long)axis);
+        check_fail(c, "axis %lld, expected 0 to %d", (long long)axis,
+                   ir_type_of(c->g, c->n->operands[0])->rank - 1);
 }
 
 static bool all_positive(const ir_attr *a)
@@ -340,21 +361,31 @@ static void check_window(node_check *c)
     const ir_attr *strides = ir_attr_find(c->n, IR_KEY_strides),
                   *dilations = ir_attr_find(c->n, IR_KEY_dilations);
     if (x->rank < 2 || attr_count(c, IR_KEY_dims) != (size_t)x->rank)
-        check_fail(c, "dims must have the rank of the operand");
+        check_fail(c, "%zu dims for an operand of rank %d, expected as many and 2 or more",
+                   attr_count(c, IR_KEY_dims), x->rank);
     if (attr_count(c, IR_KEY_kernel) != spatial || strides->n != spatial ||
         dilations->n != spatial || attr_count(c, IR_KEY_pads) != 2 * spatial)
-        check_fail(c, "kernel, strides, pads and dilations must have %zu axes", spatial);
+        check_fail(c,
+                   "kernel, strides and dilations have %zu, %zu and %zu entries and pads %zu, "
+                   "expected %zu "
+                   "and twice that",
+                   attr_count(c, IR_KEY_kernel), strides->n, dilations->n,
+                   attr_count(c, IR_KEY_pads), spatial);
     if (!c->wrong && (!all_positive(strides) || !all_positive(dilations)))
-        check_fail(c, "strides and dilations must be positive");
+        check_fail(c, "a stride or dilation is less than 1");
     for (uint32_t i = 1; i < c->n->noperands; i++) {
         if (ir_type_of(c->g, c->n->operands[i])->rank != (i == 1 ? x->rank : 1))
-            check_fail(c, "operand %u has another rank", i);
+            check_fail(c, "operand %u has rank %d, expected %d", i,
+                       ir_type_of(c->g, c->n->operands[i])->rank, i == 1 ? x->rank : 1);
         if (operand_arith(c, i) != operand_arith(c, 0))
-            check_fail(c, "operand %u has another element type", i);
+            check_fail(c, "operand %u is of %s, operand 0 of %s", i,
+                       ir_elem_name(operand_arith(c, i)), ir_elem_name(operand_arith(c, 0)));
     }
     if (operand_arith(c, 0) == IR_ELEM_NONE || operand_arith(c, 0) == IR_BOOL)
-        check_fail(c, "operand 0 holds no numbers");
-    if (ir_attr_int(c->n, IR_KEY_group, 1) < 1) check_fail(c, "group must be positive");
+        check_fail(c, "operand 0 is of %s, expected numbers", ir_elem_name(x->elem));
+    if (ir_attr_int(c->n, IR_KEY_group, 1) < 1)
+        check_fail(c, "group is %lld, expected 1 or more",
+                   (long long)ir_attr_int(c->n, IR_KEY_group, 1));
 }
 
 static void check_operator(node_check *c)
@@ -381,7 +412,8 @@ static void check_operator(node_check *c)
         break;
     case IR_OP_RESHAPE:
         if (attr_count(c, IR_KEY_dims) > IR_MAX_RANK)
-            check_fail(c, "a result of rank over %d", IR_MAX_RANK);
+            check_fail(c, "a result of %zu axes, expected at most %d", attr_count(c, IR_KEY_dims),
+                       IR_MAX_RANK);
         break;
     default:
         if (ir_op_is(c->n->op, IR_TRAIT_NEST)) check_nest(c);

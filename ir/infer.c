@@ -210,8 +210,8 @@ static lathe_status infer_reshape(const infer *in)
     if (before == IR_NONE || after == IR_NONE)
         return infer_fail(in, "%s is too large", ir_type_text(in->g, to));
     if (!ir_dim_require(in->g, before, after))
-        return infer_fail(in, "%s has other elements than %s", ir_type_text(in->g, to),
-                          ir_type_text(in->g, &from));
+        return infer_fail(in, "%s cannot become %s, which has another number of elements",
+                          ir_type_text(in->g, &from), ir_type_text(in->g, to));
     return LATHE_OK;
 }
 

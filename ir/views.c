@@ -15,10 +15,11 @@ static ir_value view(ir_builder *b, ir_value v, int rank, const ir_dim *dims, co
     return id == IR_NONE ? IR_NONE : b->g->nodes[id].results[0];
 }
 
-static ir_value views_refuse(ir_builder *b, ir_value v, const char *what, int axis)
+/* The operand is no tensor of which axis `axis` can be `done`. */
+static ir_value views_refuse(ir_builder *b, ir_value v, int axis, const char *done)
 {
-    ir_fail(b, LATHE_BAD_INPUT, v, "%s: axis %d of %s", what, axis,
-            ir_type_text(b->g, ir_type_of(b->g, v)));
+    ir_fail(b, LATHE_BAD_INPUT, v, "axis %d of %s cannot be %s", axis,
+            ir_type_text(b->g, ir_type_of(b->g, v)), done);
     return IR_NONE;
 }
 
@@ -31,7 +32,7 @@ ir_value ir_permute(ir_builder *b, ir_value v, const int *perm)
     bool identity = true;
     for (int i = 0; i < t.rank; i++) {
         if (perm[i] < 0 || perm[i] >= t.rank || idx[perm[i]] != IR_NONE)
-            return views_refuse(b, v, "not a permutation", perm[i]);
+            return views_refuse(b, v, perm[i], "moved: it is not there, or named twice");
         dims[i] = t.dims[perm[i]];
         idx[perm[i]] = ir_x_index(b->g, i);
         identity = identity && perm[i] == i;
@@ -73,7 +74,8 @@ ir_value ir_expand(ir_builder *b, ir_value v, int rank, const ir_dim *wanted)
     ir_graph *g = b->g;
     const ir_type t = *ir_type_of(g, v);
     ir_dim dims[IR_MAX_RANK], one = ir_dim_const(g, 1);
-    if (rank > IR_MAX_RANK) return views_refuse(b, v, "cannot expand beyond the largest rank", 0);
+    if (rank > IR_MAX_RANK)
+        return views_refuse(b, v, rank - 1, "made: it is beyond the largest rank");
     int all = rank > t.rank ? rank : t.rank;
     bool identity = all == t.rank;
     for (int i = 0; i < all; i++) {
@@ -81,7 +83,9 @@ ir_value ir_expand(ir_builder *b, ir_value v, int rank, const ir_dim *wanted)
         ir_dim want = at < 0 ? one : wanted[at], own = from < 0 ? one : t.dims[from];
         if (want == IR_NONE) return IR_NONE;
         dims[i] = expanded_dim(g, want, own);
-        if (dims[i] == IR_NONE) return views_refuse(b, v, "cannot expand", from);
+        if (dims[i] == IR_NONE)
+            return views_refuse(b, v, from,
+                                ir_format(g->arena, "expanded to size %s", ir_dim_text(g, want)));
         if (dims[i] != want && want != one) ir_guard_add(g, dims[i], want, true, IR_NONE);
         identity = identity && dims[i] == own;
     }
@@ -97,7 +101,8 @@ ir_value ir_unsqueeze(ir_builder *b, ir_value v, int axis)
     const ir_type t = *ir_type_of(b->g, v);
     ir_dim dims[IR_MAX_RANK + 1];
     ir_expr idx[IR_MAX_RANK];
-    if (axis < 0 || axis > t.rank) return views_refuse(b, v, "no place for a new axis", axis);
+    if (axis < 0 || axis > t.rank || t.rank == IR_MAX_RANK)
+        return views_refuse(b, v, axis, "made: it is beyond the rank");
     for (int i = 0; i < t.rank; i++) {
         int to = i < axis ? i : i + 1;
         dims[to] = t.dims[i];
@@ -115,7 +120,7 @@ ir_value ir_squeeze(ir_builder *b, ir_value v, int axis)
     ir_dim dims[IR_MAX_RANK];
     ir_expr idx[IR_MAX_RANK];
     if (axis < 0 || axis >= t.rank || !ir_dim_require(g, t.dims[axis], ir_dim_const(g, 1)))
-        return views_refuse(b, v, "not of size 1", axis);
+        return views_refuse(b, v, axis, "removed: its size is not 1");
     for (int i = 0; i < t.rank; i++) {
         int to = i < axis ? i : i - 1;
         if (i != axis) dims[to] = t.dims[i];

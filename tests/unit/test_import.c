@@ -189,7 +189,7 @@ Test(import, bad_inputs)
     m->graph->input[0] = value_new("x", 77, "n");
     refused(m, LATHE_BAD_INPUT, "element type 77");
     m->graph->input[0] = value_new("x", IR_STRING, "n");
-    refused(m, LATHE_BAD_INPUT, "input 0 element type string is not allowed here");
+    refused(m, LATHE_BAD_INPUT, "input 0 has element type string, expected ");
     m->graph->input[0] = value_new("x", 1, "n");
     m->graph->input[0]->type->tensor_type->shape = NULL;
     refused(m, LATHE_UNSUPPORTED, "no shape");

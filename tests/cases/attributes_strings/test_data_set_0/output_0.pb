@@ -1,0 +1,1 @@
+2aleft2bleftBy

@@ -1,0 +1,1 @@
+2aon2brightBz
