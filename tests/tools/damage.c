@@ -193,7 +193,7 @@ int main(int argc, char **argv)
     snprintf(p.library, sizeof p.library, "%s/libdamaged.so", folder);
     for (long k = first; k < first + count; k++) {
         const char *source = argv[4 + k % (argc - 4)];
-        damage_seed(number, k);
+        damage_seed((uint64_t)number * 1000003u + (uint64_t)k);
         if (number) try_copy(source, folder, &p, k, &t);
         else try_kept(source, &p, &t);
     }
