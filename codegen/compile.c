@@ -196,6 +196,7 @@ static pass_options options_of_passes(work *w)
                           .report = o->report || o->require ? &w->report : NULL,
                           .evaluate = w->checking ? NULL : evaluate,
                           .precision = &w->precision,
+                          .activations = w->o->activations,
                           .forget = forget,
                           .ctx = w};
 }
@@ -249,12 +250,30 @@ static lathe_status choose_names(work *w)
     return LATHE_OK;
 }
 
+/* A product that may be in i8 and has no codes for it would run in floats. */
+static lathe_status require_blocks(const work *w)
+{
+    const ir_graph *g = w->g;
+    lathe_status status = LATHE_OK;
+    for (ir_node_id id = 1; id < g->nnodes; id++) {
+        const ir_node *n = &g->nodes[id];
+        const diag_place place = {.node = ir_text(g, n->name), .op = ir_text(g, n->origin)};
+        if (strcmp(ir_attr_str(g, n, IR_KEY_precision), "i8") != 0) continue;
+        if (w->p->stored[id] && strstr(w->p->stored[id], "i8")) continue;
+        status = diag_add(
+            w->diag, LATHE_UNSUPPORTED, &place,
+            "a product would run in f32, not in i8: its weight is not in blocks of numbers");
+    }
+    return status;
+}
+
 static lathe_status lower(work *w)
 {
     progress(w, "lowering", 20);
     TRY(cg_lower(w->g, w->name, w->o->level, cg_targets_pair(&w->targets),
                  w->checking ? NULL : cg_encoded_decodes, &w->p));
     w->p->precision = w->precision.name;
+    if (w->o->require) TRY(require_blocks(w));
     bool verify = w->o->emit == LATHE_EMIT_PROGRAM;
     if (verify || w->o->all_origins || w->o->inspection) cg_list_origins(w->p);
 #if !defined NDEBUG || defined LATHE_SANITIZED
@@ -425,6 +444,7 @@ static lathe_status check_options(work *w)
     TRY(cg_targets_parse(w->o->target, &w->targets, w->diag));
     TRY(pass_check_names(&passes, w->diag));
     TRY(pass_read_precision(w->o->precision, &w->arena, &w->precision, w->diag));
+    TRY(pass_check_activations(w->o->activations, w->diag));
     return choose_names(w);
 }
 

@@ -73,8 +73,9 @@ enum { CG_SMALL_BOOK = 16, CG_LARGE_BOOK = 256 };
 const char *cg_code_text(cg_code);
 int cg_code_bits(cg_code);
 ir_elem cg_code_elem(cg_code);
-/* What a product of floats with weights stored so is in: "w4", "w8", "f16". */
-const char *cg_code_precision(cg_code);
+/* What a product of floats with weights stored so is in: "w4", "w8", "f16"; i8: of blocks in i8,
+ * "w4i8". */
+const char *cg_code_precision(cg_code, bool i8);
 /* The kind of an element that is a code by itself; CG_CODE_NONE: there is none. */
 cg_code cg_code_of(ir_elem);
 /* The element type of which a row of codes is an array: of 2 and 4 bits in another order. */
@@ -91,8 +92,20 @@ int64_t cg_codes_panel(const cg_codes *, int64_t k);
  * to bf16; or to two bf16 parts each, of which three products are added. A worker's scratch holds,
  * behind the part of a panel, the same part narrowed, then the rows of a chunk of a, all parts of
  * each (narrow.c). */
-typedef enum { CG_NARROW_NOT, CG_NARROW_BF16, CG_NARROW_F32X3 } cg_narrow;
+typedef enum { CG_NARROW_NOT, CG_NARROW_BF16, CG_NARROW_F32X3, CG_NARROW_I8 } cg_narrow;
 enum { CG_NARROW_STEP = 32, CG_NARROW_PARTS = 2 };
+
+/* CG_NARROW_I8: b is in codes that are numbers; each block of a row of a, as long as those of b, is
+ * rounded to i8 with a scale of its own, so that 127 is its largest number. A block's sum is exact
+ * in i32; times both scales it is added, in the order of blocks, to the sum of floats. Every target
+ * does that, so that all give the same bits (blocks.c). In a worker's scratch stand the number
+ * of the segment whose rows are there, which the kernel's next range need not round again, the part
+ * of a panel, then the rows of a chunk of a. A block of b there: CG_PANEL cells each of what its
+ * sums start from, scales and, where it has them, zero points, then its k in groups as in panels of
+ * i8. One of a row of a: a cell each of its scale and of the sum of its codes, then these. Both are
+ * filled up with zeros to whole groups, and the last block to the length of all. */
+enum { CG_I8_STARTS, CG_I8_SCALES, CG_I8_ZEROS };
+enum { CG_I8_GROUP = 4, CG_I8_FRONT = 8, CG_I8_HELD = 64 };
 
 /* c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n], in tiles (contract.c). The nest's
  * space is batch..., m, n, k; operand 0 is a, operand 1 is b, and all operands are flat. The
@@ -121,6 +134,25 @@ int64_t cg_narrow_padded(int64_t k);
 int64_t cg_narrow_offset(int64_t k);
 int64_t cg_narrow_part(int64_t k);
 ir_dim cg_narrow_bytes(ir_graph *, cg_narrow, ir_dim rows, ir_dim k);
+
+/* blocks.c: whether such codes can be products of blocks in i8; whether code - zero point is an i8,
+ * of -64 to 64; else a code less AWAY is, and whether zero points other than that one are left. */
+bool cg_i8_serves(const cg_codes *, int64_t k);
+bool cg_i8_is_whole(const cg_codes *);
+bool cg_i8_is_small(const cg_codes *);
+int64_t cg_i8_away(const cg_codes *);
+bool cg_i8_has_zeros(const cg_codes *);
+/* Blocks of so many k; k of a block in scratch; k of a part, whole blocks. */
+int64_t cg_i8_blocks(const cg_codes *, int64_t k);
+int64_t cg_i8_length(const cg_codes *, int64_t k);
+int64_t cg_i8_part(const cg_codes *, int64_t k);
+/* Bytes of the rows in front of a block of b's groups; of a block of b; of a row's; of the part of
+ * b in front of a's rows; of all. */
+int64_t cg_i8_head(bool zeros);
+int64_t cg_i8_of_b(int64_t length, bool zeros);
+int64_t cg_i8_of_a(int64_t length);
+int64_t cg_i8_offset(const cg_codes *, int64_t k);
+ir_dim cg_i8_bytes(ir_graph *, const cg_codes *, ir_dim rows, int64_t k);
 
 /* A reduction of a row. */
 typedef struct cg_stage {

@@ -138,6 +138,7 @@ int compare_precisions(const cli_options *o)
     cli_options wide = *o;
     loaded got = {0}, want = {0};
     wide.precision = NULL;
+    wide.activations = "f32";
     if (has_suffix(o->paths.items[0], ".so"))
         return usage_error("--against f32 takes a model, which is compiled twice, not a library");
     int code = run_one(&wide, &want);

@@ -60,6 +60,7 @@ bool fill_options(const cli_options *o, const char *model, lathe_options *l, com
                          .precision = o->precision,
                          .memory_limit = (size_t)fmin(ceil(o->limit_memory * 0x1p20), 0x1p62),
                          .time_limit = o->limit_time,
+                         .activations = o->activations,
                          .state = o->state};
     if (!split_dims(o, s) || !items_split(o, s) || !set_split(o, s) || !custom_split(o, s))
         return false;

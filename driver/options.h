@@ -30,7 +30,7 @@ typedef struct cli_options {
     const char *name, *output, *emit, *target, *cpu, *weights, *dump_after, *passes, *runner,
         *case_dir;
     const char *output_dir, *output_format, *depfile, *report, *against, *require, *trace, *state;
-    const char *precision;
+    const char *precision, *activations;
     option_list dims, at, items, set, custom, disabled, inputs, kept;
     long level, jobs, timeout, threads;
     double seconds, limit_time, limit_memory;

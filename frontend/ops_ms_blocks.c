@@ -151,8 +151,21 @@ static ir_value nbits_weights(const nbits *q, bool by_block, ir_value order)
                        X2(MUL, X2(SUB, ir_x_cast(g, code, type), zero), scale));
 }
 
+/* Lets the product that v is made by be computed with its rows of a as blocks in i8. */
+static void allow_i8(ir_graph *g, ir_value v)
+{
+    if (v == IR_NONE) return;
+    ir_node_id id = g->values[v].def;
+    while (g->nodes[id].op != IR_OP_CONTRACT && g->nodes[id].noperands == 1)
+        id = g->values[g->nodes[id].operands[0]].def;
+    const ir_attr a = ir_a_str(g, IR_KEY_precision, "i8");
+    if (g->nodes[id].op == IR_OP_CONTRACT)
+        ir_replace_attrs(g, id, UINT64_C(1) << IR_KEY_precision, &a, 1);
+}
+
 lathe_status fe_import_matmulnbits(fe_node *n)
 {
+    enum { I8 = 4 }; /* an accuracy_level */
     nbits q;
     TRY(read_nbits(n, &q));
     TRY(check_nbits(&q));
@@ -160,6 +173,7 @@ lathe_status fe_import_matmulnbits(fe_node *n)
     bool by_block = rows_by_block(&q, &order);
     ir_value w = nbits_weights(&q, by_block, order), a = reordered(&n->b, fe_in(n, A), order);
     ir_value r = fe_matmul(&n->b, a, w, false, true, fe_type(n, A)->elem);
+    if (fe_attr_int(n, "accuracy_level") == I8) allow_i8(n->g, r);
     fe_out(n, 0, fe_has(n, BIAS) ? fe_binary(&n->b, IR_X_ADD, r, fe_in(n, BIAS)) : r);
     return LATHE_OK;
 }

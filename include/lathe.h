@@ -126,6 +126,8 @@ typedef struct lathe_options {
     void *progress_ctx;
     void (*written)(void *ctx, const char *path); /* each file, once all are in their places */
     void *written_ctx;
+    const char *activations; /* of products with weights in blocks of codes: "i8": rounded to 8 bits
+                                block by block, "f32": never; NULL: as the model allows */
 } lathe_options;
 
 /* On failure nothing is left behind: outputs are written beside their place and renamed. */

@@ -312,8 +312,9 @@ const char *ir_roles_check(ir_graph *g, const ir_node *n)
     const char *wrong = NULL, *roles = ir_attr_str(g, n, IR_KEY_roles);
     const char *precision = ir_attr_str(g, n, IR_KEY_precision);
     uint64_t found = 0;
-    if (*precision && strcmp(precision, "bf16") != 0 && strcmp(precision, "f32x3") != 0)
-        return ir_format(g->arena, "precision \"%s\" is neither bf16 nor f32x3", precision);
+    if (*precision && strcmp(precision, "bf16") != 0 && strcmp(precision, "f32x3") != 0 &&
+        strcmp(precision, "i8") != 0)
+        return ir_format(g->arena, "precision \"%s\" is none of bf16, f32x3 and i8", precision);
     for (uint32_t i = 0; i < n->nattrs; i++) found |= UINT64_C(1) << n->attrs[i].key & said;
     if (!found) return NULL;
     if (!ir_op_is(n->op, IR_TRAIT_ACCUMULATES)) return "roles of a node that has none";

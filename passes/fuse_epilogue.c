@@ -109,7 +109,8 @@ static ir_expr load_of_map(void *ctx, const ir_expr_node *load)
 static ir_value fuse_epilogue_build(pass_sweep *s, ending *e)
 {
     ir_graph *g = e->g;
-    ir_attr attrs[6];
+    static const ir_key kept[] = {IR_KEY_kind, IR_KEY_precision};
+    ir_attr attrs[5 + sizeof kept / sizeof *kept];
     size_t n = 0;
     ir_nest_begin(&e->m.nest, &s->b, e->rank, e->space, e->nred);
     ir_expr body = from_reduction(e, fuse_body(e->red));
@@ -121,7 +122,8 @@ static ir_value fuse_epilogue_build(pass_sweep *s, ending *e)
     attrs[n++] = ir_a_exprs(g, IR_KEY_body, &body, 1);
     attrs[n++] = ir_a_exprs(g, IR_KEY_epilogue, &end, 1);
     attrs[n++] = *ir_attr_find(e->map, IR_KEY_elem);
-    if (ir_attr_find(e->red, IR_KEY_kind)) attrs[n++] = *ir_attr_find(e->red, IR_KEY_kind);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (ir_attr_find(e->red, kept[i])) attrs[n++] = *ir_attr_find(e->red, kept[i]);
     ir_node_id id =
         ir_node_new(&s->b, e->red->op, e->m.nest.args, e->m.nest.nargs, attrs, n, NULL, 1, NULL, 0);
     return id == IR_NONE ? IR_NONE : g->nodes[id].results[0];

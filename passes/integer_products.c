@@ -12,6 +12,8 @@
  *
  * A float contract must not overflow 32 bits, whatever the codes; one of integers (MatMulInteger,
  * ConvInteger) is defined to wrap, and only gets its codes back. */
+#include <string.h>
+
 #include "passes/codes.h"
 #include "passes/pass.h"
 #include "passes/rewrite.h"
@@ -86,16 +88,25 @@ static bool is_decoded_weight(const ir_graph *g, ir_value v, int depth, bool *na
     return true;
 }
 
+/* Whether a product of floats is to be one of blocks in i8 (products.c). */
+static bool in_blocks(const pass_options *o, const product *p)
+{
+    static const char i8[] = "i8";
+    if (o->activations) return strcmp(o->activations, i8) == 0;
+    return strcmp(ir_attr_str(p->g, p->n, IR_KEY_precision), i8) == 0;
+}
+
 /* A product of floats that stands for one of codes goes to the report. */
-static void note(pass_report *r, const product *p, const char *why)
+static void note(const pass_options *o, const product *p, const char *why)
 {
     ir_graph *g = p->g;
+    pass_report *r = o->report;
     bool quantised = p->coded[0] && p->coded[1];
     for (int i = 0; i < 2; i++) {
         bool narrow = false;
         quantised |= is_decoded_weight(g, p->factor[i], 0, &narrow) && narrow;
     }
-    if (!r || !quantised) return;
+    if (!r || !quantised || in_blocks(o, p)) return;
     r->floats = ir_grow(g->arena, r->floats, &r->cap_floats, r->nfloats + 1, sizeof *r->floats);
     r->floats[r->nfloats++] =
         (pass_float){{.node = ir_text(g, p->n->name), .op = ir_text(g, p->n->origin)}, why};
@@ -185,6 +196,6 @@ static bool rewrite(pass_sweep *s, ir_node_id id)
 
 lathe_status pass_integer_products(ir_graph *g, const pass_options *options, lathe_diag *diag)
 {
-    if (pass_rewrite(g, rewrite, options->report)) TRY(pass_dce(g, options, diag));
+    if (pass_rewrite(g, rewrite, (void *)options)) TRY(pass_dce(g, options, diag));
     return LATHE_OK;
 }

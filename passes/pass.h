@@ -55,7 +55,8 @@ typedef struct pass_options {
     /* Computes a graph without symbols on this machine: the bytes of each parameter in, of each
      * result out. LATHE_BAD_VALUE without a message: an index was outside. NULL: nobody can. */
     lathe_status (*evaluate)(void *ctx, ir_graph *, const ir_blob *in, void *const *out);
-    void *ctx; /* of both functions */
+    void *ctx;               /* of both functions */
+    const char *activations; /* "i8", "f32" or NULL: as nodes say */
 } pass_options;
 
 typedef lathe_status (*pass_run)(ir_graph *, const pass_options *, lathe_diag *);
@@ -75,6 +76,8 @@ const pass_info *pass_at(size_t);
 const pass_info *pass_find(const char *name);
 /* Every name in the options is a pass's; a message for each that is not. */
 lathe_status pass_check_names(const pass_options *, lathe_diag *);
+/* "i8", "f32" or NULL. */
+lathe_status pass_check_activations(const char *, lathe_diag *);
 /* All passes of the level in their order, less the disabled ones. */
 lathe_status pass_run_all(ir_graph *, const pass_options *, lathe_diag *);
 void pass_count_nodes(const ir_graph *, size_t *count);

@@ -32,7 +32,8 @@ typedef struct lathe_args {
                            if it is empty, at least its size otherwise */
     const int64_t *dim; /* the step's dims, in the kernel's order */
     lathe_fault *fault;
-    void *scratch; /* of the worker */
+    void *scratch; /* of the worker; its first 8 bytes are zero in the first chunk of a step, then
+                      as the worker's last chunk left them */
     uint32_t node; /* for the fault: 1 + index in nodes[] */
 } lathe_args;
 /* Rows [begin, end) of the kernel's parallel range. */

@@ -50,6 +50,16 @@ static bool scratch_suffices(const lathe_session *s)
     return !rt_some(slot) || s->slots[slot] <= (int64_t)s->scratch_pitch;
 }
 
+/* What a worker left behind for the next chunk of its kernel, see lathe_args, is of no other one.
+ */
+static void begin_scratch(const region *r, int workers)
+{
+    static const uint64_t nothing = 0;
+    if (r->scratch_pitch < sizeof nothing) return;
+    for (int i = 0; i < workers; i++)
+        memcpy(r->scratch + r->scratch_pitch * (uint64_t)i, &nothing, sizeof nothing);
+}
+
 static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
 {
     const uint32_t *numbers = s->v->u32s + st->args;
@@ -72,8 +82,9 @@ static lathe_status run_kernel(lathe_session *s, const lathe_step *st)
                 .notices = &s->notices};
     int64_t chunks = (rows - 1) / r.chunk_rows + 1;
     const lathe_threads *threads = &s->model->threads;
-    if (threads->workers > 1 && chunks > 1)
-        threads->parallel_for(threads->ctx, run_chunk, &r, chunks);
+    bool many = threads->workers > 1 && chunks > 1;
+    begin_scratch(&r, many ? threads->workers : 1);
+    if (many) threads->parallel_for(threads->ctx, run_chunk, &r, chunks);
     else
         for (int64_t i = 0; i < chunks; i++) run_chunk(&r, i, 0);
     return s->fault.node ? rt_fail_fault(s) : LATHE_OK;

@@ -314,10 +314,11 @@ static void make_tiles(attention *w)
     const ir_affine *q = &w->a->scores.gemm->a;
     uint64_t one, several, rows[CG_FETCHES] = {0};
     int64_t least, most;
-    const cg_tile_use scores = {IR_F32, w->a->scores.gemm->format,
-                                attention_known(w, q->coef[w->nbatch]),
-                                attention_known(w, q->coef[w->nbatch + 2])};
-    cg_tile_use values = {IR_F32, w->k.n->gemm->format, 0, 1};
+    const cg_tile_use scores = {.a = IR_F32,
+                                .format = w->a->scores.gemm->format,
+                                .row_step = attention_known(w, q->coef[w->nbatch]),
+                                .k_step = attention_known(w, q->coef[w->nbatch + 2])};
+    cg_tile_use values = {.a = IR_F32, .format = w->k.n->gemm->format, .k_step = 1};
     cg_block_sizes(u->g, w->k.n->space[w->nbatch], w->shape.rows, &one, &several);
     rows[CG_FETCH_NOTHING] = one | several;
     w->score_tiles = cg_tile_chooser(u, &scores, rows);

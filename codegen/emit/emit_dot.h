@@ -16,6 +16,11 @@ typedef struct cg_words {
 cg_val cg_dot(cg_unit *, cg_val sum, cg_words x, cg_words y);
 /* 2 x 2 blocks, four lanes: sum[2i + j] + the products of half i of x and half j of y. */
 cg_val cg_dot_blocks(cg_unit *, cg_val sum, cg_words x, cg_words y);
+/* sum + the products of each lane: codes, I8 on aarch64, else U8, small: at most 64; and a's, I8.
+ */
+cg_val cg_dot_codes(cg_unit *, cg_val sum, cg_words codes, cg_words a, bool small);
+/* sum + the bytes of each lane, which are i8, on x86. */
+cg_val cg_add_bytes(cg_unit *, cg_val sum, cg_val words);
 /* What a step of a unit adds to sums: the even and the odd terms of bf16 by themselves. */
 void cg_dot_apart(cg_unit *, cg_val apart[2], cg_words x, cg_words y);
 /* a + b, denormals being zero. */

@@ -12,6 +12,10 @@ typedef struct cg_tile_use {
     ir_elem a;
     cg_format format;
     int64_t row_step, k_step; /* between a's rows and between its k, in elements; 0: run-time */
+    /* A block's k, whose sums are scaled and added to floats (CG_NARROW_I8), 0: there are none;
+     * whether b's blocks have zero points. Steps are known then. */
+    int64_t block;
+    bool zeros;
 } cg_tile_use;
 
 /* The largest tile that the registers of a target hold. */
@@ -21,6 +25,7 @@ typedef struct cg_tile_shape {
 cg_tile_shape cg_tile_shape_of(const cg_isa *, const cg_tile_use *);
 const char *cg_tile_name(size_t row); /* of tiles.def; NULL: past the end */
 const char *cg_tile_name_of(const cg_isa *, const cg_tile_use *);
+size_t cg_tile_rank(const cg_isa *, const cg_tile_use *); /* its row of tiles.def */
 /* Whether instructions serve, not plain loops; a unit's. */
 bool cg_tile_is_made(const cg_isa *, const cg_tile_use *);
 bool cg_tile_is_unit(const cg_isa *, const cg_tile_use *);
@@ -145,9 +150,40 @@ enum { CG_NARROW_B_K = CG_NARROW_TO + 1, CG_NARROW_B_PART, CG_NARROW_B_PARAMS };
 cg_function cg_make_narrow_a(cg_unit *, int parts, bool together);
 cg_function cg_make_narrow_b(cg_unit *, int parts);
 /* What the tiles of a product are needed for; without steps. */
-cg_tile_use cg_product_use(const cg_isa *, const cg_nest *);
+cg_tile_use cg_product_use(const cg_isa *, const ir_graph *, const cg_nest *);
 /* The parts that a product's factors are narrowed to on a target; 0: none of its tiles serves. */
 int cg_narrow_parts(const cg_isa *, const cg_gemm *);
+
+/* emit_i8.c: COUNT rows of floats, STEP apart, and COUNT blocks from BLOCK on of a panel in codes
+ * as blocks in i8. offset: a's codes are u8; together: its k stand side by side. */
+enum {
+    CG_I8_ROWS_FROM,
+    CG_I8_ROWS_TO, /* pointers */
+    CG_I8_ROWS_COUNT,
+    CG_I8_ROWS_STEP,
+    CG_I8_ROWS_K_STEP,
+    CG_I8_ROWS_PARAMS
+};
+enum {
+    CG_I8_PANEL_FROM,
+    CG_I8_PANEL_TO, /* pointers */
+    CG_I8_PANEL_BLOCK,
+    CG_I8_PANEL_COUNT,
+    CG_I8_PANEL_PARAMS
+};
+cg_function cg_make_i8_rows(cg_unit *, const cg_codes *, int64_t k, bool offset, bool together);
+cg_function cg_make_i8_panel(cg_unit *, const cg_codes *, int64_t k, bool offset);
+/* Sums of a few blocks in i8 of rows and a panel in codes: CG_PANEL floats a row, in TO. */
+enum {
+    CG_I8_FEW_PANEL,
+    CG_I8_FEW_A,
+    CG_I8_FEW_TO, /* pointers */
+    CG_I8_FEW_ROWS,
+    CG_I8_FEW_PARAMS
+};
+int cg_i8_few(const cg_isa *, const cg_codes *); /* the most rows, at most CG_FEW */
+cg_function cg_make_i8_few(cg_unit *, const cg_codes *, int64_t k, bool offset, int most_rows);
+cg_tile_use cg_i8_use(const cg_isa *, const cg_codes *, int64_t k);
 
 /* emit_pairs.c: adds what a panel's list holds to sums, ROWS of them LDC apart. */
 enum {

@@ -151,7 +151,7 @@ int cg_narrow_parts(const cg_isa *isa, const cg_gemm *g)
 {
     const cg_tile_use use = {.a = IR_BF16, .format = CG_FORMAT_BF16};
     int parts = cg_narrow_count(g->narrow);
-    if (!g->narrow || !cg_tile_is_made(isa, &use)) return 0;
+    if (!g->narrow || g->narrow == CG_NARROW_I8 || !cg_tile_is_made(isa, &use)) return 0;
     return parts > 1 && !cg_tile_is_unit(isa, &use) ? 0 : parts;
 }
 

@@ -11,17 +11,17 @@ static bool differs_in_tiles_only(const cg_isa *a, const cg_isa *b)
     return strcmp(a->cpu, b->cpu) == 0 && a->vector_bits == b->vector_bits;
 }
 
-static bool takes_same_tile(const cg_isa *a, const cg_isa *b, const cg_nest *n)
+static bool takes_same_tile(const cg_isa *a, const cg_isa *b, const ir_graph *g, const cg_nest *n)
 {
     if (!n->gemm) return true;
-    const cg_tile_use of_a = cg_product_use(a, n), of_b = cg_product_use(b, n);
+    const cg_tile_use of_a = cg_product_use(a, g, n), of_b = cg_product_use(b, g, n);
     return strcmp(cg_tile_name_of(a, &of_a), cg_tile_name_of(b, &of_b)) == 0;
 }
 
 static bool makes_same_code(const cg_isa *a, const cg_isa *b, const cg_program *p)
 {
     for (size_t i = 0; i < p->nkernels; i++)
-        if (!takes_same_tile(a, b, &p->kernels[i].nest)) return false;
+        if (!takes_same_tile(a, b, p->g, &p->kernels[i].nest)) return false;
     return true;
 }
 

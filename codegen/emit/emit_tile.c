@@ -50,6 +50,7 @@ static bool serves(const kind *t, const cg_isa *isa, const cg_tile_use *use, int
 {
     bool arm = strncmp(isa->triple, "aarch64", strlen("aarch64")) == 0;
     uint32_t has = isa->cpu_bits | isa->defines | (arm ? CG_TILE_ARM : CG_TILE_X86);
+    if (use->block && t->traits & CG_TILE_UNIT) return false;
     return (t->a == IR_ELEM_NONE || t->a == use->a) &&
            (t->format == CG_FORMATS || t->format == use->format) && (t->needs & ~has) == 0 &&
            rows >= least_rows(t) && (!isa->tile || strcmp(isa->tile, t->name) == 0);
@@ -70,6 +71,11 @@ const char *cg_tile_name(size_t row)
 const char *cg_tile_name_of(const cg_isa *isa, const cg_tile_use *use)
 {
     return kind_of(isa, use, CG_TILE_MOST_ROWS)->name;
+}
+
+size_t cg_tile_rank(const cg_isa *isa, const cg_tile_use *use)
+{
+    return (size_t)(kind_of(isa, use, CG_TILE_MOST_ROWS) - kinds);
 }
 
 bool cg_tile_is_unit(const cg_isa *isa, const cg_tile_use *use)
@@ -112,7 +118,7 @@ static int rows_held(const cg_tile *t)
     return t->traits & CG_TILE_BLOCKS ? (t->rows + 1) / 2 * 2 : t->rows;
 }
 
-static int sums(const cg_tile *t) { return rows_held(t) * t->shape.vectors; }
+int cg_tile_sums(const cg_tile *t) { return rows_held(t) * t->shape.vectors; }
 static int row_held(const cg_tile *t, int i) { return i < t->rows ? i : t->rows - 1; }
 
 cg_val cg_tile_at(cg_tile *t, LLVMTypeRef elements, cg_val base, cg_val at)
@@ -200,7 +206,7 @@ static void emit_steps(cg_tile *t, cg_val start, cg_val end, int steps, cg_val *
                        cg_val left)
 {
     cg_unit *u = t->u;
-    int n = sums(t), group = t->form->group;
+    int n = cg_tile_sums(t), group = t->form->group;
     cg_loop l = cg_loop_guard(u, start, end, steps, true);
     cg_loop_enter(u, &l, carried, n + POINTERS);
     cg_val next[CG_MOST_CARRIED], *p = &next[n];
@@ -237,7 +243,7 @@ static void emit_groups(cg_tile *t, cg_val *carried)
 
 /* ---- the tile of c ---- */
 
-static cg_val place_of_c(cg_tile *t, int row, int vector)
+cg_val cg_tile_place_of_c(cg_tile *t, int row, int vector)
 {
     cg_unit *u = t->u;
     cg_val at = LLVMBuildMul(u->b, t->arg[CG_TILE_LDC], cg_int(u->i64, row), "");
@@ -265,11 +271,11 @@ static void begin_sums(cg_tile *t, cg_val *sum)
     cg_val held[CG_MOST_CARRIED], first[CG_TILE_MOST_VECTORS];
     first_sums(t, first);
     LLVMBasicBlockRef entry = LLVMGetInsertBlock(u->b), add = cg_block(u), start = cg_block(u);
-    int n = sums(t), vectors = t->shape.vectors;
+    int n = cg_tile_sums(t), vectors = t->shape.vectors;
     LLVMBuildCondBr(u->b, t->arg[CG_TILE_ADD], add, start);
     LLVMPositionBuilderAtEnd(u->b, add);
     for (int i = 0; i < n; i++)
-        held[i] = load_sums(t, place_of_c(t, row_held(t, i / vectors), i % vectors));
+        held[i] = load_sums(t, cg_tile_place_of_c(t, row_held(t, i / vectors), i % vectors));
     LLVMBuildBr(u->b, start);
     LLVMPositionBuilderAtEnd(u->b, start);
     for (int i = 0; i < n; i++) {
@@ -279,27 +285,38 @@ static void begin_sums(cg_tile *t, cg_val *sum)
     }
 }
 
-static void emit_vectors(cg_tile *t)
+void cg_tile_add(cg_tile *t, cg_val a, cg_val b, cg_val *carried)
+{
+    const int n = cg_tile_sums(t);
+    bool blocks = t->traits & CG_TILE_BLOCKS;
+    if (blocks) cg_tile_to_blocks(t, carried, false);
+    carried[n + AT_A] = a;
+    carried[n + AT_B] = b;
+    carried[n + AT_NEXT] = t->arg[CG_TILE_NEXT];
+    emit_groups(t, carried);
+    if (blocks) cg_tile_to_blocks(t, carried, true);
+}
+
+void cg_tile_find_rows(cg_tile *t)
 {
     cg_unit *u = t->u;
-    cg_val carried[CG_MOST_CARRIED];
-    int n = sums(t);
-    bool blocks = t->traits & CG_TILE_BLOCKS;
     for (int i = 0; i < rows_held(t); i++) {
         int row = row_held(t, i);
         t->row_at[i] = t->use.row_step
                            ? cg_int(u->i64, row * t->use.row_step)
                            : LLVMBuildMul(u->b, t->arg[CG_TILE_ROW_STEP], cg_int(u->i64, row), "");
     }
+}
+
+static void emit_vectors(cg_tile *t)
+{
+    cg_unit *u = t->u;
+    cg_val carried[CG_MOST_CARRIED];
+    cg_tile_find_rows(t);
     begin_sums(t, carried);
-    if (blocks) cg_tile_to_blocks(t, carried, false);
-    carried[n + AT_A] = t->arg[CG_TILE_A];
-    carried[n + AT_B] = t->arg[CG_TILE_B];
-    carried[n + AT_NEXT] = t->arg[CG_TILE_NEXT];
-    emit_groups(t, carried);
-    if (blocks) cg_tile_to_blocks(t, carried, true);
+    cg_tile_add(t, t->arg[CG_TILE_A], t->arg[CG_TILE_B], carried);
     for (int i = 0; i < t->rows * t->shape.vectors; i++) {
-        cg_val at = place_of_c(t, i / t->shape.vectors, i % t->shape.vectors);
+        cg_val at = cg_tile_place_of_c(t, i / t->shape.vectors, i % t->shape.vectors);
         LLVMSetAlignment(LLVMBuildStore(u->b, carried[i], at),
                          (unsigned)ir_elem_bits(t->form->sum) / 8);
     }
@@ -315,7 +332,7 @@ static cg_val element_of(cg_tile *t, ir_elem elem, LLVMTypeRef type, cg_val base
     return cg_cast(t->u, cg_from_storage(t->u, elem, raw), elem, t->form->sum, false);
 }
 
-static cg_val plain_sum(cg_tile *t, cg_val row, cg_val column, cg_val first)
+cg_val cg_tile_plain_sum(cg_tile *t, cg_val row, cg_val column, cg_val first)
 {
     cg_unit *u = t->u;
     const cg_val group = cg_int(u->i64, t->form->group), panel = cg_int(u->i64, CG_PANEL);
@@ -348,7 +365,9 @@ static void emit_plain(cg_tile *t)
     at = cg_tile_at(t, t->c_type, t->arg[CG_TILE_C], at);
     cg_val held = cg_tile_load(t, t->c_type, at, CG_CELL);
     held = cg_select(u, t->arg[CG_TILE_ADD], held, LLVMConstNull(t->c_type));
-    LLVMBuildStore(u->b, plain_sum(t, rows.i, columns.i, held), at);
+    cg_val sum =
+        (t->use.block ? cg_tile_plain_scaled : cg_tile_plain_sum)(t, rows.i, columns.i, held);
+    LLVMBuildStore(u->b, sum, at);
     cg_loop_end(u, &columns, NULL);
     cg_loop_end(u, &rows, NULL);
     LLVMBuildRetVoid(u->b);
@@ -388,6 +407,7 @@ static void emit_body(cg_tile *t, const kind *which)
 {
     if (t->rows > t->shape.rows) emit_halves(t);
     else if (which->traits & CG_TILE_UNIT) cg_emit_tile_unit(t);
+    else if (which->multiply && t->use.block) cg_emit_tile_scaled(t);
     else if (which->multiply) emit_vectors(t);
     else emit_plain(t);
 }
@@ -410,8 +430,8 @@ static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int 
                  .traits = which->traits,
                  .a_type = cg_storage_type(u, use->a),
                  .b_type = cg_storage_type(u, form->elem),
-                 .c_type = cg_storage_type(u, form->sum)};
-    t.vector = cg_wide(t.c_type, t.shape.lanes);
+                 .c_type = use->block ? u->f32 : cg_storage_type(u, form->sum)};
+    t.vector = cg_wide(cg_storage_type(u, form->sum), t.shape.lanes);
     for (int i = 0; i < CG_TILE_ARGS; i++) t.arg[i] = LLVMGetParam(fn, (unsigned)i);
     LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->ctx, fn, ""));
     emit_body(&t, which);
@@ -422,7 +442,7 @@ static cg_val tile_make(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int 
 static bool same(const cg_tile_use *a, const cg_tile_use *b)
 {
     return a->a == b->a && a->format == b->format && a->row_step == b->row_step &&
-           a->k_step == b->k_step;
+           a->k_step == b->k_step && a->block == b->block && a->zeros == b->zeros;
 }
 
 static cg_val tile_of(cg_unit *u, const cg_tile_use *use, cg_fetch fetch, int rows)

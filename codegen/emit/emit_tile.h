@@ -47,6 +47,16 @@ CG_MULTIPLY(smull);
 CG_MULTIPLY(widen);
 CG_MULTIPLY(blocks); /* emit_tile_mm.c */
 
+int cg_tile_sums(const cg_tile *); /* vectors of them, the last row of blocks twice */
+void cg_tile_find_rows(cg_tile *);
+/* Adds the products of CG_TILE_K terms to sums; room for what the loops carry besides. */
+void cg_tile_add(cg_tile *, cg_val a, cg_val b, cg_val *sum);
+cg_val cg_tile_place_of_c(cg_tile *, int row, int vector);
+/* Of an element in plain loops: `first` and the products of CG_TILE_K terms. */
+cg_val cg_tile_plain_sum(cg_tile *, cg_val row, cg_val column, cg_val first);
+/* emit_tile_scaled.c: a tile's function; `held` and the products of an element. */
+void cg_emit_tile_scaled(cg_tile *);
+cg_val cg_tile_plain_scaled(cg_tile *, cg_val row, cg_val column, cg_val held);
 cg_val cg_tile_at(cg_tile *, LLVMTypeRef elements, cg_val base, cg_val at);
 cg_val cg_tile_load(cg_tile *, LLVMTypeRef, cg_val at, unsigned align);
 cg_val cg_tile_place_of_a(cg_tile *, cg_val a, int row, cg_val k);

@@ -79,13 +79,18 @@ static cg_val widen(cg_unit *u, cg_val v, int second, bool is_signed)
     return is_signed ? LLVMBuildAShr(u->b, v, eight, "") : LLVMBuildLShr(u->b, v, eight, "");
 }
 
+static const char *pmaddwd_of(int lanes)
+{
+    return lanes == 16  ? "llvm.x86.avx512.pmaddw.d.512"
+           : lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
+                        : "llvm.x86.sse2.pmadd.wd";
+}
+
 void cg_multiply_pmaddwd(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
 {
     cg_unit *u = t->u;
     int vectors = t->shape.vectors, lanes = t->shape.lanes;
-    const char *name = lanes == 16  ? "llvm.x86.avx512.pmaddw.d.512"
-                       : lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
-                                    : "llvm.x86.sse2.pmadd.wd";
+    const char *name = pmaddwd_of(lanes);
     LLVMTypeRef halves = cg_wide(u->i16, 2 * lanes);
     cg_val row[CG_TILE_MOST_VECTORS][2];
     for (int j = 0; j < vectors; j++) {
@@ -102,6 +107,19 @@ void cg_multiply_pmaddwd(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, 
             }
         }
     }
+}
+
+/* The same of one vector. */
+static cg_val dot_wide(cg_unit *u, cg_val sum, cg_words x, cg_words y)
+{
+    const int lanes = cg_lanes(sum);
+    LLVMTypeRef halves = cg_wide(u->i16, 2 * lanes);
+    for (int h = 0; h < 2; h++) {
+        cg_val args[] = {widen(u, LLVMBuildBitCast(u->b, x.v, halves, ""), h, x.elem == IR_I8),
+                         widen(u, LLVMBuildBitCast(u->b, y.v, halves, ""), h, y.elem == IR_I8)};
+        sum = LLVMBuildAdd(u->b, sum, cg_intrinsic_of(u, pmaddwd_of(lanes), NULL, 0, args, 2), "");
+    }
+    return sum;
 }
 
 /* ---- products of bytes in pairs, which the panel keeps from saturating ---- */
@@ -131,6 +149,17 @@ static cg_val pairs_of(cg_unit *u, cg_words x, cg_words y, int lanes)
     args[1] = cg_int(cg_wide(u->i16, 2 * lanes), 1);
     return cg_intrinsic_of(u, wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd",
                            NULL, 0, args, 2);
+}
+
+cg_val cg_add_bytes(cg_unit *u, cg_val sum, cg_val words)
+{
+    const uint32_t has = u->isa->cpu_bits | u->isa->defines;
+    const cg_words x = {words, IR_I8}, ones = {cg_int_like(words, 0x01010101), IR_U8};
+    if (has & (LATHE_CPU_AVX_VNNI | LATHE_CPU_AVX512_VNNI)) return cg_dot(u, sum, x, ones);
+    if (has & LATHE_CPU_AVX2)
+        return LLVMBuildAdd(u->b, sum, pairs_of(u, ones, x, cg_lanes(words)), "");
+    for (int k = 0; k < GROUP; k++) sum = LLVMBuildAdd(u->b, sum, cg_byte_of(u, x, k), "");
+    return sum;
 }
 
 void cg_multiply_pmaddubsw(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg_val left)
@@ -183,4 +212,18 @@ void cg_multiply_smull(cg_tile *t, cg_val *sum, cg_val a, cg_val b, int step, cg
             sum[i * vectors + j] = LLVMBuildAdd(u->b, sum[i * vectors + j], four, "");
         }
     }
+}
+
+cg_val cg_dot_codes(cg_unit *u, cg_val sum, cg_words codes, cg_words a, bool small)
+{
+    const uint32_t has = u->isa->cpu_bits | u->isa->defines,
+                   dots = LATHE_CPU_AVX_VNNI | LATHE_CPU_AVX512_VNNI | LATHE_CPU_ARM_DOTPROD;
+    if (has & dots) return cg_dot(u, sum, codes, a);
+    if (codes.elem == IR_I8) {
+        cg_val first = cg_dot_pairs(u, codes.v, a.v, 0), second = cg_dot_pairs(u, codes.v, a.v, 1);
+        return LLVMBuildAdd(u->b, sum, cg_add_pairs(u, first, second), "");
+    }
+    if (small && has & LATHE_CPU_AVX2)
+        return LLVMBuildAdd(u->b, sum, pairs_of(u, codes, a, cg_lanes(sum)), "");
+    return dot_wide(u, sum, codes, a);
 }

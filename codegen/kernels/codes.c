@@ -18,8 +18,9 @@ const char *cg_code_text(cg_code code) { return forms[code].text; }
 int cg_code_bits(cg_code code) { return forms[code].bits; }
 ir_elem cg_code_elem(cg_code code) { return forms[code].elem; }
 
-const char *cg_code_precision(cg_code code)
+const char *cg_code_precision(cg_code code, bool i8)
 {
+    if (i8) return cg_code_bits(code) == 8 ? "w8i8" : cg_code_bits(code) == 4 ? "w4i8" : "w2i8";
     if (ir_elem_is_float(cg_code_elem(code))) return ir_elem_name(cg_code_elem(code));
     return cg_code_bits(code) == 8 ? "w8" : cg_code_bits(code) == 4 ? "w4" : "w2";
 }

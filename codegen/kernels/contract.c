@@ -348,7 +348,10 @@ static bool may_reach(const product *p, ir_dim d, int64_t v)
 static void choose_precision(product *p)
 {
     p->gemm.narrow = cg_narrow_of(ir_attr_str(p->g, p->node, IR_KEY_precision));
-    if (p->gemm.format != CG_FORMAT_F32) p->gemm.narrow = CG_NARROW_NOT;
+    int64_t k = 0;
+    ir_dim_is_const(p->g, p->out.space[p->out.rank - 1], &k);
+    bool serves = p->gemm.narrow != CG_NARROW_I8 || cg_i8_serves(&p->gemm.codes, k);
+    if (p->gemm.format != CG_FORMAT_F32 || !serves) p->gemm.narrow = CG_NARROW_NOT;
 }
 
 /* Whether tiles pay off: packing at run time costs as much as a few rows. */

@@ -99,7 +99,13 @@ static cg_needs needs_of_gemm(ir_graph *g, const cg_nest *n, int64_t expressions
         .parts = ir_dim_mul(g, chunks, parts(g, columns, CG_PANEL)),
         .work = ir_dim_mul(g, rows_and_reading(g, m), ir_dim_mul(g, k, number(g, group / 16)))};
     if (!gm->packed || gm->codes.code) r.scratch = panel_scratch(g, gm->format, k);
-    if (gm->narrow) r.scratch = cg_narrow_bytes(g, gm->narrow, m, k);
+    if (gm->narrow == CG_NARROW_I8) {
+        int64_t terms = 0;
+        ir_dim_is_const(g, k, &terms);
+        r.scratch = cg_i8_bytes(g, &gm->codes, m, terms);
+    } else if (gm->narrow) {
+        r.scratch = cg_narrow_bytes(g, gm->narrow, m, k);
+    }
     return r;
 }
 

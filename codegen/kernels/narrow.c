@@ -3,14 +3,16 @@
 
 #include "codegen/program.h"
 
-static const char *const names[] = {
-    [CG_NARROW_NOT] = "f32", [CG_NARROW_BF16] = "bf16", [CG_NARROW_F32X3] = "f32x3"};
+static const char *const names[] = {[CG_NARROW_NOT] = "f32",
+                                    [CG_NARROW_BF16] = "bf16",
+                                    [CG_NARROW_F32X3] = "f32x3",
+                                    [CG_NARROW_I8] = "i8"};
 
 const char *cg_narrow_name(cg_narrow n) { return names[n]; }
 
 cg_narrow cg_narrow_of(const char *precision)
 {
-    int n = CG_NARROW_F32X3;
+    int n = CG_NARROW_I8;
     while (n > CG_NARROW_NOT && strcmp(names[n], precision) != 0) n--;
     return (cg_narrow)n;
 }

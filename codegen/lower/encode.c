@@ -354,7 +354,10 @@ void cg_find_encoded(cg_lowering *lw)
         if (!lw->encoded[id]) continue;
         drop_use(lw, uses, m.value);
         cg_code code = lw->encoded[id]->matrix.panels.codes.code;
-        if (code) lw->p->stored[id] = cg_code_precision(code);
+        const char *precision = ir_attr_str(g, &g->nodes[id], IR_KEY_precision);
+        bool i8 = cg_narrow_of(precision) == CG_NARROW_I8 &&
+                  cg_i8_serves(&lw->encoded[id]->matrix.panels.codes, lw->encoded[id]->k);
+        if (code) lw->p->stored[id] = cg_code_precision(code, i8);
     }
     cg_release_others(lw, reads);
     drop_lookups(lw, uses);

@@ -66,7 +66,8 @@ static int64_t count_nodes(const char *key)
 static const char *precision_of(const ir_graph *g, const cg_nest *n)
 {
     if (cg_has(n, CG_TERMS)) {
-        if (n->gemm->codes.code) return cg_code_precision(n->gemm->codes.code);
+        if (n->gemm->codes.code)
+            return cg_code_precision(n->gemm->codes.code, n->gemm->narrow == CG_NARROW_I8);
         ir_elem elem = n->operands[0].elem;
         return ir_elem_name(ir_elem_is_int(elem) && ir_elem_bits(elem) <= 8 ? IR_I8 : elem);
     }

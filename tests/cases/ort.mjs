@@ -153,6 +153,23 @@ async function weightsInCodes() {
     await c.write();
 }
 
+// accuracy_level 4: blocks of activations are rounded to 8 bits. ONNX Runtime adds what is no code in another order.
+async function nbitsInBlocks() {
+    const c = new Case('ms_nbits_in_blocks'), block_size = 32, blocks = 3;
+    for (const [bits, K, N] of [[4, 80, 40], [8, 90, 260]]) { // as floats, 8 bits would be stored if they were fewer
+        const scales = `scales${bits}`, bias = `bias${bits}`;
+        c.weight(scales, FLOAT, [N, blocks]); c.weight(bias, FLOAT, [N]);
+        const bytes = Math.ceil(blocks * bits / 8);
+        c.input(`x${bits}`, FLOAT, [bits + 1, K]); c.input(`row${bits}`, FLOAT, [1, K]);
+        c.weight(`b${bits}`, UINT8, [N, blocks, block_size * bits / 8], c.codes(UINT8, [N, blocks, block_size * bits / 8], 0, 255));
+        c.weight(`zeros${bits}`, UINT8, [N, bytes], c.codes(UINT8, [N, bytes], 0, 255));
+        const product = (name, inputs, x) => c.node('MatMulNBits', [x, `b${bits}`, ...inputs], [name], { K, N, block_size, bits, accuracy_level: 4 });
+        for (const x of [`x${bits}`, `row${bits}`]) { product(`plain_${x}`, [scales], x); product(`zeros_${x}`, [scales, `zeros${bits}`, '', bias], x); }
+    }
+    c.tolerance = { atol: 25, rtol: 0 }; // of floats, as -O0 computes; tests/cli/blocks.sh looks closer
+    await c.write();
+}
+
 async function matMulBnb4() {
     const c = new Case('ms_matmul_bnb4'), K = 17, N = 3, bytes = 26, block_size = 16;
     c.input('x', FLOAT, [2, K]); c.input('xt', FLOAT, [2, N]);
@@ -538,6 +555,7 @@ await blockRefusals();
 await quantRefusals();
 await matMulNBits();
 await weightsInCodes();
+await nbitsInBlocks();
 await matMulBnb4();
 await gatherBlocks();
 await fusedMatMul();

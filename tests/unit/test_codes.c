@@ -1,7 +1,10 @@
 /* Products with weights in codes against the same graph in general kernels: rows below and above
  * what is multiplied in registers, blocks that end inside of k, parts of k, columns that fill no
  * panel. All numbers are small and scales powers of two, so that every order gives the same bits.
+ * The same as products of blocks in i8: every block has 127 as its largest number then, so that
+ * rounding changes none.
  */
+#include "codegen/emit/emit_gemm.h"
 #include "passes/pass.h"
 #include "tests/unit/linked.h"
 
@@ -66,6 +69,9 @@ enum {
     OUTPUTS = FORMS * WIDTHS
 };
 
+static bool i8;               /* products may be of blocks in i8 */
+static int outputs = OUTPUTS; /* those that are made */
+
 /* A product a form and width, with terms in this order. */
 static void make(int64_t k)
 {
@@ -73,7 +79,7 @@ static void make(int64_t k)
     size_t size;
     FILE *f = open_memstream(&text, &size);
     fprintf(f, "graph \"t\"\nsymbol m: input [0, 1000]\nregion(%%x: f32[m, %d] \"x\") {\n", (int)k);
-    for (int i = 0; i < OUTPUTS; i++) {
+    for (int i = 0; i < outputs; i++) {
         const form *w = &forms[i / WIDTHS];
         int n = (int)widths[i % WIDTHS];
         const char *constants = w->constants;
@@ -89,15 +95,23 @@ static void make(int64_t k)
         fprintf(f, ") space=[%d, %d] body=[%s]\n", (int)k, n, w->element);
         fprintf(f,
                 "  %%y%d: f32[m, %d] = contract(%%x, %%w%d) space=[m, %d, %d] nred=1 "
-                "body=[mul($0[i0, i2], $1[i2, i1])] epilogue=[add(acc0, 1.0)]\n",
-                i, n, i, n, (int)k);
+                "body=[mul($0[i0, i2], $1[i2, i1])] epilogue=[add(acc0, 1.0)]%s\n",
+                i, n, i, n, (int)k, i8 ? " precision=\"i8\"" : "");
     }
-    for (int i = 0; i < OUTPUTS; i++) fprintf(f, "%s%%y%d \"y%d\"", i ? ", " : "  return ", i, i);
+    for (int i = 0; i < outputs; i++) fprintf(f, "%s%%y%d \"y%d\"", i ? ", " : "  return ", i, i);
     fputs("\n}\n", f);
     fclose(f);
     fx.g = ir_parse(&fx.arena, fx.diag, "t.ir", text, size);
     cr_assert_not_null(fx.g, "%s", lathe_diag_get(fx.diag, 0).text);
     free(text);
+}
+
+/* Of blocks: each eight k from a multiple of eight on have 127 or -127, and few others. */
+static float number(int64_t i, int64_t k)
+{
+    int64_t h = i * 37 + i / 7 + 11, at = i % k % 8;
+    if (!i8) return (float)(h % 5 - 2);
+    return at == 0 ? h % 2 ? 127 : -127 : at == 3 ? (float)(h % 5 - 2) : 0;
 }
 
 typedef struct results {
@@ -114,7 +128,7 @@ static results run(const linked *c, int64_t rows, int64_t k, int threads)
     lathe_tensor out[OUTPUTS];
     results r;
     float *x = malloc((size_t)(rows * k) * sizeof *x);
-    for (int64_t i = 0; i < rows * k; i++) x[i] = (float)((i * 37 + i / 7 + 11) % 5 - 2);
+    for (int64_t i = 0; i < rows * k; i++) x[i] = number(i, k);
     const lathe_tensor in = {.data = x,
                              .size = (size_t)(rows * k) * sizeof *x,
                              .dims = {rows, k},
@@ -124,14 +138,14 @@ static results run(const linked *c, int64_t rows, int64_t k, int threads)
     const lathe_open_options options = {.threads = pool, .flags = LATHE_OPEN_POISON};
     cr_assert_eq(lathe_model_open(c->desc, &options, &model), LATHE_OK);
     cr_assert_eq(lathe_session_new(model, &rows, &session), LATHE_OK);
-    for (int i = 0; i < OUTPUTS; i++) {
+    for (int i = 0; i < outputs; i++) {
         size_t bytes = elements(i, rows) * sizeof(float);
         r.y[i] = malloc(bytes + CANARY);
         memset(r.y[i], 0x55, bytes + CANARY);
         out[i] = (lathe_tensor){.data = r.y[i], .size = bytes};
     }
     cr_assert_eq(lathe_run(session, &in, out), LATHE_OK, "%s", lathe_session_message(session));
-    for (int i = 0; i < OUTPUTS; i++)
+    for (int i = 0; i < outputs; i++)
         for (int b = 0; b < CANARY; b++)
             cr_assert_eq(((char *)r.y[i])[elements(i, rows) * sizeof(float) + (size_t)b], 0x55);
     lathe_session_free(session);
@@ -145,7 +159,7 @@ static void expect_same(const linked *plain, const linked *coded, int64_t rows, 
                         const char *target)
 {
     results a = run(plain, rows, k, 1), b = run(coded, rows, k, rows % 3 ? 1 : 2);
-    for (int i = 0; i < OUTPUTS; i++) {
+    for (int i = 0; i < outputs; i++) {
         for (size_t e = 0; e < elements(i, rows); e++)
             cr_assert_eq(a.y[i][e], b.y[i][e], "%s, form %d, %d x %d, element %zu: %g, not %g",
                          target, i / WIDTHS, (int)rows, (int)k, e, (double)b.y[i][e],
@@ -155,7 +169,7 @@ static void expect_same(const linked *plain, const linked *coded, int64_t rows, 
     }
 }
 
-Test(codes, every_target)
+static void check_targets(void)
 {
     static const int64_t rows[] = {1, 2, 3, 4, 5, 7, 18, MOST_ROWS};
     const cg_isa *isas[LINKED_MOST];
@@ -180,8 +194,71 @@ Test(codes, each_form_is_found)
     pass_products(fx.g, NULL, fx.diag);
     cr_assert_eq(cg_lower(fx.g, "t", 2, false, cg_encoded_decodes, &p), LATHE_OK);
     cr_assert_eq(p->nweights, OUTPUTS);
-    for (int i = 0; i < OUTPUTS; i++)
+    for (int i = 0; i < outputs; i++)
         cr_expect_eq(p->weights[i].panels->codes.code, forms[i / WIDTHS].code, "form %d",
                      i / WIDTHS);
     cg_program_close(p);
+}
+
+Test(codes, every_target) { check_targets(); }
+
+Test(codes, every_target_in_blocks)
+{
+    i8 = true;
+    check_targets();
+}
+
+static bool serves(const cg_isa *isa, const char *tile)
+{
+    const cg_codes all[] = {{.code = CG_CODE_4, .block = 16}, {.code = CG_CODE_8, .block = 16}};
+    for (int i = 0; i < 2; i++) {
+        const cg_tile_use use = cg_i8_use(isa, &all[i], 64);
+        if (strcmp(cg_tile_name_of(isa, &use), tile) == 0) return true;
+    }
+    return false;
+}
+
+/* Those of other machines with their instructions' definitions. */
+Test(codes, every_tile_in_blocks)
+{
+    static const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 33};
+    const char *tile;
+    int tiles = 0;
+    cg_isa isa = *cg_isa_at(0);
+    i8 = true;
+    outputs = 3 * WIDTHS;
+    isa.defines = UINT32_MAX;
+    isa.vector_registers = 32;
+    make(50);
+    linked plain = linked_make(cg_isa_at(0), 0);
+    for (size_t t = 0; (tile = cg_tile_name(t)); t++) {
+        isa.tile = tile;
+        if (!serves(&isa, tile)) continue;
+        linked coded = linked_make(&isa, 2);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            expect_same(&plain, &coded, rows[i], 50, tile);
+        dlclose(coded.library);
+        tiles++;
+    }
+    cr_expect_geq(tiles, 10);
+    dlclose(plain.library);
+}
+
+/* Numbers in blocks that are not too long. */
+Test(codes, blocks_are_found)
+{
+    cg_program *p;
+    int found = 0;
+    i8 = true;
+    make(64);
+    pass_products(fx.g, NULL, fx.diag);
+    cr_assert_eq(cg_lower(fx.g, "t", 2, false, cg_encoded_decodes, &p), LATHE_OK);
+    for (size_t i = 0; i < p->nkernels; i++)
+        found += p->kernels[i].nest.gemm && p->kernels[i].nest.gemm->narrow == CG_NARROW_I8;
+    cr_expect_eq(found, 7 * WIDTHS);
+    cg_program_close(p);
+    cr_expect(cg_i8_serves(&(cg_codes){.code = CG_CODE_4, .block = 1024}, 5000));
+    cr_expect_not(cg_i8_serves(&(cg_codes){.code = CG_CODE_4, .block = 2048}, 5000));
+    cr_expect_not(cg_i8_serves(&(cg_codes){.code = CG_CODE_4, .block = 16, .book = 16}, 64));
+    cr_expect_not(cg_i8_serves(&(cg_codes){.code = CG_CODE_F16, .block = 16}, 64));
 }
