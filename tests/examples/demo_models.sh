@@ -3,6 +3,8 @@
 # language model's nats per byte within 1e-4 and its greedy text exactly.
 # With narrow weights they lose little: nats at most 0.5 % with 8 bits, 5 % with 4, digits one in a hundred.
 set -eu
+WORK=$WORK/demo_models # -lm must not find the library of another test's model
+mkdir -p "$WORK"
 build() { # NAME [OPTION...]
     "$LATHE" compile "examples/$1/model.onnx" --name "$@" -o "$WORK/lib$1.so"
     cc -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -I"$WORK" "examples/$1/main.c" \
