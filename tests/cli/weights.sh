@@ -100,6 +100,6 @@ cp "$dir/p8.weights" "$dir/p.weights"
 ! "$LATHE" run -q "$dir/libp.so" --input "ids=$dir/ids.npy" --output-dir "$dir/other" 2>"$dir/out"
 
 expect 1 "error: no precision is called 'w9'" compile "$model" -o "$so" --precision w9
-expect 2 "error: precision 'w4:30': a block is a multiple of 8 from 8 to 1048576" compile "$model" -o "$so" --precision w4:30
-expect 2 "error: precision 'w4:': a block is a multiple of 8 from 8 to 1048576" check "$model" --precision w4:
-expect 2 "error: precision bf16 has no blocks" compile "$model" -o "$so" --precision bf16:32
+expect 1 "error: precision 'w4:30': a block is a multiple of 8 from 8 to 1048576" compile "$model" -o "$so" --precision w4:30
+expect 1 "error: precision 'w4:': a block is a multiple of 8 from 8 to 1048576" check "$model" --precision w4:
+expect 1 "error: precision bf16 has no blocks" compile "$model" -o "$so" --precision bf16:32
