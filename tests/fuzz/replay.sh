@@ -7,7 +7,7 @@ failed=0
 for folder in "$WORK"/seeds/*; do
     target=$(basename "$folder")
     # What is allowed for a file is ten seconds; a target takes its files in one process.
-    find "$folder" -type f | LC_ALL=C sort | FUZZ_TARGET=$target timeout 60 xargs "$FUZZ" >"$WORK/replay" 2>&1 && continue
+    find "$folder" -type f | LC_ALL=C sort | FUZZ_TARGET=$target timeout 300 xargs "$FUZZ" >"$WORK/replay" 2>&1 && continue
     failed=1
     echo "$target:"
     tail -n 5 "$WORK/replay"
