@@ -387,19 +387,13 @@ static int test_report(const suite *s)
     return counts[FAILED] || !counts[PASSED] ? EXIT_INPUT : EXIT_OK;
 }
 
-static lathe_status nothing(const lathe_options *l, lathe_diag *diag)
-{
-    (void)l;
-    (void)diag;
-    return LATHE_OK;
-}
-
 /* Those that all cases are compiled with, so that a wrong one is not told of once a case. */
 static int check_options(const cli_options *o)
 {
     lathe_options l;
     compile_storage storage;
-    int code = fill_options(o, "model.onnx", &l, &storage) ? run_action(nothing, &l) : EXIT_USAGE;
+    int code = fill_options(o, "model.onnx", &l, &storage) ? run_action(lathe_options_check, &l)
+                                                           : EXIT_USAGE;
     storage_free(&storage);
     return code;
 }
