@@ -4,15 +4,7 @@
 set -eu
 dir="$WORK/blocks"
 mkdir -p "$dir"
-expect() {
-    code=$1 text=$2 got=0
-    shift 2
-    "$LATHE" "$@" >"$dir/out" 2>&1 || got=$?
-    [ "$got" = "$code" ] && grep -qxF -- "$text" "$dir/out" && return
-    echo "lathe $*: exit code $got, expected $code with '$text':"
-    cat "$dir/out"
-    exit 1
-}
+. tests/tools/expect.sh
 cp -r tests/cases/ms_nbits_in_blocks "$dir/case"
 echo '{"atol": 0.002, "rtol": 0.0001}' >"$dir/case/meta.json"
 model="$dir/case/model.onnx" so="$dir/libb.so"

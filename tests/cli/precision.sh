@@ -5,15 +5,7 @@ set -eu
 dir="$WORK/precision"
 mkdir -p "$dir"
 quantised=tests/cases/quantised_static/model.onnx mixed=tests/cases/quantised_spelled/model.onnx
-expect() {
-    code=$1 text=$2 got=0
-    shift 2
-    "$LATHE" "$@" >"$dir/out" 2>&1 || got=$?
-    [ "$got" = "$code" ] && grep -qxF -- "$text" "$dir/out" && return
-    echo "lathe $*: exit code $got, expected $code with '$text':"
-    cat "$dir/out"
-    exit 1
-}
+. tests/tools/expect.sh
 so="$dir/libq.so"
 
 expect 0 "product in i8: 'MatMul scores' (MatMul)" compile $quantised -o "$so" --report --require i8

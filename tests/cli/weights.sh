@@ -4,15 +4,7 @@
 set -eu
 dir="$WORK/weights"
 mkdir -p "$dir"
-expect() {
-    code=$1 text=$2 got=0
-    shift 2
-    "$LATHE" "$@" >"$dir/out" 2>&1 || got=$?
-    [ "$got" = "$code" ] && grep -qxF -- "$text" "$dir/out" && return
-    echo "lathe $*: exit code $got, expected $code with '$text':"
-    cat "$dir/out"
-    exit 1
-}
+. tests/tools/expect.sh
 
 # A table that is looked up and a head, too; a weight that is read both ways; weights of one and a
 # half blocks, in conv's order, with a batch, as halves in the model; one with infinity. All elements
